@@ -1,0 +1,78 @@
+//! A finding that we stored and owe delivery.
+
+use crate::log_record::{Position, Source, short_id};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Info,
+    Low,
+    #[default]
+    Medium,
+    High,
+    Critical,
+}
+
+impl Severity {
+    pub const NAMES: [&str; 5] = ["info", "low", "medium", "high", "critical"];
+
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+}
+
+/// How alerts of one rule are folded into one: by equal values under `by`, within `minutes` of the first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Merge {
+    pub by: Vec<String>,
+    pub minutes: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Derived from rule and record, so that the same input twice is the same alert.
+    pub id: String,
+    pub rule_name: String,
+    pub title: String,
+    pub severity: Severity,
+    pub rule_description: String,
+    /// RFC 3339, UTC: when the rules engine raised it.
+    pub created: String,
+    /// The time the log itself names, as written there.
+    pub event_time: Option<String>,
+    pub cluster: String,
+    /// Full log type, `cloudtrail:events`.
+    pub log_source: String,
+    /// Parser, `json`.
+    pub log_type: String,
+    pub source: Source,
+    pub position: Position,
+    pub outputs: Vec<String>,
+    pub publishers: Value,
+    pub merge: Option<Merge>,
+    pub dedup_key: Option<String>,
+    pub tags: Vec<String>,
+    pub references: Vec<String>,
+    pub context: Map<String, Value>,
+    pub record: Value,
+    pub staged: bool,
+    /// SHA-256 of the component that raised it.
+    pub component_digest: String,
+    pub host_version: String,
+    /// Fuel of the call that raised it, divided by the rows of that call: the rule's cost per record.
+    pub fuel: u64,
+}
+
+/// The id of the alert that `rule` raises on the record of this identity. The component's digest is no part of it: a
+/// reloaded rule does not raise the same thing again.
+pub fn alert_id(rule: &str, identity: &[u8; 32]) -> String {
+    let mut hash = Sha256::new();
+    hash.update((rule.len() as u64).to_le_bytes());
+    hash.update(rule);
+    hash.update(identity);
+    short_id(&hash.finalize())
+}

@@ -1,0 +1,31 @@
+//! Schema and cluster files: read, checked, and every fault named with file, path and remedy, all at once.
+
+pub mod cluster;
+pub mod schema;
+
+pub use cluster::{Cluster, Clusters};
+pub use schema::{LogType, Schemas};
+
+/// One thing wrong with a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFault {
+    pub file: String,
+    /// Where in the file, dotted.
+    pub path: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl std::fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.path.as_str() {
+            "" => write!(f, "{}: {}", self.file, self.message),
+            path => write!(f, "{}: {path}: {}", self.file, self.message),
+        }
+    }
+}
+
+/// Everything wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ConfigFaults(pub Vec<ConfigFault>);

@@ -1,0 +1,114 @@
+//! Cluster files: which sources there are, and which log types each may send.
+
+use super::{ConfigFault, ConfigFaults, Schemas};
+use crate::log_record::Source;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Services a cluster may name. The first four are the original's; the others are doors of one machine.
+pub const SERVICES: [&str; 7] = ["kinesis", "s3", "sns", "streamalert_app", "file", "stdin", "http"];
+
+#[derive(Debug)]
+pub struct Cluster {
+    pub name: Arc<str>,
+    /// service → resource → log sources or full log types
+    pub data_sources: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+}
+
+#[derive(Debug, Default)]
+pub struct Clusters {
+    pub clusters: Vec<Cluster>,
+    pub warnings: Vec<ConfigFault>,
+}
+
+#[derive(Deserialize)]
+struct RawCluster {
+    data_sources: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+}
+
+impl Clusters {
+    /// Reads cluster files, given as (name, text); the name without `.json` is the cluster's.
+    pub fn read(files: &[(String, String)], schemas: &Schemas) -> Result<Clusters, ConfigFaults> {
+        let mut files: Vec<&(String, String)> = files.iter().collect();
+        files.sort();
+        let mut faults = Vec::new();
+        let mut all = Clusters::default();
+        let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
+        for (file, text) in files {
+            let mut fault =
+                |path: String, message: String| faults.push(ConfigFault { file: file.clone(), path, message });
+            let stem = file.rsplit('/').next().unwrap_or(file).trim_end_matches(".json");
+            let value: Value = match serde_json::from_str(text) {
+                Ok(value) => value,
+                Err(error) => {
+                    fault(String::new(), format!("not JSON: {error}"));
+                    continue;
+                }
+            };
+            let raw: RawCluster = match serde_path_to_error::deserialize(value) {
+                Ok(raw) => raw,
+                Err(error) => {
+                    fault(error.path().to_string(), error.inner().to_string());
+                    continue;
+                }
+            };
+            for (service, resources) in &raw.data_sources {
+                if !SERVICES.contains(&service.as_str()) {
+                    fault(
+                        format!("data_sources.{service}"),
+                        format!("unknown service; use one of {}", SERVICES.join(", ")),
+                    );
+                }
+                for (resource, logs) in resources {
+                    let at = format!("data_sources.{service}.{resource}");
+                    if logs.is_empty() {
+                        fault(at.clone(), "names no log types; list some or remove the source".to_owned());
+                    }
+                    for log in logs.iter().filter(|log| !schemas.knows(log)) {
+                        all.warnings.push(ConfigFault {
+                            file: file.clone(),
+                            path: at.clone(),
+                            message: format!("no schema goes by `{log}`; nothing will be classified as it"),
+                        });
+                    }
+                    if let Some(earlier) = seen.insert((service.clone(), resource.clone()), file.clone()) {
+                        fault(
+                            at,
+                            format!("the same source stands in {earlier} already; it can belong to one cluster only"),
+                        );
+                    }
+                }
+            }
+            all.clusters.push(Cluster { name: stem.into(), data_sources: raw.data_sources });
+        }
+        if faults.is_empty() { Ok(all) } else { Err(ConfigFaults(faults)) }
+    }
+
+    /// The cluster a source belongs to, and the log sources it may send: by its resource's own name first, then by a
+    /// wildcard (`*`, `logs/*`) over the resource, then over the object.
+    pub fn find(&self, source: &Source) -> Option<(&Cluster, &[String])> {
+        let exact = self.clusters.iter().find_map(|cluster| {
+            let logs = cluster.data_sources.get(&source.service)?.get(&source.resource)?;
+            Some((cluster, logs.as_slice()))
+        });
+        exact.or_else(|| {
+            let mut best: Option<(usize, &Cluster, &[String])> = None;
+            for cluster in &self.clusters {
+                for (pattern, logs) in cluster.data_sources.get(&source.service).into_iter().flatten() {
+                    if !pattern.contains(['*', '?', '[']) {
+                        continue;
+                    }
+                    let wildcard = super::schema::wildcard(pattern);
+                    let fits = wildcard.is_match(&source.resource) || wildcard.is_match(&source.object);
+                    // The longest pattern is the most particular one.
+                    if fits && best.as_ref().is_none_or(|(length, ..)| pattern.len() > *length) {
+                        best = Some((pattern.len(), cluster, logs.as_slice()));
+                    }
+                }
+            }
+            best.map(|(_, cluster, logs)| (cluster, logs))
+        })
+    }
+}

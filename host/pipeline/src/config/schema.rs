@@ -1,0 +1,607 @@
+//! Schema files: what a log type's records look like.
+
+use super::{ConfigFault, ConfigFaults};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// One log type, ready for the classifier.
+#[derive(Debug)]
+pub struct LogType {
+    /// `source` or `source:subtype`.
+    pub name: String,
+    pub parser: Parser,
+    pub fields: Fields,
+    /// Outer fields kept with each record.
+    pub envelope: Fields,
+    pub options: Options,
+    pub normalization: Vec<Normalizer>,
+    /// Place in the order in which types are preferred: 0 first.
+    pub rank: usize,
+    pub file: String,
+}
+
+impl LogType {
+    /// The part of the name that sources refer to.
+    pub fn source(&self) -> &str {
+        self.name.split(':').next().unwrap_or_default()
+    }
+
+    /// Whether `name`, a source or a full type, stands for this type.
+    pub fn is_named_by(&self, name: &str) -> bool {
+        name == self.name || name == self.source()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parser {
+    Json,
+    Csv,
+    Kv,
+    Syslog,
+}
+
+impl Parser {
+    pub fn name(self) -> &'static str {
+        match self {
+            Parser::Json => "json",
+            Parser::Csv => "csv",
+            Parser::Kv => "kv",
+            Parser::Syslog => "syslog",
+        }
+    }
+}
+
+/// The fields of an object, in the order of the file.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Fields(pub Vec<Field>);
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub name: String,
+    pub kind: FieldKind,
+    pub optional: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum FieldKind {
+    String,
+    Integer,
+    Float,
+    Boolean,
+    /// `{}`: any object, in fact any value.
+    Any,
+    /// `[]`
+    List,
+    /// An object with exactly these fields.
+    Object(Fields),
+}
+
+impl FieldKind {
+    pub fn name(&self) -> &'static str {
+        match self {
+            FieldKind::String => "string",
+            FieldKind::Integer => "integer",
+            FieldKind::Float => "float",
+            FieldKind::Boolean => "boolean",
+            FieldKind::Any => "{}",
+            FieldKind::List => "[]",
+            FieldKind::Object(_) => "object",
+        }
+    }
+}
+
+impl Fields {
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|field| field.name == name)
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Options {
+    pub json_path: Option<JsonPath>,
+    pub embedded_json: bool,
+    pub json_regex_key: Option<String>,
+    pub log_patterns: Vec<LogPattern>,
+}
+
+/// Where records lie within an input.
+#[derive(Debug)]
+pub struct JsonPath {
+    pub text: String,
+    pub plan: PathPlan,
+}
+
+#[derive(Debug)]
+pub enum PathPlan {
+    /// Keys and projections only, which is nearly every path: walked without building anything.
+    Steps(Vec<PathStep>),
+    /// Any other JMESPath expression.
+    Expression(Box<jmespath::Expression<'static>>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum PathStep {
+    Key(String),
+    /// `[*]`: every item of a list.
+    Each,
+}
+
+/// A wildcard condition on a value that a record must satisfy to be of the type.
+#[derive(Debug)]
+pub struct LogPattern {
+    /// Keys from the record's root; from the envelope's root if `in_envelope`.
+    pub path: Vec<String>,
+    pub in_envelope: bool,
+    pub patterns: Vec<regex::Regex>,
+    /// As written, for explanations.
+    pub text: String,
+}
+
+/// One way to find values of a normalized name.
+#[derive(Debug, Clone)]
+pub struct Normalizer {
+    pub name: String,
+    pub path: Vec<String>,
+    pub function: Option<String>,
+    pub condition: Option<NormalizerCondition>,
+    pub send_to_artifacts: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct NormalizerCondition {
+    pub path: Vec<String>,
+    pub operator: NormalizerOperator,
+    pub values: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormalizerOperator {
+    Is,
+    IsNot,
+    In,
+    NotIn,
+    Contains,
+    NotContains,
+}
+
+/// All log types.
+#[derive(Debug, Default)]
+pub struct Schemas {
+    types: Vec<Arc<LogType>>,
+    /// Worth saying, but no reason to stop.
+    pub warnings: Vec<ConfigFault>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawType {
+    parser: Parser,
+    schema: Map<String, Value>,
+    #[serde(default)]
+    configuration: RawOptions,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RawOptions {
+    json_path: Option<String>,
+    embedded_json: bool,
+    json_regex_key: Option<String>,
+    envelope_keys: Option<Map<String, Value>>,
+    optional_envelope_keys: Option<Names>,
+    optional_top_level_keys: Option<Names>,
+    log_patterns: Option<Map<String, Value>>,
+    priority: Option<Value>,
+    delimiter: Option<String>,
+    separator: Option<String>,
+    quotechar: Option<String>,
+    escapechar: Option<String>,
+    normalization: Option<Map<String, Value>>,
+}
+
+/// A list of names, or an object of which the keys count.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Names {
+    List(Vec<String>),
+    Object(Map<String, Value>),
+}
+
+impl Names {
+    fn into_names(self) -> Vec<String> {
+        match self {
+            Names::List(names) => names,
+            Names::Object(object) => object.into_iter().map(|(name, _)| name).collect(),
+        }
+    }
+}
+
+impl Schemas {
+    /// Reads schema files, given as (name, text) in any order: they are taken in order of their names, so that the same
+    /// files mean the same thing on every machine.
+    pub fn read(files: &[(String, String)]) -> Result<Schemas, ConfigFaults> {
+        let mut files: Vec<&(String, String)> = files.iter().collect();
+        files.sort();
+        let mut faults = Vec::new();
+        let mut schemas = Schemas::default();
+        let mut found: Vec<(i64, LogType)> = Vec::new();
+        for (file, text) in files {
+            let types: Map<String, Value> = match serde_json::from_str(text) {
+                Ok(types) => types,
+                Err(error) => {
+                    faults.push(ConfigFault {
+                        file: file.clone(),
+                        path: String::new(),
+                        message: format!("not a JSON object of log types: {error}"),
+                    });
+                    continue;
+                }
+            };
+            for (name, value) in types {
+                let mut at = Faults { file, name: &name, list: &mut faults };
+                let Some((priority, log_type)) = read_type(&mut at, &name, value) else { continue };
+                if let Some(earlier) = found.iter().position(|(_, earlier)| earlier.name == name) {
+                    schemas.warnings.push(ConfigFault {
+                        file: file.clone(),
+                        path: name.clone(),
+                        message: format!(
+                            "also defined in {}; this later one counts, remove one",
+                            found[earlier].1.file
+                        ),
+                    });
+                    found.remove(earlier);
+                }
+                found.push((priority, log_type));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(ConfigFaults(faults));
+        }
+        // Stable: without a priority, the order of files and of types within them counts, after all that have one.
+        found.sort_by_key(|(priority, _)| *priority);
+        schemas.types =
+            found.into_iter().enumerate().map(|(rank, (_, log_type))| Arc::new(LogType { rank, ..log_type })).collect();
+        Ok(schemas)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<LogType>> {
+        self.types.iter()
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Arc<LogType>> {
+        self.types.iter().find(|log_type| log_type.name == name)
+    }
+
+    /// Whether any type goes by this source or full name.
+    pub fn knows(&self, name: &str) -> bool {
+        self.types.iter().any(|log_type| log_type.is_named_by(name))
+    }
+
+    pub fn len(&self) -> usize {
+        self.types.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.types.is_empty()
+    }
+}
+
+struct Faults<'a> {
+    file: &'a str,
+    name: &'a str,
+    list: &'a mut Vec<ConfigFault>,
+}
+
+impl Faults<'_> {
+    fn add(&mut self, path: &str, message: impl Into<String>) {
+        let path = if path.is_empty() { self.name.to_owned() } else { format!("{}.{path}", self.name) };
+        self.list.push(ConfigFault { file: self.file.to_owned(), path, message: message.into() });
+    }
+}
+
+fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, LogType)> {
+    let before = faults.list.len();
+    if name.is_empty() || name.starts_with(':') {
+        faults.add("", "a log type is named source or source:subtype");
+    }
+    let raw: RawType = match serde_path_to_error::deserialize(value) {
+        Ok(raw) => raw,
+        Err(error) => {
+            let path = error.path().to_string();
+            faults.add(if path == "." { "" } else { &path }, error.inner().to_string());
+            return None;
+        }
+    };
+    let options = raw.configuration;
+    let mut fields = read_fields(faults, "schema", &raw.schema);
+    let mut envelope = options
+        .envelope_keys
+        .as_ref()
+        .map(|keys| read_fields(faults, "configuration.envelope_keys", keys))
+        .unwrap_or_default();
+    mark_optional(faults, "optional_top_level_keys", "schema", &mut fields, options.optional_top_level_keys);
+    mark_optional(
+        faults,
+        "optional_envelope_keys",
+        "configuration.envelope_keys",
+        &mut envelope,
+        options.optional_envelope_keys,
+    );
+    let json_path = options.json_path.and_then(|text| match read_json_path(&text) {
+        Ok(path) => Some(path),
+        Err(message) => {
+            faults.add("configuration.json_path", message);
+            None
+        }
+    });
+    let mut log_patterns = Vec::new();
+    for (key, value) in options.log_patterns.iter().flatten() {
+        let mut path = vec![key.clone()];
+        read_patterns(faults, &mut path, value, &mut log_patterns);
+    }
+    let priority = match &options.priority {
+        None => i64::MAX,
+        Some(value) => match value.as_i64().or_else(|| value.as_str()?.trim().parse().ok()) {
+            Some(priority) => priority,
+            None => {
+                faults.add("configuration.priority", format!("{value} is no whole number; 0 is tried first"));
+                0
+            }
+        },
+    };
+    let mut normalization = Vec::new();
+    for (name, value) in options.normalization.iter().flatten() {
+        read_normalizers(faults, name, value, &mut normalization);
+    }
+    for (option, text) in [("quotechar", &options.quotechar), ("escapechar", &options.escapechar)] {
+        if text.as_ref().is_some_and(|text| text.chars().count() != 1) {
+            faults.add(&format!("configuration.{option}"), "must be one character");
+        }
+    }
+    for (option, text) in [("delimiter", &options.delimiter), ("separator", &options.separator)] {
+        if text.as_ref().is_some_and(String::is_empty) {
+            faults.add(&format!("configuration.{option}"), "must not be empty");
+        }
+    }
+    (faults.list.len() == before).then(|| {
+        let options = Options {
+            json_path,
+            embedded_json: options.embedded_json,
+            json_regex_key: options.json_regex_key,
+            log_patterns,
+        };
+        let log_type = LogType {
+            name: name.to_owned(),
+            parser: raw.parser,
+            fields,
+            envelope,
+            options,
+            normalization,
+            rank: 0,
+            file: faults.file.to_owned(),
+        };
+        (priority, log_type)
+    })
+}
+
+fn read_fields(faults: &mut Faults<'_>, path: &str, object: &Map<String, Value>) -> Fields {
+    Fields(
+        object
+            .iter()
+            .map(|(name, value)| Field {
+                name: name.clone(),
+                kind: read_kind(faults, &format!("{path}.{name}"), value),
+                optional: false,
+            })
+            .collect(),
+    )
+}
+
+fn read_kind(faults: &mut Faults<'_>, path: &str, value: &Value) -> FieldKind {
+    match value {
+        Value::String(name) => match name.as_str() {
+            "string" => FieldKind::String,
+            "integer" => FieldKind::Integer,
+            "float" => FieldKind::Float,
+            "boolean" => FieldKind::Boolean,
+            other => {
+                faults.add(path, format!("`{other}` is no type; use string, integer, float, boolean, {{}} or []"));
+                FieldKind::Any
+            }
+        },
+        Value::Object(object) if object.is_empty() => FieldKind::Any,
+        Value::Object(object) => FieldKind::Object(read_fields(faults, path, object)),
+        Value::Array(_) => FieldKind::List,
+        other => {
+            faults.add(path, format!("`{other}` is no type; use string, integer, float, boolean, {{}} or []"));
+            FieldKind::Any
+        }
+    }
+}
+
+fn mark_optional(faults: &mut Faults<'_>, option: &str, of: &str, fields: &mut Fields, names: Option<Names>) {
+    for name in names.map(Names::into_names).unwrap_or_default() {
+        match fields.position(&name) {
+            Some(index) => fields.0[index].optional = true,
+            None => faults.add(
+                &format!("configuration.{option}"),
+                format!("`{name}` is not in {of}; add it there or remove it here"),
+            ),
+        }
+    }
+}
+
+/// Reads a JMESPath expression, and recognises the ones that are only keys and `[*]`.
+pub fn read_json_path(text: &str) -> Result<JsonPath, String> {
+    let steps = simple_steps(text);
+    let plan = match steps {
+        Some(steps) => PathPlan::Steps(steps),
+        None => PathPlan::Expression(Box::new(
+            jmespath::compile(text).map_err(|error| format!("`{text}` is no JMESPath expression: {error}"))?,
+        )),
+    };
+    Ok(JsonPath { text: text.to_owned(), plan })
+}
+
+fn simple_steps(text: &str) -> Option<Vec<PathStep>> {
+    let mut steps = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix("[*]") {
+            steps.push(PathStep::Each);
+            rest = after;
+            continue;
+        }
+        if !steps.is_empty() {
+            rest = rest.strip_prefix('.')?;
+        }
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let key = &rest[..end];
+        if key.is_empty() || key.as_bytes()[0].is_ascii_digit() {
+            return None;
+        }
+        steps.push(PathStep::Key(key.to_owned()));
+        rest = &rest[end..];
+    }
+    // One projection at most: what nested ones flatten to is left to the full evaluator.
+    (!steps.is_empty() && steps.iter().filter(|step| **step == PathStep::Each).count() <= 1).then_some(steps)
+}
+
+const ENVELOPE: &str = "streamalert:envelope_keys";
+
+fn read_patterns(faults: &mut Faults<'_>, path: &mut Vec<String>, value: &Value, out: &mut Vec<LogPattern>) {
+    let texts: Vec<&str> = match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                path.push(key.clone());
+                read_patterns(faults, path, value, out);
+                path.pop();
+            }
+            return;
+        }
+        Value::String(text) => vec![text],
+        Value::Array(items) if items.iter().all(Value::is_string) => items.iter().filter_map(Value::as_str).collect(),
+        _ => {
+            faults.add(
+                &format!("configuration.log_patterns.{}", path.join(".")),
+                "must be a pattern, a list of patterns or an object of them",
+            );
+            return;
+        }
+    };
+    let in_envelope = path[0] == ENVELOPE;
+    out.push(LogPattern {
+        path: path[usize::from(in_envelope)..].to_vec(),
+        in_envelope,
+        patterns: texts.iter().map(|text| wildcard(text)).collect(),
+        text: texts.join("` or `"),
+    });
+}
+
+/// Shell wildcards over the whole text: `*`, `?`, `[a-z]`, `[!a-z]`. What is no wildcard stands for itself.
+pub fn wildcard(pattern: &str) -> regex::Regex {
+    let mut out = String::from("(?s)^");
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '*' => out.push_str(".*"),
+            '?' => out.push('.'),
+            '[' => {
+                let negated = rest.starts_with('!');
+                let body = &rest[usize::from(negated)..];
+                // A bracket right at the beginning belongs to the set.
+                match body.char_indices().skip(1).find(|(_, c)| *c == ']').map(|(at, _)| at) {
+                    Some(end) => {
+                        out.push_str(if negated { "[^" } else { "[" });
+                        for c in body[..end].chars() {
+                            if c != '-' && !c.is_alphanumeric() {
+                                out.push('\\');
+                            }
+                            out.push(c);
+                        }
+                        out.push(']');
+                        rest = &body[end + 1..];
+                    }
+                    None => out.push_str("\\["),
+                }
+            }
+            other => out.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    out.push('$');
+    regex::Regex::new(&out).unwrap_or_else(|_| {
+        // A set such as [z-a] means nothing: it matches nothing but itself.
+        regex::Regex::new(&format!("^{}$", regex::escape(pattern))).expect("an escaped text is a pattern")
+    })
+}
+
+fn read_normalizers(faults: &mut Faults<'_>, name: &str, value: &Value, out: &mut Vec<Normalizer>) {
+    let at = format!("configuration.normalization.{name}");
+    let texts = |value: &Value| -> Option<Vec<String>> {
+        value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    if let Some(path) = texts(value) {
+        if !path.is_empty() {
+            out.push(Normalizer {
+                name: name.to_owned(),
+                path,
+                function: None,
+                condition: None,
+                send_to_artifacts: true,
+            });
+        }
+        return;
+    }
+    let Some(items) = value.as_array().filter(|items| items.iter().all(Value::is_object)) else {
+        faults.add(&at, "must be a path (list of keys) or a list of objects with `path`");
+        return;
+    };
+    for (index, item) in items.iter().enumerate() {
+        let at = format!("{at}[{index}]");
+        let Some(item) = item.as_object() else { continue };
+        for key in item.keys() {
+            if !["path", "function", "condition", "send_to_artifacts"].contains(&key.as_str()) {
+                faults.add(&at, format!("`{key}` is unknown; use path, function, condition, send_to_artifacts"));
+            }
+        }
+        let Some(path) = item.get("path").and_then(texts) else {
+            faults.add(&at, "`path` is missing or no list of keys");
+            continue;
+        };
+        let condition = item.get("condition").and_then(Value::as_object).filter(|object| !object.is_empty());
+        let condition = condition.and_then(|condition| {
+            let operators = [
+                ("is", NormalizerOperator::Is),
+                ("is_not", NormalizerOperator::IsNot),
+                ("in", NormalizerOperator::In),
+                ("not_in", NormalizerOperator::NotIn),
+                ("contains", NormalizerOperator::Contains),
+                ("not_contains", NormalizerOperator::NotContains),
+            ];
+            let found = operators.iter().find_map(|(key, operator)| Some((*operator, condition.get(*key)?)));
+            let (Some(path), Some((operator, operand))) = (condition.get("path").and_then(texts), found) else {
+                faults.add(
+                    &format!("{at}.condition"),
+                    "needs `path` and one of is, is_not, in, not_in, contains, not_contains",
+                );
+                return None;
+            };
+            let values = match operand {
+                Value::String(text) => vec![text.to_lowercase()],
+                Value::Array(_) => texts(operand).unwrap_or_default().iter().map(|text| text.to_lowercase()).collect(),
+                other => vec![other.to_string()],
+            };
+            Some(NormalizerCondition { path, operator, values })
+        });
+        out.push(Normalizer {
+            name: name.to_owned(),
+            path,
+            function: item.get("function").and_then(Value::as_str).map(str::to_owned),
+            condition,
+            send_to_artifacts: item.get("send_to_artifacts").and_then(Value::as_bool).unwrap_or(true),
+        });
+    }
+}

@@ -1,0 +1,142 @@
+//! What could not be processed, kept so that it can be looked at and sent again.
+
+use crate::log_record::{Payload, Position, Source, short_id};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Why something ended here. The text form is a promise: filters and dashboards use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Not JSON, or cut off.
+    NotJson,
+    /// JSON, but neither an object nor a list of objects.
+    NotAnObject,
+    /// No schema that the source may send fits.
+    NoSchema,
+    /// A schema fits by its keys, but a value cannot be what the schema says.
+    WrongType,
+    /// Deeper, longer or wider than a limit allows.
+    Limit,
+    /// Compressed bytes that end early or are damaged.
+    Compression,
+    /// A rule failed on this record; all other rules have judged it.
+    RuleFault,
+}
+
+impl Reason {
+    pub const ALL: [Reason; 7] = [
+        Reason::NotJson,
+        Reason::NotAnObject,
+        Reason::NoSchema,
+        Reason::WrongType,
+        Reason::Limit,
+        Reason::Compression,
+        Reason::RuleFault,
+    ];
+
+    pub fn code(self) -> &'static str {
+        match self {
+            Reason::NotJson => "not_json",
+            Reason::NotAnObject => "not_an_object",
+            Reason::NoSchema => "no_schema",
+            Reason::WrongType => "wrong_type",
+            Reason::Limit => "limit",
+            Reason::Compression => "compression",
+            Reason::RuleFault => "rule_fault",
+        }
+    }
+}
+
+/// Which rule failed on the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleFault {
+    pub rule: String,
+    /// File name of the component.
+    pub plugin: String,
+    pub digest: String,
+    /// `timeout`, `out_of_fuel`, `out_of_memory`, `trap`, `host_call`, `bad_answer`.
+    pub kind: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Derived from source, position, content, reason and rule: the same loss twice is one letter.
+    pub id: String,
+    pub reason: Reason,
+    /// For a person: what was wrong and what to do.
+    pub message: String,
+    pub cluster: String,
+    pub source: Source,
+    pub position: Position,
+    /// Log types that were tried.
+    pub tried: Vec<String>,
+    pub fault: Option<RuleFault>,
+    /// The input as it arrived: text, or base64 when it is not UTF-8.
+    #[serde(flatten)]
+    pub input: Input,
+    /// RFC 3339, UTC; set by whoever stores it.
+    #[serde(default)]
+    pub first_seen: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    Text(String),
+    /// Hex digits, two a byte: for input that is not UTF-8.
+    Hex(String),
+}
+
+impl Input {
+    pub fn new(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Input::Text(text.to_owned()),
+            Err(_) => Input::Hex(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        }
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Input::Text(text) => text.clone().into_bytes(),
+            Input::Hex(hex) => hex
+                .as_bytes()
+                .chunks_exact(2)
+                .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+                .collect(),
+        }
+    }
+}
+
+impl DeadLetter {
+    pub fn new(payload: &Payload, cluster: &str, position: Position, reason: Reason, message: String) -> Self {
+        let mut letter = DeadLetter {
+            id: String::new(),
+            reason,
+            message,
+            cluster: cluster.to_owned(),
+            source: (*payload.source).clone(),
+            position,
+            tried: Vec::new(),
+            fault: None,
+            input: Input::new(payload.input(position)),
+            first_seen: String::new(),
+        };
+        letter.id = letter.derive_id(&payload.identity(position));
+        letter
+    }
+
+    pub fn with_fault(mut self, fault: RuleFault, identity: &[u8; 32]) -> Self {
+        self.fault = Some(fault);
+        self.id = self.derive_id(identity);
+        self
+    }
+
+    fn derive_id(&self, identity: &[u8; 32]) -> String {
+        let mut hash = Sha256::new();
+        hash.update(identity);
+        hash.update(self.reason.code());
+        hash.update(self.fault.as_ref().map_or("", |fault| &fault.rule));
+        short_id(&hash.finalize())
+    }
+}

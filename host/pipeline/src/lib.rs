@@ -1,0 +1,22 @@
+//! The stages of StreamAlert as plain functions over plain data, and the traits they need.
+//! No clock, no environment, no network, no files: time, ids and configuration come in as arguments.
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`classifier`] | bytes become typed records: schemas, JSON, extraction, normalization |
+//! | [`rules_engine`] | the prefilter picks rules per record, rules judge batches, findings become alerts |
+//! | [`log_record`], [`alert`], [`dead_letter`] | the nouns every stage shares |
+//! | [`plugin`] | what a plugin is to the pipeline, and whose fault a failure is |
+//! | [`backend`] | everything the pipeline asks of the outside world |
+//! | [`config`] | schema and cluster files |
+//! | [`limits`] | every number, with unit and reason |
+
+pub mod alert;
+pub mod backend;
+pub mod classifier;
+pub mod config;
+pub mod dead_letter;
+pub mod limits;
+pub mod log_record;
+pub mod plugin;
+pub mod rules_engine;

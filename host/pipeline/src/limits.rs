@@ -1,0 +1,32 @@
+//! Every number, with unit and reason.
+
+/// Bytes of one input (document, line). A CloudTrail file of the largest kind is 50 MB; beyond that memory is at risk.
+pub const INPUT_BYTES_MAX: usize = 64 << 20;
+/// Bytes of one classified record. Twice what DynamoDB and SQS together could ever carry inline, and far below the 28-bit
+/// lengths of the packed layout.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
+/// Levels of nesting in one input. Real logs stay below 30; recursion over 128 levels fits any stack.
+pub const DEPTH_MAX: usize = 128;
+/// Keys of one object. Vendors' widest have a few hundred.
+pub const KEYS_MAX: usize = 10_000;
+/// Shapes (key sequences) one candidate set remembers. Sources send a few dozen; the cap stops a hostile one.
+pub const SHAPES_MAX: usize = 4096;
+/// Times `embedded_json` and envelopes may be unpacked inside one another.
+pub const UNWRAP_DEPTH_MAX: usize = 4;
+
+/// Records that go through the rules as one batch: large enough that call overhead vanishes (a call costs 0.1 µs, a record
+/// 3 µs), small enough that a reload is seen within milliseconds.
+pub const BATCH_RECORDS: usize = 256;
+
+/// Findings one call may return: one for each row, and no more.
+pub const CONTEXT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a title; longer ones are cut on a character boundary.
+pub const TITLE_BYTES_MAX: usize = 512;
+/// Bytes of a dedup key; longer ones are a bad answer.
+pub const DEDUP_KEY_BYTES_MAX: usize = 1024;
+/// Outputs one finding may add.
+pub const FINDING_OUTPUTS_MAX: usize = 32;
+
+/// Rows of one batch that a rule may fail on, one after another without a success, before it is no longer asked about the
+/// rest of that batch. The rest becomes dead letters of that rule and can be sent again.
+pub const ROW_FAULTS_IN_A_ROW_MAX: usize = 16;

@@ -1,0 +1,110 @@
+//! What comes in, and what the classifier makes of it.
+
+use crate::config::schema::LogType;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::ops::Range;
+use std::sync::Arc;
+use streamalert_packed::Record;
+
+/// Where a payload came from. `service` and `resource` choose the log types, the whole of it is part of every record's identity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Source {
+    /// `s3`, `kinesis`, `sns`, `streamalert_app`; on one machine `file`, `stdin`, `http`.
+    pub service: String,
+    /// Bucket, stream, topic, app; the folder or endpoint on one machine.
+    pub resource: String,
+    /// Key of the object, path of the file; empty where there is none.
+    pub object: String,
+}
+
+/// Bytes as they arrived, unpacked from envelopes and compression.
+#[derive(Clone, Debug)]
+pub struct Payload {
+    pub source: Arc<Source>,
+    /// Where `bytes` begins in the (decompressed) object, in bytes.
+    pub offset: u64,
+    pub bytes: Arc<[u8]>,
+}
+
+/// Where a record stands in its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// First byte of the input (document, line) it was found in, counted in the decompressed object.
+    pub offset: u64,
+    /// Bytes of that input.
+    pub length: u64,
+    /// Which record of that input, from 0.
+    pub index: u32,
+}
+
+/// One classified record of a [`LogBatch`].
+#[derive(Clone, Debug)]
+pub struct LogRecord {
+    pub log_type: Arc<LogType>,
+    pub position: Position,
+    pub(crate) packed: Range<usize>,
+}
+
+/// Classified records that go through the rules together.
+#[derive(Debug)]
+pub struct LogBatch {
+    pub payload: Payload,
+    pub cluster: Arc<str>,
+    pub records: Vec<LogRecord>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl LogBatch {
+    pub fn new(payload: Payload, cluster: Arc<str>) -> Self {
+        LogBatch { payload, cluster, records: Vec::new(), bytes: Vec::new() }
+    }
+
+    /// The fields of record `index`.
+    #[inline]
+    pub fn fields(&self, index: usize) -> Record<'_> {
+        // SAFETY: `packed` ranges come from `Builder::finish` on this buffer and nobody else can set them.
+        unsafe { Record::trusted(&self.bytes[self.records[index].packed.clone()]) }
+    }
+
+    pub(crate) fn packed(&self, index: usize) -> &[u8] {
+        &self.bytes[self.records[index].packed.clone()]
+    }
+
+    /// The input text record `index` came from.
+    pub fn input(&self, index: usize) -> &[u8] {
+        self.payload.input(self.records[index].position)
+    }
+
+    /// What makes this record this record: source, the content at its position (the version), and the position.
+    pub fn identity(&self, index: usize) -> [u8; 32] {
+        self.payload.identity(self.records[index].position)
+    }
+}
+
+impl Payload {
+    pub fn input(&self, position: Position) -> &[u8] {
+        let from = (position.offset - self.offset) as usize;
+        &self.bytes[from..from + position.length as usize]
+    }
+
+    /// Same source, same bytes, same place: same identity. The digest of the input stands for the object's version, so
+    /// that a file which grew keeps the identity of its old records, and one that was rewritten does not.
+    pub fn identity(&self, position: Position) -> [u8; 32] {
+        let version = Sha256::digest(self.input(position));
+        let mut hash = Sha256::new();
+        for part in [&self.source.service, &self.source.resource, &self.source.object] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.update(version);
+        hash.update(position.offset.to_le_bytes());
+        hash.update(position.index.to_le_bytes());
+        hash.finalize().into()
+    }
+}
+
+/// 128 bits of a digest as lower-case hex: enough that no two things we name meet by chance.
+pub fn short_id(digest: &[u8]) -> String {
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

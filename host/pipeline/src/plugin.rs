@@ -1,0 +1,190 @@
+//! What a plugin is to the pipeline, and whose fault a failure is.
+
+use crate::alert::{Merge, Severity};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use streamalert_packed::{Frame, Record, frame_into};
+
+/// Who should be told about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The rule's author.
+    Guest,
+    /// Whoever runs the pipeline.
+    Host,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PluginErrorKind {
+    /// Ran longer than the wall-clock guard allows.
+    Timeout,
+    OutOfFuel,
+    OutOfMemory,
+    Trap,
+    /// Something the host does for guests failed.
+    HostCall,
+    /// It answered, but with something that means nothing: a row that was not asked about, a context that is no object.
+    BadAnswer,
+}
+
+impl PluginErrorKind {
+    pub fn blame(self) -> Blame {
+        match self {
+            PluginErrorKind::HostCall => Blame::Host,
+            _ => Blame::Guest,
+        }
+    }
+
+    pub fn code(self) -> &'static str {
+        match self {
+            PluginErrorKind::Timeout => "timeout",
+            PluginErrorKind::OutOfFuel => "out_of_fuel",
+            PluginErrorKind::OutOfMemory => "out_of_memory",
+            PluginErrorKind::Trap => "trap",
+            PluginErrorKind::HostCall => "host_call",
+            PluginErrorKind::BadAnswer => "bad_answer",
+        }
+    }
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}: {message}", kind.code())]
+pub struct PluginError {
+    pub kind: PluginErrorKind,
+    pub message: String,
+}
+
+impl PluginError {
+    pub fn new(kind: PluginErrorKind, message: impl Into<String>) -> Self {
+        PluginError { kind, message: message.into() }
+    }
+}
+
+/// A test of the value at a path; all values of one test are alternatives.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Test {
+    Equals(Vec<Value>),
+    Prefix(Vec<String>),
+    Suffix(Vec<String>),
+    Contains(Vec<String>),
+    Exists,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Condition {
+    pub path: String,
+    pub test: Test,
+}
+
+/// The options of a rule: what its component declares as JSON beside name, logs and conditions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RuleOptions {
+    /// `service:descriptor` each.
+    pub outputs: Vec<String>,
+    pub severity: Severity,
+    pub merge: Option<Merge>,
+    /// Name, list of names, or object by output; kept as declared for the alert processor.
+    pub publishers: Value,
+    /// Goes with every alert of the rule; a finding's own context is laid over it.
+    pub context: Map<String, Value>,
+    pub tags: Vec<String>,
+    pub references: Vec<String>,
+    /// Names of test files, for the author's tools.
+    pub tests: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RuleInfo {
+    pub name: String,
+    pub description: String,
+    pub logs: Vec<String>,
+    pub when: Vec<Condition>,
+    pub options: RuleOptions,
+}
+
+/// What a rule reports of a row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Finding {
+    pub row: u32,
+    pub title: Option<String>,
+    pub severity: Option<Severity>,
+    pub dedup_key: Option<String>,
+    pub context: Map<String, Value>,
+    pub outputs: Vec<String>,
+}
+
+/// The rows that one component is asked about: packed, numbered from 0.
+#[derive(Default)]
+pub struct Batch {
+    /// Unlike that of any other batch in this process.
+    pub id: u64,
+    frame: Vec<u8>,
+}
+
+impl Batch {
+    pub fn new<'a>(id: u64, records: impl ExactSizeIterator<Item = Record<'a>>) -> Self {
+        let mut frame = Vec::new();
+        frame_into(&mut frame, records.map(Record::bytes));
+        Batch { id, frame }
+    }
+
+    /// The buffer guests read; see `wit/packed.md`.
+    pub fn packed(&self) -> &[u8] {
+        &self.frame
+    }
+
+    pub fn rows(&self) -> usize {
+        self.frame().rows()
+    }
+
+    pub fn record(&self, row: u32) -> Option<Record<'_>> {
+        self.frame().record(row as usize)
+    }
+
+    fn frame(&self) -> Frame<'_> {
+        // SAFETY: made by `frame_into` above, or empty.
+        unsafe { Frame::trusted(&self.frame) }
+    }
+}
+
+/// One read of a record that a rule did while it was watched.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Read {
+    pub row: u32,
+    pub path: String,
+    pub value: Option<Value>,
+}
+
+/// What one call of a rule came to.
+#[derive(Clone, Debug, Default)]
+pub struct Judged {
+    pub findings: Vec<Finding>,
+    /// Deterministic: the same component and rows cost the same.
+    pub fuel: u64,
+}
+
+/// One loaded component of rules.
+pub trait RulePlugin: Send + Sync {
+    /// File name, for messages.
+    fn name(&self) -> &str;
+    /// SHA-256 of the component, hex.
+    fn digest(&self) -> &str;
+    fn rules(&self) -> &[RuleInfo];
+    /// A sandbox that judges one batch. Cheap: a stage takes one per component and batch.
+    fn open<'a>(&'a self, batch: &'a Arc<Batch>) -> Box<dyn RuleSession + 'a>;
+}
+
+/// A sandbox at work on one batch. After an error it goes on with a fresh instance at the next call.
+pub trait RuleSession {
+    /// Asks rule number `rule` (its place in [`RulePlugin::rules`]) about `rows`, which rise.
+    fn evaluate(&mut self, rule: usize, rows: &[u32]) -> Result<Judged, PluginError>;
+}
+
+/// The components that are live together. A batch sees one set from start to end.
+#[derive(Default, Clone)]
+pub struct PluginSet {
+    pub plugins: Vec<Arc<dyn RulePlugin>>,
+}

@@ -1,0 +1,139 @@
+//! Writes packed records to the end of a buffer.
+
+use crate::HEADER;
+use crate::read::Kind;
+
+/// What eight bytes say of one value; meaningful only within the record it was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    pub(crate) tag: u32,
+    pub(crate) payload: u32,
+}
+
+impl Slot {
+    pub const NULL: Slot = Slot { tag: Kind::Null as u32, payload: 0 };
+    pub const FALSE: Slot = Slot { tag: Kind::False as u32, payload: 0 };
+    pub const TRUE: Slot = Slot { tag: Kind::True as u32, payload: 0 };
+
+    pub(crate) fn new(kind: Kind, length: usize, payload: u32) -> Self {
+        debug_assert!(length <= crate::MAX_LENGTH);
+        Slot { tag: (length as u32) << 4 | kind as u32, payload }
+    }
+
+    pub fn bool(value: bool) -> Self {
+        if value { Self::TRUE } else { Self::FALSE }
+    }
+
+    /// A text that already lies at `offset` of the record.
+    #[inline]
+    pub fn text(offset: u32, length: usize) -> Self {
+        Self::new(Kind::Text, length, offset)
+    }
+
+    fn bytes(self) -> [u8; 8] {
+        (u64::from(self.payload) << 32 | u64::from(self.tag)).to_le_bytes()
+    }
+}
+
+/// One record being written at the end of `out`. Records of a batch lie behind one another in one buffer.
+pub struct Builder<'a> {
+    out: &'a mut Vec<u8>,
+    start: usize,
+}
+
+impl<'a> Builder<'a> {
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
+        let start = out.len();
+        out.extend_from_slice(&[0; HEADER]);
+        Builder { out, start }
+    }
+
+    /// Appends raw bytes and says where they lie, for [`Slot::text`].
+    #[inline]
+    pub fn raw(&mut self, bytes: &[u8]) -> u32 {
+        let at = self.out.len() - self.start;
+        self.out.extend_from_slice(bytes);
+        at as u32
+    }
+
+    pub fn text(&mut self, text: &str) -> Slot {
+        let at = self.raw(text.as_bytes());
+        Slot::text(at, text.len())
+    }
+
+    /// A number that fits neither 64 bits nor a double, as it was written.
+    pub fn number_text(&mut self, text: &str) -> Slot {
+        let at = self.raw(text.as_bytes());
+        Slot::new(Kind::NumberText, text.len(), at)
+    }
+
+    #[inline]
+    pub fn i64(&mut self, value: i64) -> Slot {
+        match i32::try_from(value) {
+            Ok(small) => Slot::new(Kind::I32, 0, small as u32),
+            Err(_) => Slot::new(Kind::I64, 0, self.raw(&value.to_le_bytes())),
+        }
+    }
+
+    pub fn u64(&mut self, value: u64) -> Slot {
+        match i64::try_from(value) {
+            Ok(value) => self.i64(value),
+            Err(_) => Slot::new(Kind::U64, 0, self.raw(&value.to_le_bytes())),
+        }
+    }
+
+    pub fn f64(&mut self, value: f64) -> Slot {
+        Slot::new(Kind::F64, 0, self.raw(&value.to_le_bytes()))
+    }
+
+    /// Room for `len` entries; fill each with [`Builder::entry`].
+    #[inline]
+    pub fn object(&mut self, len: usize) -> Slot {
+        let at = self.out.len();
+        self.out.resize(at + len * 16, 0);
+        Slot::new(Kind::Object, len, (at - self.start) as u32)
+    }
+
+    /// Room for `len` items; fill each with [`Builder::item`].
+    #[inline]
+    pub fn array(&mut self, len: usize) -> Slot {
+        let at = self.out.len();
+        self.out.resize(at + len * 8, 0);
+        Slot::new(Kind::Array, len, (at - self.start) as u32)
+    }
+
+    /// Entry `index` of `object`; the key lies at `key` already.
+    #[inline]
+    pub fn entry(&mut self, object: Slot, index: usize, key: (u32, usize), value: Slot) {
+        let at = self.start + object.payload as usize + index * 16;
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&(u64::from(key.0) | (key.1 as u64) << 32).to_le_bytes());
+        bytes[8..].copy_from_slice(&value.bytes());
+        self.out[at..at + 16].copy_from_slice(&bytes);
+    }
+
+    #[inline]
+    pub fn item(&mut self, array: Slot, index: usize, value: Slot) {
+        let at = self.start + array.payload as usize + index * 8;
+        self.out[at..at + 8].copy_from_slice(&value.bytes());
+    }
+
+    /// Shortens an object whose last entries were not needed.
+    pub fn shrink(&self, object: Slot, len: usize) -> Slot {
+        Slot::new(Kind::Object, len, object.payload)
+    }
+
+    /// Writes the header; the record is `start..end` of the buffer.
+    pub fn finish(self, root: Slot) -> std::ops::Range<usize> {
+        let end = self.out.len();
+        let header = &mut self.out[self.start..self.start + HEADER];
+        header[..8].copy_from_slice(&root.bytes());
+        header[8..12].copy_from_slice(&((end - self.start) as u32).to_le_bytes());
+        self.start..end
+    }
+
+    /// Takes back everything written for this record.
+    pub fn abandon(self) {
+        self.out.truncate(self.start);
+    }
+}
