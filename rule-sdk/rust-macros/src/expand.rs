@@ -1,0 +1,156 @@
+//! From a function and its options to the function and an entry in the list of rules.
+
+use crate::options::{self, Condition, Literal, Mistakes, Options, Test};
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, Expr, ExprLit, FnArg, GenericParam, ItemFn, Lit, Meta, Result, ReturnType, Type};
+
+/// The function is passed on even when something is wrong, lest every call of it be reported as well.
+pub fn rule(options: TokenStream, function: TokenStream) -> TokenStream {
+    match expand(&options, function.clone()) {
+        Ok(tokens) => tokens,
+        Err(error) => {
+            let errors = error.to_compile_error();
+            quote! { #function #errors }
+        }
+    }
+}
+
+fn expand(options: &TokenStream, function: TokenStream) -> Result<TokenStream> {
+    let function = syn::parse2::<ItemFn>(function)
+        .map_err(|error| Error::new(error.span(), format!("#[rule] belongs above a function: {error}")))?;
+    let mut mistakes = Mistakes::default();
+    let output = mistakes.note(check_signature(&function));
+    let description = mistakes.note(description(&function.attrs));
+    let options = mistakes.note(options::parse(options));
+    let (Some(output), Some(description), Some(options)) = (output, description, options) else {
+        return mistakes.none_or(TokenStream::new());
+    };
+    Ok(generate(&function, output, &description, &options))
+}
+
+fn generate(function: &ItemFn, output: &Type, description: &str, options: &Options) -> TokenStream {
+    let ident = &function.sig.ident;
+    let name = ident.unraw().to_string();
+    let logs = &options.logs;
+    let when = options.when.iter().map(condition);
+    let rest = serde_json::Value::Object(options.rest.clone()).to_string();
+    // The span of the return type, so that a type that is no verdict is reported there.
+    let verdict = quote_spanned! { output.span() => ::streamalert_sdk::__private::Verdict::finding };
+    quote! {
+        #function
+
+        ::streamalert_sdk::__private::inventory::submit! {
+            ::streamalert_sdk::__private::Rule {
+                name: #name,
+                module: ::core::module_path!(),
+                description: #description,
+                logs: &[#(#logs),*],
+                when: &[#(#when),*],
+                options: #rest,
+                judge: |record| #verdict(#ident(record)),
+            }
+        }
+    }
+}
+
+fn condition(condition: &Condition) -> TokenStream {
+    let path = &condition.path;
+    let test = match &condition.test {
+        Test::Equals(values) => {
+            let values = values.iter().map(|value| match value {
+                Literal::Text(text) => quote! { ::streamalert_sdk::__private::Literal::Text(#text) },
+                Literal::Int(int, _) => quote! { ::streamalert_sdk::__private::Literal::Int(#int) },
+                Literal::Float(float, _) => quote! { ::streamalert_sdk::__private::Literal::Float(#float) },
+                Literal::Bool(bool, _) => quote! { ::streamalert_sdk::__private::Literal::Bool(#bool) },
+            });
+            quote! { Equals(&[#(#values),*]) }
+        }
+        Test::Prefix(texts) => quote! { Prefix(&[#(#texts),*]) },
+        Test::Suffix(texts) => quote! { Suffix(&[#(#texts),*]) },
+        Test::Contains(texts) => quote! { Contains(&[#(#texts),*]) },
+        Test::Exists => quote! { Exists },
+    };
+    quote! {
+        ::streamalert_sdk::__private::Condition { path: #path, test: ::streamalert_sdk::__private::Test::#test }
+    }
+}
+
+const FORM: &str = "a rule is written fn name(record: &Record) -> bool";
+
+/// The type it returns.
+fn check_signature(function: &ItemFn) -> Result<&Type> {
+    let sig = &function.sig;
+    let mut mistakes = Mistakes::default();
+    let mut wrong = |span, message: &str| {
+        mistakes.note::<()>(Err(Error::new(span, message)));
+    };
+    if let Some(token) = &sig.asyncness {
+        wrong(token.span(), "a rule cannot be async: it looks at a record and has nothing to wait for");
+    }
+    if let Some(token) = &sig.unsafety {
+        wrong(token.span(), "a rule cannot be unsafe");
+    }
+    if let Some(abi) = &sig.abi {
+        wrong(abi.span(), "a rule cannot be extern");
+    }
+    for parameter in &sig.generics.params {
+        if !matches!(parameter, GenericParam::Lifetime(_)) {
+            wrong(parameter.span(), "a rule cannot be generic");
+        }
+    }
+    if sig.inputs.is_empty() {
+        wrong(sig.paren_token.span.join(), &format!("a rule takes the record: {FORM}"));
+    }
+    for (place, input) in sig.inputs.iter().enumerate() {
+        match input {
+            _ if place > 0 => wrong(input.span(), &format!("a rule takes the record and nothing else: {FORM}")),
+            FnArg::Receiver(receiver) => wrong(receiver.span(), &format!("a rule is no method: {FORM}")),
+            FnArg::Typed(typed) => match &*typed.ty {
+                Type::Reference(reference) if reference.mutability.is_none() => {
+                    if matches!(&*reference.elem, Type::ImplTrait(_)) {
+                        wrong(typed.ty.span(), "a rule cannot be generic");
+                    }
+                }
+                other => wrong(other.span(), &format!("a rule borrows the record: {FORM}")),
+            },
+        }
+    }
+    match &sig.output {
+        ReturnType::Type(_, output) => mistakes.none_or(&**output),
+        ReturnType::Default => {
+            let message = "a rule returns `bool`, `Finding`, or an `Option` of either";
+            Err(mistakes.and(Error::new(sig.ident.span(), message)))
+        }
+    }
+}
+
+/// The doc comment without its indentation and without blank lines around it.
+fn description(attributes: &[Attribute]) -> Result<String> {
+    let mut lines = Vec::new();
+    for attribute in attributes {
+        let Meta::NameValue(doc) = &attribute.meta else { continue };
+        if !doc.path.is_ident("doc") {
+            continue;
+        }
+        let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &doc.value else {
+            return Err(Error::new_spanned(&doc.value, "the description of a rule must be a plain doc comment"));
+        };
+        let text = text.value();
+        let starred = text.lines().skip(1).all(|line| line.trim().is_empty() || line.trim_start().starts_with('*'));
+        for (place, line) in text.split('\n').enumerate() {
+            // A block comment may put a star before each line.
+            let line = if place > 0 && starred { line.trim_start().trim_start_matches('*') } else { line };
+            lines.push(line.trim_end().to_owned());
+        }
+    }
+    let indentation = |line: &&String| line.len() - line.trim_start().len();
+    let common = lines.iter().filter(|line| !line.is_empty()).map(|line| indentation(&line)).min().unwrap_or(0);
+    let lines: Vec<_> = lines.iter().map(|line| line.get(common..).unwrap_or_default()).collect();
+    Ok(lines.join("\n").trim_matches('\n').to_owned())
+}
+
+#[cfg(test)]
+mod tests;
