@@ -230,13 +230,14 @@ fn when(input: ParseStream) -> Result<Vec<Condition>> {
         if content.is_empty() {
             return Err(Error::new(operator.span(), format!("`{name}` needs a path")));
         }
-        while !content.is_empty() {
-            let path = path(&content)?;
+        let mut wrong = Mistakes::default();
+        each(&content, &mut wrong, |content| {
+            let path = path(content)?;
             let test = if name == "exists" {
                 Test::Exists
             } else {
                 content.parse::<Token![=]>()?;
-                let texts = plain(&Given::parse(&content)?.some_texts(&name)?);
+                let texts = plain(&Given::parse(content)?.some_texts(&name)?);
                 match name.as_str() {
                     "prefix" => Test::Prefix(texts),
                     "suffix" => Test::Suffix(texts),
@@ -244,11 +245,9 @@ fn when(input: ParseStream) -> Result<Vec<Condition>> {
                 }
             };
             conditions.push(Condition { path, test });
-            if !content.is_empty() {
-                content.parse::<Token![,]>()?;
-            }
-        }
-        Ok(())
+            Ok(())
+        });
+        wrong.none_or(())
     });
     mistakes.none_or(conditions)
 }
@@ -305,13 +304,12 @@ impl Given {
         let content;
         let span = bracketed!(content in input).span.join();
         let mut items = Vec::new();
-        while !content.is_empty() {
-            items.push(literal(&content)?);
-            if !content.is_empty() {
-                content.parse::<Token![,]>()?;
-            }
-        }
-        Ok(Given::List(items, span))
+        let mut mistakes = Mistakes::default();
+        each(&content, &mut mistakes, |content| {
+            items.push(literal(content)?);
+            Ok(())
+        });
+        mistakes.none_or(Given::List(items, span))
     }
 
     fn span(&self) -> Span {
