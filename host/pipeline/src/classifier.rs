@@ -1,11 +1,28 @@
 //! Parses, classifies and normalizes: payloads become typed records, and what cannot becomes dead letters.
 
+mod candidates;
+mod document;
+mod framing;
+mod normalize;
+mod record;
+
+pub use framing::complete_inputs;
+
+use crate::config::schema::{PathPlan, PathStep};
 use crate::config::{Clusters, Schemas};
-use crate::dead_letter::DeadLetter;
-use crate::log_record::{LogBatch, Payload};
+use crate::dead_letter::{DeadLetter, Reason};
+use crate::limits::{INPUT_BYTES_MAX, UNWRAP_DEPTH_MAX};
+use crate::log_record::{LogBatch, LogRecord, Payload, Position, Source, short_id};
+use candidates::{Candidates, Group, Place, Shape, Shapes};
+use document::{Document, Item};
+use framing::{Framed, frame, line_end};
+use hashbrown::HashMap;
+use record::{Envelope, Refusal};
+use std::hash::Hasher;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// What one payload came to. Every input of it is in `batch` or in `dead`; empty lines and empty lists are `skipped`.
+/// What one payload came to. Every record of it is in `batch` or in `dead`.
 #[derive(Debug)]
 pub struct Classified {
     pub batch: LogBatch,
@@ -18,33 +35,751 @@ pub struct Classified {
 
 /// The schemas of all sources, shared by all workers.
 pub struct Classifier {
-    _schemas: Arc<Schemas>,
-    _clusters: Arc<Clusters>,
+    schemas: Arc<Schemas>,
+    clusters: Arc<Clusters>,
 }
 
 impl Classifier {
     /// A source that no cluster names may send every log type and belongs to the cluster `default`.
     pub fn new(schemas: Arc<Schemas>, clusters: Arc<Clusters>) -> Self {
-        Classifier { _schemas: schemas, _clusters: clusters }
+        Classifier { schemas, clusters }
     }
 
     /// A worker's own scratch memory and caches; one for each thread.
     pub fn worker(self: &Arc<Self>) -> Worker {
-        Worker { _shared: self.clone() }
+        Worker {
+            shared: self.clone(),
+            routes: HashMap::new(),
+            last: None,
+            sets: Vec::new(),
+            documents: vec![Document::default()],
+            record_bytes: 1024,
+        }
     }
 }
 
+/// One thread's part of the classifier.
 pub struct Worker {
-    _shared: Arc<Classifier>,
+    shared: Arc<Classifier>,
+    /// Source → cluster and place in `sets`.
+    routes: HashMap<Source, (Arc<str>, usize)>,
+    last: Option<(Arc<Source>, Arc<str>, usize)>,
+    sets: Vec<Set>,
+    /// Documents to parse into: the input itself, then what is embedded in it.
+    documents: Vec<Document>,
+    /// About how many bytes a record took lately.
+    record_bytes: usize,
 }
+
+/// The log types some sources may send, and what this worker knows of the shapes of their records.
+struct Set {
+    logs: Option<Vec<String>>,
+    candidates: Arc<Candidates>,
+    shapes: Shapes,
+}
+
+/// Sources one worker remembers; the cap stops a door that names a new source for every request.
+const ROUTES_MAX: usize = 4096;
 
 impl Worker {
     pub fn classify(&mut self, payload: Payload) -> Classified {
-        Classified { batch: LogBatch::new(payload, "default".into()), dead: Vec::new(), inputs: 0, skipped: 0 }
+        let (cluster, set) = self.route(&payload.source);
+        let mut run = Run {
+            set: &mut self.sets[set],
+            payload: &payload,
+            cluster: &cluster,
+            records: Vec::new(),
+            bytes: Vec::with_capacity(payload.bytes.len() + payload.bytes.len() / 2 + 1024),
+            dead: Vec::new(),
+            inputs: 0,
+            skipped: 0,
+            position: Position { offset: 0, length: 0, index: 0 },
+        };
+        run.inputs(&mut self.documents);
+        let Run { records, bytes, dead, inputs, skipped, .. } = run;
+        self.record_bytes = bytes.len() / records.len().max(1);
+        let batch = LogBatch { cluster, records, bytes, identity: None, payload };
+        Classified { batch, dead, inputs, skipped }
+    }
+
+    /// Classifies the input of a dead letter again, as what it was: at its old place, with its old identity.
+    pub fn resend(&mut self, letter: &DeadLetter) -> Classified {
+        let payload = Payload {
+            source: Arc::new(letter.source.clone()),
+            offset: letter.position.offset,
+            bytes: letter.input.bytes().into(),
+        };
+        let mut classified = self.classify(payload);
+        let index = if letter.part { 0 } else { letter.position.index };
+        if letter.part || letter.position.index > 0 || letter.reason == Reason::RuleFault {
+            classified.batch.records.retain(|record| record.position.index == index);
+            classified.dead.retain(|dead| dead.position.index == index);
+        }
+        for record in &mut classified.batch.records {
+            record.position = letter.position;
+        }
+        // Still dead: still the same letter.
+        for dead in &mut classified.dead {
+            *dead = DeadLetter { reason: dead.reason, message: std::mem::take(&mut dead.message), ..letter.clone() };
+        }
+        classified.batch.identity = Some(letter.identity_bytes());
+        classified
+    }
+
+    fn route(&mut self, source: &Arc<Source>) -> (Arc<str>, usize) {
+        if let Some((last, cluster, set)) = &self.last
+            && (Arc::ptr_eq(last, source) || last == source)
+        {
+            return (cluster.clone(), *set);
+        }
+        let (cluster, set) = match self.routes.get(&**source) {
+            Some(route) => route.clone(),
+            None => {
+                let (cluster, logs) = match self.shared.clusters.find(source) {
+                    Some((cluster, logs)) => (cluster.name.clone(), Some(logs.to_vec())),
+                    None => ("default".into(), None),
+                };
+                let set = match self.sets.iter().position(|set| set.logs == logs) {
+                    Some(set) => set,
+                    None => {
+                        let candidates = Arc::new(Candidates::new(&self.shared.schemas, logs.as_deref()));
+                        self.sets.push(Set { logs, candidates, shapes: Shapes::new() });
+                        self.sets.len() - 1
+                    }
+                };
+                if self.routes.len() >= ROUTES_MAX {
+                    self.routes.clear();
+                }
+                self.routes.insert((**source).clone(), (cluster.clone(), set));
+                (cluster, set)
+            }
+        };
+        self.last = Some((source.clone(), cluster.clone(), set));
+        (cluster, set)
     }
 }
 
-/// How many leading bytes hold only complete inputs, so that a stream can be cut there. 0: none is complete yet.
-pub fn complete_inputs(_bytes: &[u8]) -> usize {
-    0
+/// The work on one payload.
+struct Run<'a> {
+    set: &'a mut Set,
+    payload: &'a Payload,
+    cluster: &'a str,
+    records: Vec<LogRecord>,
+    bytes: Vec<u8>,
+    dead: Vec<DeadLetter>,
+    inputs: u64,
+    skipped: u64,
+    /// Of the input at hand; `index` is that of the next record.
+    position: Position,
+}
+
+/// Where an object that should become a record stands, and how to show it in a dead letter.
+struct Candidate<'a> {
+    document: &'a Document,
+    at: usize,
+    envelope: Option<Envelope<'a>>,
+    /// It is a part of the input's own text, not of something embedded.
+    of_input: bool,
+}
+
+/// How closely a record must fit.
+#[derive(Clone, Copy, PartialEq)]
+enum Fit {
+    Exact,
+    /// With keys the schema does not know.
+    Tolerant,
+}
+
+impl Run<'_> {
+    fn inputs(&mut self, documents: &mut Vec<Document>) {
+        let bytes = &self.payload.bytes.clone();
+        let mut at = 0;
+        loop {
+            at = skip_blank(bytes, at);
+            if at >= bytes.len() {
+                return;
+            }
+            // Nearly always an input is a line.
+            let end = line_end(bytes, at);
+            let line = trim_end(bytes, at, end);
+            if line - at <= INPUT_BYTES_MAX && documents[0].parse(&bytes[at..line]) {
+                self.input(documents, at..line);
+                at = end;
+                continue;
+            }
+            match frame(&bytes[at..]) {
+                Framed::Value(length) if length > INPUT_BYTES_MAX => {
+                    let message = format!("an input of {length} bytes; at most {INPUT_BYTES_MAX} are taken");
+                    self.bad_input(at..at + length, Reason::Limit, message);
+                    at += length;
+                }
+                Framed::Value(length) => {
+                    if documents[0].parse(&bytes[at..at + length]) {
+                        self.input(documents, at..at + length);
+                    } else {
+                        let message = if std::str::from_utf8(&bytes[at..at + length]).is_err() {
+                            "not UTF-8: JSON must be; convert it or correct the sender".to_owned()
+                        } else {
+                            "not JSON: a text or number in it is malformed".to_owned()
+                        };
+                        self.bad_input(at..at + length, Reason::NotJson, message);
+                    }
+                    at += length;
+                }
+                Framed::Bad { length, message, too_deep } => {
+                    let reason = if too_deep { Reason::Limit } else { Reason::NotJson };
+                    let end = trim_end(bytes, at, at + length);
+                    self.bad_input(at..end.max(at + 1), reason, message);
+                    at += length.max(1);
+                }
+                Framed::Cut { message } => {
+                    // What follows on lines of its own is not lost with it.
+                    let mut end = line_end(bytes, at);
+                    while end < bytes.len() && !matches!(bytes.get(end + 1), Some(b'{' | b'[')) {
+                        end = line_end(bytes, end + 1);
+                    }
+                    self.bad_input(at..trim_end(bytes, at, end), Reason::NotJson, message);
+                    at = end;
+                }
+            }
+        }
+    }
+
+    fn place(&mut self, range: &Range<usize>) {
+        self.inputs += 1;
+        self.position =
+            Position { offset: self.payload.offset + range.start as u64, length: range.len() as u64, index: 0 };
+    }
+
+    fn bad_input(&mut self, range: Range<usize>, reason: Reason, message: String) {
+        self.place(&range);
+        let letter = DeadLetter::new(self.payload, self.cluster, self.position, reason, message);
+        self.dead.push(letter);
+    }
+
+    /// The input that `documents[0]` holds.
+    fn input(&mut self, documents: &mut [Document], range: Range<usize>) {
+        self.place(&range);
+        let (document, _) = documents.split_first().expect("there is one from the start");
+        if let Item::Object { len: 1.. } = document.item(0)
+            && self.root(document, 0)
+        {
+            return;
+        }
+        self.document(document, 0, 0);
+    }
+
+    /// The hot path: the object at `at` is itself a record. Says whether some type took it.
+    #[inline]
+    fn root(&mut self, document: &Document, at: usize) -> bool {
+        let Some(root) = self.set.candidates.root else { return false };
+        let shape = self.shape(root, document, at);
+        // Types that look into the input come first if they have the better rank and could apply.
+        if shape.elsewhere {
+            return false;
+        }
+        let candidate = Candidate { document, at, envelope: Some(Envelope { document, at }), of_input: true };
+        self.record_of(&shape, &candidate, Fit::Exact).is_ok()
+    }
+
+    /// Everything else that a document may be: records under a path, embedded ones, lists, wrapped ones.
+    #[cold]
+    fn document(&mut self, document: &Document, at: usize, depth: usize) {
+        match document.item(at) {
+            Item::Object { .. } => self.object(document, at, depth),
+            Item::Array { len: 0 } => self.skipped += 1,
+            Item::Array { .. } => {
+                for fit in [Fit::Exact, Fit::Tolerant] {
+                    for group in 0..self.set.candidates.groups.len() {
+                        if matches!(self.set.candidates.groups[group].place, Place::Path { .. })
+                            && applies(&self.set.candidates.groups[group], document, at, &self.set.candidates)
+                            && self.group(group, document, at, fit)
+                        {
+                            return;
+                        }
+                    }
+                }
+                // A list of inputs.
+                for item in document.items(at).collect::<Vec<_>>() {
+                    match document.item(item) {
+                        Item::Object { .. } | Item::Array { len: 1.. } if depth < UNWRAP_DEPTH_MAX => {
+                            self.document(document, item, depth + 1)
+                        }
+                        _ => self.no_object(document, item),
+                    }
+                }
+            }
+            _ => self.no_object(document, at),
+        }
+    }
+
+    fn no_object(&mut self, document: &Document, at: usize) {
+        let message = format!("{}, where an object is expected", document.kind(at));
+        let whole = at == 0;
+        self.bury(
+            &Candidate { document, at, envelope: None, of_input: !whole },
+            Reason::NotAnObject,
+            message,
+            Vec::new(),
+        );
+    }
+
+    fn object(&mut self, document: &Document, at: usize, depth: usize) {
+        if document.item(at) == (Item::Object { len: 0 }) {
+            self.skipped += 1;
+            return;
+        }
+        for fit in [Fit::Exact, Fit::Tolerant] {
+            for group in 0..self.set.candidates.groups.len() {
+                if applies(&self.set.candidates.groups[group], document, at, &self.set.candidates)
+                    && self.group(group, document, at, fit)
+                {
+                    return;
+                }
+            }
+            // The records of a type that has them under a path may also come one by one.
+            for group in 0..self.set.candidates.groups.len() {
+                if matches!(self.set.candidates.groups[group].place, Place::Path { .. }) {
+                    let candidate = Candidate { document, at, envelope: None, of_input: true };
+                    if self.record(group, &candidate, fit).is_ok() {
+                        return;
+                    }
+                }
+            }
+        }
+        // Records of any type under the names that vendors wrap theirs in.
+        for key in ["Records", "records", "value", "events", "Events"] {
+            let Some(list) = document.get(at, key) else { continue };
+            match document.item(list) {
+                Item::Array { len: 0 } => {
+                    self.skipped += 1;
+                    return;
+                }
+                Item::Array { .. } if depth < UNWRAP_DEPTH_MAX => {
+                    let items: Vec<usize> = document.items(list).collect();
+                    if items.iter().all(|item| matches!(document.item(*item), Item::Object { len: 1.. })) {
+                        for item in items {
+                            self.document(document, item, depth + 1);
+                        }
+                        return;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.unclassified(document, at);
+    }
+
+    /// Tries the types of one group on the document at `at`. They take it when at least one record is of one of them; the
+    /// other records are then dead letters.
+    fn group(&mut self, group: usize, document: &Document, at: usize, fit: Fit) -> bool {
+        let candidates = self.set.candidates.clone();
+        let chosen = &candidates.groups[group];
+        match &chosen.place {
+            Place::Root => {
+                let candidate = Candidate { document, at, envelope: Some(Envelope { document, at }), of_input: true };
+                self.record(group, &candidate, fit).is_ok()
+            }
+            Place::Text { key } => {
+                let Some(value) = document.get(at, key) else { return false };
+                let Item::Text(text) = document.item(value) else { return false };
+                let Some(inner) = object_in_text(text) else { return false };
+                let envelope = Some(Envelope { document, at });
+                let candidate = Candidate { document: &inner, at: 0, envelope, of_input: false };
+                self.record(group, &candidate, fit).is_ok()
+            }
+            Place::Path { embedded, .. } => {
+                let (found, built);
+                let (source, places): (&Document, &[usize]) = match chosen.path_plan(&candidates.types) {
+                    Some(PathPlan::Steps(steps)) => {
+                        found = follow(document, at, steps);
+                        (document, &found)
+                    }
+                    Some(PathPlan::Expression(expression)) => match evaluate(expression, document, at) {
+                        Some(document) => {
+                            built = document;
+                            found = match built.item(0) {
+                                Item::Array { .. } => built.items(0).collect(),
+                                _ => vec![0],
+                            };
+                            (&built, &found)
+                        }
+                        None => return false,
+                    },
+                    None => return false,
+                };
+                if places.is_empty() {
+                    return false;
+                }
+                self.places(group, document, at, source, places, *embedded, fit)
+            }
+        }
+    }
+
+    /// The records at `places`, all or nothing: unless one is taken, everything is as before.
+    #[allow(clippy::too_many_arguments)]
+    fn places(
+        &mut self,
+        group: usize,
+        document: &Document,
+        at: usize,
+        source: &Document,
+        places: &[usize],
+        embedded: bool,
+        fit: Fit,
+    ) -> bool {
+        let before = (self.records.len(), self.bytes.len(), self.dead.len(), self.position.index);
+        let with_envelope = self.set.candidates.groups[group]
+            .types
+            .iter()
+            .any(|t| !self.set.candidates.types[*t].envelope.0.is_empty());
+        let mut inner: Option<Document> = None;
+        let mut refused: Vec<(usize, u32, Refused)> = Vec::new();
+        for &place in places {
+            let (record, record_at) = if embedded {
+                let Item::Text(text) = source.item(place) else {
+                    refused.push((place, self.position.index, Refused::new("not a text with JSON in it")));
+                    self.position.index += 1;
+                    continue;
+                };
+                let inner = inner.get_or_insert_default();
+                if !inner.parse(text.as_bytes()) {
+                    refused.push((place, self.position.index, Refused::new("the embedded text is not JSON")));
+                    self.position.index += 1;
+                    continue;
+                }
+                (&*inner, 0)
+            } else {
+                (source, place)
+            };
+            let candidate = Candidate {
+                document: record,
+                at: record_at,
+                envelope: Some(Envelope { document, at }),
+                of_input: !embedded && !with_envelope && std::ptr::eq(source, document),
+            };
+            let outcome = match self.record(group, &candidate, fit) {
+                // Beside a record that fits, one with new fields is welcome too.
+                Err(refused) if fit == Fit::Exact => self.record(group, &candidate, Fit::Tolerant).map_err(|_| refused),
+                outcome => outcome,
+            };
+            if let Err(reason) = outcome {
+                refused.push((place, self.position.index, reason));
+                self.position.index += 1;
+            }
+        }
+        // Only what fits exactly makes the group take the input in the first round.
+        let taken = self.records[before.0..].iter().any(|r| fit == Fit::Tolerant || r.exact);
+        if !taken {
+            self.records.truncate(before.0);
+            self.bytes.truncate(before.1);
+            self.dead.truncate(before.2);
+            self.position.index = before.3;
+            return false;
+        }
+        let end = self.position.index;
+        for (place, index, refusal) in refused {
+            self.position.index = index;
+            let part = !embedded && !with_envelope && std::ptr::eq(source, document);
+            let candidate = Candidate { document: source, at: place, envelope: None, of_input: part };
+            self.bury(&candidate, refusal.reason, refusal.message, refusal.tried);
+        }
+        self.position.index = end;
+        true
+    }
+
+    /// Makes a record of one object, of the first type of the group that takes it.
+    fn record(&mut self, group: usize, candidate: &Candidate<'_>, fit: Fit) -> Result<(), Refused> {
+        let document = candidate.document;
+        if !matches!(document.item(candidate.at), Item::Object { .. }) {
+            return Err(Refused {
+                reason: Reason::NotAnObject,
+                message: format!("{}, where an object is expected", document.kind(candidate.at)),
+                tried: Vec::new(),
+            });
+        }
+        let shape = self.shape(group, document, candidate.at);
+        self.record_of(&shape, candidate, fit)
+    }
+
+    /// What records with the keys of the object at `at` may be.
+    #[inline]
+    fn shape(&mut self, group: usize, document: &Document, at: usize) -> Arc<Shape> {
+        let Item::Object { len } = document.item(at) else { return Arc::default() };
+        let mut hasher = self.set.shapes.hasher(group);
+        let mut next = at + 1;
+        for _ in 0..len {
+            let key = document.key(next);
+            hasher.write(key.as_bytes());
+            hasher.write_u8(0xff);
+            next = document.after(next + 1);
+        }
+        let hash = hasher.finish();
+        if let Some(shape) = self.set.shapes.find(hash) {
+            return shape.clone();
+        }
+        let mut keys = Vec::with_capacity(len);
+        let mut next = at + 1;
+        for _ in 0..len {
+            keys.push(document.key(next));
+            next = document.after(next + 1);
+        }
+        self.set.shapes.learn(hash, &self.set.candidates, group, &keys)
+    }
+
+    fn record_of(&mut self, shape: &Shape, candidate: &Candidate<'_>, fit: Fit) -> Result<(), Refused> {
+        let document = candidate.document;
+        let plans = if fit == Fit::Exact { &shape.exact } else { &shape.tolerant };
+        let mut wrong: Option<Refused> = None;
+        for plan in plans {
+            // An envelope is taken only whole: without it the record is of another type.
+            if let Err(message) = envelope_fits(&plan.log_type.envelope, candidate.envelope.as_ref()) {
+                wrong.get_or_insert_with(|| Refused::pattern(&plan.log_type.name, message));
+                continue;
+            }
+            let (payload, position) = (self.payload, self.position);
+            let record_id = move || uuid(&short_id(&payload.identity(position)));
+            match record::build(&mut self.bytes, document, candidate.at, plan, candidate.envelope.as_ref(), &record_id)
+            {
+                Ok(packed) => {
+                    self.records.push(LogRecord {
+                        log_type: plan.log_type.clone(),
+                        position: self.position,
+                        exact: fit == Fit::Exact,
+                        packed,
+                    });
+                    self.position.index += 1;
+                    return Ok(());
+                }
+                Err(refusal) => {
+                    let refused = Refused::of(refusal, &plan.log_type.name);
+                    // A wrong value says more than a pattern that is another type's.
+                    if wrong.as_ref().is_none_or(|wrong| wrong.reason == Reason::NoSchema) {
+                        wrong = Some(refused);
+                    }
+                }
+            }
+        }
+        Err(wrong.unwrap_or_else(|| no_schema(shape)))
+    }
+
+    /// Nothing took the object: says what came nearest.
+    fn unclassified(&mut self, document: &Document, at: usize) {
+        let mut best: Option<Refused> = None;
+        let mut tried: Vec<String> = Vec::new();
+        for group in 0..self.set.candidates.groups.len() {
+            let candidate = Candidate { document, at, envelope: Some(Envelope { document, at }), of_input: at != 0 };
+            for fit in [Fit::Exact, Fit::Tolerant] {
+                let before = (self.records.len(), self.bytes.len(), self.position.index);
+                match self.record(group, &candidate, fit) {
+                    Err(refused) => {
+                        tried.extend(refused.tried.iter().cloned());
+                        if best.as_ref().is_none_or(|best| best.weight() < refused.weight()) {
+                            best = Some(refused);
+                        }
+                    }
+                    // It fits here, but its group refused it for its envelope.
+                    Ok(()) => {
+                        self.records.truncate(before.0);
+                        self.bytes.truncate(before.1);
+                        self.position.index = before.2;
+                    }
+                }
+            }
+        }
+        tried.sort();
+        tried.dedup();
+        let (reason, message) = match best {
+            Some(refused) => (refused.reason, refused.message),
+            None => (Reason::NoSchema, "the source may send no JSON log type; see conf/clusters".to_owned()),
+        };
+        self.bury(&Candidate { document, at, envelope: None, of_input: at != 0 }, reason, message, tried);
+    }
+
+    /// Writes the dead letter of one object and counts it as the next record.
+    fn bury(&mut self, candidate: &Candidate<'_>, reason: Reason, message: String, tried: Vec<String>) {
+        let mut letter = DeadLetter::new(self.payload, self.cluster, self.position, reason, message);
+        letter.tried = tried;
+        if candidate.of_input
+            && candidate.document.in_place()
+            && let Some(part) = self.part(candidate)
+        {
+            letter.take_part(part);
+        }
+        self.dead.push(letter);
+        self.position.index += 1;
+    }
+
+    /// The text of an object within the input, as it arrived.
+    fn part(&self, candidate: &Candidate<'_>) -> Option<&[u8]> {
+        let input = self.payload.input(self.position);
+        let span = candidate.document.span(candidate.at);
+        let open = input[..span.start].iter().rposition(|b| *b == b'{')?;
+        match frame(&input[open..]) {
+            Framed::Value(length) => Some(&input[open..open + length]),
+            _ => None,
+        }
+    }
+}
+
+/// Why no type took a record.
+struct Refused {
+    reason: Reason,
+    message: String,
+    tried: Vec<String>,
+}
+
+impl Refused {
+    fn new(message: &str) -> Self {
+        Refused { reason: Reason::NoSchema, message: message.to_owned(), tried: Vec::new() }
+    }
+
+    fn pattern(name: &str, message: String) -> Self {
+        Refused {
+            reason: Reason::NoSchema,
+            message: format!("nearest is {name}, but {message}"),
+            tried: vec![name.to_owned()],
+        }
+    }
+
+    fn of(refusal: Refusal, name: &str) -> Self {
+        let tried = vec![name.to_owned()];
+        match refusal {
+            Refusal::Pattern(message) => Refused::pattern(name, message),
+            Refusal::Type(message) => {
+                Refused { reason: Reason::WrongType, message: format!("{name}: {message}"), tried }
+            }
+            Refusal::Limit(message) => Refused { reason: Reason::Limit, message, tried },
+        }
+    }
+
+    /// How much it says.
+    fn weight(&self) -> usize {
+        match self.reason {
+            Reason::Limit => 3,
+            Reason::WrongType => 2,
+            _ => usize::from(!self.tried.is_empty()),
+        }
+    }
+}
+
+fn no_schema(shape: &Shape) -> Refused {
+    match &shape.nearest {
+        Some((name, missing)) if missing.is_empty() => Refused {
+            reason: Reason::NoSchema,
+            message: format!("nearest is {name}, but most keys are unknown to it; add a schema for these records"),
+            tried: vec![name.clone()],
+        },
+        Some((name, missing)) => Refused {
+            reason: Reason::NoSchema,
+            message: format!("nearest is {name}, which also needs {}", missing.join(", ")),
+            tried: vec![name.clone()],
+        },
+        None => {
+            Refused::new("no schema knows any of its keys; add one to conf/schemas, or the source to conf/clusters")
+        }
+    }
+}
+
+/// Whether the document has what the records of the group are looked for in.
+#[inline]
+fn applies(group: &Group, document: &Document, at: usize, candidates: &Candidates) -> bool {
+    match &group.place {
+        Place::Root => true,
+        Place::Text { key } => document.get(at, key).is_some(),
+        Place::Path { .. } => match group.path_plan(&candidates.types) {
+            Some(PathPlan::Steps(steps)) => match &steps[0] {
+                PathStep::Key(key) => document.get(at, key).is_some(),
+                PathStep::Each => matches!(document.item(at), Item::Array { .. }),
+            },
+            _ => true,
+        },
+    }
+}
+
+fn envelope_fits(fields: &crate::config::schema::Fields, envelope: Option<&Envelope<'_>>) -> Result<(), String> {
+    if fields.0.is_empty() {
+        return Ok(());
+    }
+    let Some(envelope) = envelope else { return Err("it comes without its envelope".to_owned()) };
+    match fields.0.iter().find(|f| !f.optional && envelope.document.get(envelope.at, &f.name).is_none()) {
+        Some(field) => Err(format!("the envelope lacks `{}`", field.name)),
+        None => Ok(()),
+    }
+}
+
+/// What a path of keys and `[*]` leads to.
+fn follow(document: &Document, at: usize, steps: &[PathStep]) -> Vec<usize> {
+    let mut places = vec![at];
+    let mut each = false;
+    for step in steps {
+        places = match step {
+            PathStep::Key(key) => places.iter().filter_map(|at| document.get(*at, key)).collect(),
+            PathStep::Each => {
+                each = true;
+                places.iter().flat_map(|at| document.items(*at)).collect()
+            }
+        };
+    }
+    // Without a projection, a list that is found is a list of records.
+    if !each
+        && let [only] = places[..]
+        && matches!(document.item(only), Item::Array { .. })
+    {
+        return document.items(only).collect();
+    }
+    places.retain(|at| document.item(*at) != Item::Null);
+    places
+}
+
+/// Any other JMESPath expression, evaluated on a copy.
+fn evaluate(expression: &jmespath::Expression<'static>, document: &Document, at: usize) -> Option<Document> {
+    let variable = jmespath::Variable::from_json(&document.to_json(at)).ok()?;
+    let found = expression.search(variable).ok()?;
+    let mut built = Document::default();
+    (!found.is_null() && built.parse(found.to_string().as_bytes())).then_some(built)
+}
+
+/// The first JSON object within a text, such as `prog[12]: {"a": 1}`.
+fn object_in_text(text: &str) -> Option<Document> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find('{') {
+        from += at;
+        if let Framed::Value(length) = frame(&text.as_bytes()[from..]) {
+            let mut document = Document::default();
+            if length > 2 && document.parse(&text.as_bytes()[from..from + length]) {
+                return Some(document);
+            }
+        }
+        from += 1;
+    }
+    None
+}
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Past white space, byte order marks and record separators.
+fn skip_blank(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() {
+        if bytes[at].is_ascii_whitespace() || bytes[at] == 0x1e {
+            at += 1;
+        } else if bytes[at..].starts_with(BOM) {
+            at += BOM.len();
+        } else {
+            break;
+        }
+    }
+    at
+}
+
+fn trim_end(bytes: &[u8], from: usize, mut end: usize) -> usize {
+    while end > from && bytes[end - 1].is_ascii_whitespace() {
+        end -= 1;
+    }
+    end
+}
+
+/// 32 hex digits the way identifiers are usually written.
+fn uuid(hex: &str) -> String {
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32])
 }

@@ -72,7 +72,12 @@ pub struct DeadLetter {
     /// Log types that were tried.
     pub tried: Vec<String>,
     pub fault: Option<RuleFault>,
-    /// The input as it arrived: text, or base64 when it is not UTF-8.
+    /// What makes the record this record, hex: kept, since a part of an input does not tell.
+    pub identity: String,
+    /// `input` is only the record's own part of the input at `position`.
+    #[serde(default)]
+    pub part: bool,
+    /// The input as it arrived: text, or hex digits when it is not UTF-8.
     #[serde(flatten)]
     pub input: Input,
     /// RFC 3339, UTC; set by whoever stores it.
@@ -92,18 +97,14 @@ impl Input {
     pub fn new(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Input::Text(text.to_owned()),
-            Err(_) => Input::Hex(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+            Err(_) => Input::Hex(hex(bytes)),
         }
     }
 
     pub fn bytes(&self) -> Vec<u8> {
         match self {
             Input::Text(text) => text.clone().into_bytes(),
-            Input::Hex(hex) => hex
-                .as_bytes()
-                .chunks_exact(2)
-                .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-                .collect(),
+            Input::Hex(hex) => unhex(hex),
         }
     }
 }
@@ -119,10 +120,14 @@ impl DeadLetter {
             position,
             tried: Vec::new(),
             fault: None,
+            identity: String::new(),
+            part: false,
             input: Input::new(payload.input(position)),
             first_seen: String::new(),
         };
-        letter.id = letter.derive_id(&payload.identity(position));
+        let identity = payload.identity(position);
+        letter.identity = hex(&identity);
+        letter.id = letter.derive_id(&identity);
         letter
     }
 
@@ -132,6 +137,18 @@ impl DeadLetter {
         self
     }
 
+    /// Keeps only the record's own part of the input.
+    pub(crate) fn take_part(&mut self, part: &[u8]) {
+        self.input = Input::new(part);
+        self.part = true;
+    }
+
+    /// A letter whose identity is damaged gets one of its own, so that it cannot be taken for another.
+    pub fn identity_bytes(&self) -> [u8; 32] {
+        let bytes = unhex(&self.identity);
+        bytes.try_into().unwrap_or_else(|_| Sha256::digest(&self.id).into())
+    }
+
     fn derive_id(&self, identity: &[u8; 32]) -> String {
         let mut hash = Sha256::new();
         hash.update(identity);
@@ -139,4 +156,15 @@ impl DeadLetter {
         hash.update(self.fault.as_ref().map_or("", |fault| &fault.rule));
         short_id(&hash.finalize())
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    hex.as_bytes()
+        .chunks_exact(2)
+        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
 }

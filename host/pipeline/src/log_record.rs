@@ -43,6 +43,8 @@ pub struct Position {
 pub struct LogRecord {
     pub log_type: Arc<LogType>,
     pub position: Position,
+    /// Its keys are exactly those of the schema; otherwise there are some the schema does not know.
+    pub exact: bool,
     pub(crate) packed: Range<usize>,
 }
 
@@ -53,11 +55,13 @@ pub struct LogBatch {
     pub cluster: Arc<str>,
     pub records: Vec<LogRecord>,
     pub(crate) bytes: Vec<u8>,
+    /// That of a record which is sent again.
+    pub(crate) identity: Option<[u8; 32]>,
 }
 
 impl LogBatch {
     pub fn new(payload: Payload, cluster: Arc<str>) -> Self {
-        LogBatch { payload, cluster, records: Vec::new(), bytes: Vec::new() }
+        LogBatch { payload, cluster, records: Vec::new(), bytes: Vec::new(), identity: None }
     }
 
     /// The fields of record `index`.
@@ -67,10 +71,6 @@ impl LogBatch {
         unsafe { Record::trusted(&self.bytes[self.records[index].packed.clone()]) }
     }
 
-    pub(crate) fn packed(&self, index: usize) -> &[u8] {
-        &self.bytes[self.records[index].packed.clone()]
-    }
-
     /// The input text record `index` came from.
     pub fn input(&self, index: usize) -> &[u8] {
         self.payload.input(self.records[index].position)
@@ -78,7 +78,7 @@ impl LogBatch {
 
     /// What makes this record this record: source, the content at its position (the version), and the position.
     pub fn identity(&self, index: usize) -> [u8; 32] {
-        self.payload.identity(self.records[index].position)
+        self.identity.unwrap_or_else(|| self.payload.identity(self.records[index].position))
     }
 }
 

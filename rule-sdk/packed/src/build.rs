@@ -48,6 +48,16 @@ impl<'a> Builder<'a> {
         Builder { out, start }
     }
 
+    /// Goes on with a record that was finished, the last thing in `out`; it began at `start`.
+    pub fn resume(out: &'a mut Vec<u8>, start: usize) -> Self {
+        Builder { out, start }
+    }
+
+    /// The same builder for a shorter time.
+    pub fn reborrow(&mut self) -> Builder<'_> {
+        Builder { out: self.out, start: self.start }
+    }
+
     /// Appends raw bytes and says where they lie, for [`Slot::text`].
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) -> u32 {

@@ -1,0 +1,144 @@
+//! Where one input ends and the next begins: a document on a line, a document over many lines, documents without
+//! anything between them, and whatever is none of these, line by line.
+
+use memchr::{memchr, memrchr};
+use serde::de::IgnoredAny;
+
+/// What stands at the beginning of some bytes.
+#[derive(Debug, PartialEq)]
+pub(super) enum Framed {
+    /// A JSON value of this many bytes.
+    Value(usize),
+    /// No JSON: this many bytes are one bad input.
+    Bad { length: usize, message: String, too_deep: bool },
+    /// The beginning of a JSON value; the rest is not here.
+    Cut { message: String },
+}
+
+/// Looks at bytes that begin with no white space.
+pub(super) fn frame(bytes: &[u8]) -> Framed {
+    let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
+    match stream.next() {
+        Some(Ok(_)) => {
+            let end = stream.byte_offset();
+            // `12abc` is no number followed by something: what is glued to a scalar belongs to it.
+            if matches!(bytes[0], b'{' | b'[') || bytes.get(end).is_none_or(u8::is_ascii_whitespace) {
+                return Framed::Value(end);
+            }
+            let length = line_end(bytes, 0);
+            Framed::Bad { length, message: "not JSON: a bare text or number".to_owned(), too_deep: false }
+        }
+        Some(Err(error)) if error.is_eof() => Framed::Cut { message: "ends in the middle of a JSON value".to_owned() },
+        Some(Err(error)) => {
+            let message = error.to_string();
+            let too_deep = message.starts_with("recursion limit");
+            let mut length = line_end(bytes, 0);
+            // The fault lies beyond the first line: the value was laid out over several. What still looks like the inside
+            // of one goes with it, so that one broken document is one loss.
+            if error.line() > 1 && matches!(bytes[0], b'{' | b'[') {
+                let mut line = 1;
+                while length < bytes.len() {
+                    let next = length + 1;
+                    let inner = matches!(bytes.get(next), Some(b' ' | b'\t' | b'}' | b']' | b'"' | b'\r'));
+                    if line >= error.line() && !inner {
+                        break;
+                    }
+                    if !inner && matches!(bytes.get(next), Some(b'{' | b'[')) {
+                        break;
+                    }
+                    length = line_end(bytes, next.min(bytes.len()));
+                    line += 1;
+                }
+            }
+            Framed::Bad { length, message: format!("not JSON: {message}"), too_deep }
+        }
+        None => Framed::Bad { length: bytes.len(), message: "empty".to_owned(), too_deep: false },
+    }
+}
+
+/// Where the line that goes through `from` ends, its newline not included.
+pub(super) fn line_end(bytes: &[u8], from: usize) -> usize {
+    memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |at| from + at)
+}
+
+/// How many leading bytes hold only complete inputs, so that a stream can be cut there. 0: none is complete yet.
+///
+/// `}` or `]`, white space with a newline, `{` or `[`: that stands in no JSON value, so between them one ends.
+pub fn complete_inputs(bytes: &[u8]) -> usize {
+    let mut end = bytes.len();
+    // A line of another kind at the very end must not make us scan everything: look back over a few newlines.
+    for _ in 0..8 {
+        let Some(newline) = memrchr(b'\n', &bytes[..end]) else { break };
+        let before = bytes[..newline].iter().rev().find(|b| !b.is_ascii_whitespace());
+        let after = bytes[newline..].iter().find(|b| !b.is_ascii_whitespace());
+        if matches!(before, Some(b'}' | b']')) && matches!(after, Some(b'{' | b'[')) {
+            return newline + 1;
+        }
+        end = newline;
+    }
+    complete_by_scan(bytes)
+}
+
+fn complete_by_scan(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    let mut complete = 0;
+    loop {
+        while at < bytes.len() && bytes[at].is_ascii_whitespace() {
+            at += 1;
+        }
+        if at >= bytes.len() {
+            return if at > complete && bytes[complete..].contains(&b'\n') { at } else { complete };
+        }
+        let length = match frame(&bytes[at..]) {
+            Framed::Value(length) => length,
+            Framed::Bad { length, .. } => length,
+            Framed::Cut { .. } => return complete,
+        };
+        at += length;
+        // A scalar or a bad line is complete only with its newline; an object or list by itself.
+        if at < bytes.len() || matches!(bytes.get(at.wrapping_sub(1)), Some(b'}' | b']')) {
+            complete = at;
+        } else {
+            return complete;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_cut_between_inputs_only() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(&text[..complete_inputs(text.as_bytes())], expected, "{text:?}");
+        };
+        check("{\"a\":1}\n{\"b\":2}\n{\"c\"", "{\"a\":1}\n{\"b\":2}\n");
+        check("{\"a\":1}{\"b\":2}{\"c\"", "{\"a\":1}{\"b\":2}");
+        check("{\n \"a\": 1\n}\n{\n \"b\"", "{\n \"a\": 1\n}\n");
+        check("[\n{\"a\":1},\n{\"b\":2}\n", "");
+        check("{\"text\": \"}\\n{", "");
+        check("plain line\nanother\nhalf", "plain line\nanother");
+        check("{\"a\": 1, \"b\n{\"c\":1}\n{\"d\":", "{\"a\": 1, \"b\n{\"c\":1}\n");
+        check("", "");
+        check("{\"a\":1}\n", "{\"a\":1}\n");
+    }
+
+    #[test]
+    fn a_broken_document_is_one_loss_and_its_neighbours_none() {
+        let text = b"{\n  \"a\": 1,\n  \"b\": oops,\n  \"c\": {\n  }\n}\n{\"fine\": 1}";
+        match frame(text) {
+            Framed::Bad { length, .. } => assert_eq!(&text[length..], b"\n{\"fine\": 1}"),
+            other => panic!("{other:?}"),
+        }
+        let text = b"{\"a\": \"cut off\n{\"fine\": 1}";
+        match frame(text) {
+            Framed::Bad { length, .. } => assert_eq!(&text[length..], b"\n{\"fine\": 1}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(frame(b"{\"a\":1}{"), Framed::Value(7));
+        assert!(matches!(frame(b"hello {\"a\":1}"), Framed::Bad { length: 13, .. }));
+        assert!(matches!(frame(b"12abc"), Framed::Bad { length: 5, .. }));
+        assert!(matches!(frame(b"{\"a\":"), Framed::Cut { .. }));
+    }
+}

@@ -1,0 +1,431 @@
+//! Makes a typed, packed record of one object: each value by the type its schema gives it.
+
+use super::candidates::{Default, Plan, PlannedField};
+use super::document::{Document, Item};
+use super::normalize;
+use crate::config::schema::{Field, FieldKind, Fields, LogPattern};
+use crate::limits::{KEYS_MAX, RECORD_BYTES_MAX};
+use std::ops::Range;
+use streamalert_packed::{Builder, Record, Slot};
+
+/// Why an object is no record of a type, though its keys fit.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Refusal {
+    /// A pattern does not match: simply another type.
+    Pattern(String),
+    /// A value cannot be what the schema says.
+    Type(String),
+    Limit(String),
+}
+
+/// The envelope of a record: where its outer fields stand.
+pub(super) struct Envelope<'a> {
+    pub document: &'a Document,
+    pub at: usize,
+}
+
+const ENVELOPE_KEY: &str = "streamalert:envelope_keys";
+const NORMALIZATION_KEY: &str = "streamalert_normalization";
+
+/// Writes the object at `at` as a record of `plan`'s type to the end of `out`.
+pub(super) fn build(
+    out: &mut Vec<u8>,
+    document: &Document,
+    at: usize,
+    plan: &Plan,
+    envelope: Option<&Envelope<'_>>,
+    record_id: &dyn Fn() -> String,
+) -> Result<Range<usize>, Refusal> {
+    let start = out.len();
+    match write(out, document, at, plan, envelope, record_id) {
+        Ok(range) if range.len() <= RECORD_BYTES_MAX => Ok(range),
+        Ok(range) => {
+            let length = range.len();
+            out.truncate(start);
+            Err(Refusal::Limit(format!("a record of {length} bytes; at most {RECORD_BYTES_MAX} are taken")))
+        }
+        Err(refusal) => {
+            out.truncate(start);
+            Err(refusal)
+        }
+    }
+}
+
+fn write(
+    out: &mut Vec<u8>,
+    document: &Document,
+    at: usize,
+    plan: &Plan,
+    envelope: Option<&Envelope<'_>>,
+    record_id: &dyn Fn() -> String,
+) -> Result<Range<usize>, Refusal> {
+    let start = out.len();
+    let span = document.span(at);
+    if span.len() > RECORD_BYTES_MAX {
+        return Err(Refusal::Limit(format!("a record of {} bytes; at most {RECORD_BYTES_MAX} are taken", span.len())));
+    }
+    let mut builder = Builder::new(out);
+    let base = builder.raw(&document.text()[span.clone()]);
+    let mut writer = Writer { builder, document, span, base };
+    let with_envelope = envelope.is_some() && !plan.log_type.envelope.0.is_empty();
+    let with_normalization = !plan.normalizers().is_empty();
+    let room = plan.fields.len() + plan.absent.len() + usize::from(with_envelope) + usize::from(with_normalization);
+    let root = writer.builder.object(room);
+    let mut entries = 0;
+    let mut next = at + 1;
+    let schema = plan.schema();
+    for planned in &plan.fields {
+        let key = document.key(next);
+        let value = next + 1;
+        next = document.after(value);
+        let slot = match planned {
+            PlannedField::Known(field) => writer.typed(value, &schema.0[*field])?,
+            PlannedField::Unknown => writer.plain(value)?,
+            PlannedField::Repeated => continue,
+        };
+        let key = writer.key(key);
+        writer.builder.entry(root, entries, key, slot);
+        entries += 1;
+    }
+    for pattern in plan.patterns().iter().filter(|p| !p.in_envelope) {
+        check_pattern(pattern, document, at)?;
+    }
+    if let Some(envelope) = envelope {
+        for pattern in plan.patterns().iter().filter(|p| p.in_envelope) {
+            check_pattern(pattern, envelope.document, envelope.at)?;
+        }
+        if with_envelope {
+            let slot = writer.envelope(envelope, &plan.log_type.envelope)?;
+            let key = writer.key(ENVELOPE_KEY);
+            writer.builder.entry(root, entries, key, slot);
+            entries += 1;
+        }
+    }
+    for (name, default) in &plan.absent {
+        let key = (writer.builder.raw(name.as_bytes()), name.len());
+        let slot = writer.default(*default);
+        writer.builder.entry(root, entries, key, slot);
+        entries += 1;
+    }
+    if !with_normalization {
+        let root = writer.builder.shrink(root, entries);
+        return Ok(writer.builder.finish(root));
+    }
+    // What the normalizers look at is the record as rules will see it.
+    let shrunk = writer.builder.shrink(root, entries);
+    let so_far = writer.builder.finish(shrunk);
+    debug_assert_eq!(so_far.start, start);
+    // SAFETY: just finished.
+    let found = normalize::find(unsafe { Record::trusted(&out[so_far]) }, plan.normalizers(), record_id);
+    let mut builder = Builder::resume(out, start);
+    let key = (builder.raw(NORMALIZATION_KEY.as_bytes()), NORMALIZATION_KEY.len());
+    let slot = builder.value(&found);
+    builder.entry(root, entries, key, slot);
+    let root = builder.shrink(root, entries + 1);
+    Ok(builder.finish(root))
+}
+
+/// A pattern looks at the value as text, whatever its kind. An absent value matches nothing.
+fn check_pattern(pattern: &LogPattern, document: &Document, at: usize) -> Result<(), Refusal> {
+    let mut found = Some(at);
+    for key in &pattern.path {
+        found = found.and_then(|at| document.get(at, key));
+    }
+    let matches = found.is_some_and(|at| match document.item(at) {
+        Item::Text(text) => pattern.patterns.iter().any(|p| p.is_match(text)),
+        Item::Null => false,
+        _ => {
+            let text = document.to_json(at);
+            pattern.patterns.iter().any(|p| p.is_match(&text))
+        }
+    });
+    if matches {
+        Ok(())
+    } else {
+        Err(Refusal::Pattern(format!("`{}` does not match `{}`", pattern.path.join("."), pattern.text)))
+    }
+}
+
+struct Writer<'a, 'o> {
+    builder: Builder<'o>,
+    document: &'a Document,
+    /// What part of the document's text the record carries, and where in the record it lies.
+    span: Range<usize>,
+    base: u32,
+}
+
+impl Writer<'_, '_> {
+    #[inline]
+    fn text(&mut self, text: &str) -> Slot {
+        let at = self.place(text);
+        Slot::text(at, text.len())
+    }
+
+    #[inline]
+    fn key(&mut self, key: &str) -> (u32, usize) {
+        (self.place(key), key.len())
+    }
+
+    /// Where `text` lies in the record: with the rest of the document if it comes from there.
+    #[inline]
+    fn place(&mut self, text: &str) -> u32 {
+        match self.document.offset(text) {
+            Some(at) if at >= self.span.start && at + text.len() <= self.span.end => {
+                self.base + (at - self.span.start) as u32
+            }
+            _ => self.builder.raw(text.as_bytes()),
+        }
+    }
+
+    #[inline]
+    fn plain(&mut self, at: usize) -> Result<Slot, Refusal> {
+        self.plain_of(self.document, at)
+    }
+
+    /// A value as it is.
+    fn plain_of(&mut self, document: &Document, at: usize) -> Result<Slot, Refusal> {
+        Ok(match document.item(at) {
+            Item::Null => Slot::NULL,
+            Item::Bool(b) => Slot::bool(b),
+            Item::I64(i) => self.builder.i64(i),
+            Item::U64(u) => self.builder.u64(u),
+            Item::F64(f) => self.builder.f64(f),
+            Item::Text(text) => self.text(text),
+            Item::Wide(text) => self.builder.number_text(text),
+            Item::Array { len } => {
+                let array = self.builder.array(len);
+                let mut next = at + 1;
+                for index in 0..len {
+                    let slot = self.plain_of(document, next)?;
+                    self.builder.item(array, index, slot);
+                    next = document.after(next);
+                }
+                array
+            }
+            Item::Object { len } => {
+                if len > KEYS_MAX {
+                    return Err(Refusal::Limit(format!("an object of {len} keys; at most {KEYS_MAX} are taken")));
+                }
+                let object = self.builder.object(len);
+                let mut entries = 0;
+                let mut next = at + 1;
+                let mut seen = 0u64;
+                for index in 0..len {
+                    let key = document.key(next);
+                    let slot = self.plain_of(document, next + 1)?;
+                    let mark = 1 << fingerprint(key);
+                    let earlier = if seen & mark != 0 { earlier_key(document, at, index, key) } else { None };
+                    seen |= mark;
+                    let place = self.key(key);
+                    match earlier {
+                        // The last of equal keys counts, at the place of the first.
+                        Some(first) => self.builder.entry(object, first, place, slot),
+                        None => {
+                            self.builder.entry(object, entries, place, slot);
+                            entries += 1;
+                        }
+                    }
+                    next = document.after(next + 1);
+                }
+                if entries < len { self.builder.shrink(object, entries) } else { object }
+            }
+        })
+    }
+
+    /// A value by the type its schema gives it. Empty values (null, "", 0, false, [], {}) pass as they are.
+    #[inline]
+    fn typed(&mut self, at: usize, field: &Field) -> Result<Slot, Refusal> {
+        match (&field.kind, self.document.item(at)) {
+            (FieldKind::String, Item::Text(text)) => Ok(self.text(text)),
+            (FieldKind::Any, _) => self.plain(at),
+            (FieldKind::List, Item::Array { .. }) => self.plain(at),
+            (kind, item) => self.convert(at, kind, item, &field.name),
+        }
+    }
+
+    fn convert(&mut self, at: usize, kind: &FieldKind, item: Item<'_>, name: &str) -> Result<Slot, Refusal> {
+        let wrong = |what: &str| Refusal::Type(format!("`{name}` is {what}, the schema says {}", kind.name()));
+        if is_empty(item) {
+            return self.plain(at);
+        }
+        Ok(match kind {
+            FieldKind::Any => self.plain(at)?,
+            FieldKind::String => match item {
+                Item::Text(text) | Item::Wide(text) => self.text(text),
+                // The text of a value is its JSON.
+                _ => {
+                    let text = self.document.to_json(at);
+                    self.builder.text(&text)
+                }
+            },
+            FieldKind::Integer => match item {
+                Item::I64(i) => self.builder.i64(i),
+                Item::U64(u) => self.builder.u64(u),
+                Item::Bool(_) => self.builder.i64(1),
+                Item::Wide(text) if !text.contains(['.', 'e', 'E']) => self.builder.number_text(text),
+                Item::F64(f) if f.abs() < 9.2e18 => self.builder.i64(f.trunc() as i64),
+                Item::Text(text) => self.integer(text.trim()).ok_or_else(|| wrong(&format!("the text {text:?}")))?,
+                _ => return Err(wrong(&self.document.kind(at))),
+            },
+            FieldKind::Float => match item {
+                Item::F64(f) => self.builder.f64(f),
+                Item::I64(i) => self.builder.f64(i as f64),
+                Item::U64(u) => self.builder.f64(u as f64),
+                Item::Bool(_) => self.builder.f64(1.0),
+                Item::Wide(text) => self.builder.number_text(text),
+                Item::Text(text) => match text.trim().parse::<f64>() {
+                    Ok(f) if f.is_finite() => self.builder.f64(f),
+                    _ => return Err(wrong(&format!("the text {text:?}"))),
+                },
+                _ => return Err(wrong(&self.document.kind(at))),
+            },
+            FieldKind::Boolean => match item {
+                Item::Bool(b) => Slot::bool(b),
+                Item::I64(1) => Slot::TRUE,
+                Item::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
+                    "true" | "yes" | "on" | "1" => Slot::TRUE,
+                    "false" | "no" | "off" | "0" => Slot::FALSE,
+                    _ => return Err(wrong(&format!("the text {text:?}"))),
+                },
+                _ => return Err(wrong(&self.document.kind(at))),
+            },
+            FieldKind::List => return Err(wrong(&self.document.kind(at))),
+            FieldKind::Object(fields) => match item {
+                Item::Object { .. } => self.nested(self.document, at, fields, name, false)?,
+                _ => return Err(wrong(&self.document.kind(at))),
+            },
+        })
+    }
+
+    fn integer(&mut self, text: &str) -> Option<Slot> {
+        let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let text = text.strip_prefix('+').unwrap_or(text);
+        Some(match (text.parse::<i64>(), text.parse::<u64>()) {
+            (Ok(i), _) => self.builder.i64(i),
+            (_, Ok(u)) => self.builder.u64(u),
+            _ => self.builder.number_text(text),
+        })
+    }
+
+    /// An object whose keys are those of `fields`; `loose`: others may be there and are left out.
+    fn nested(
+        &mut self,
+        document: &Document,
+        at: usize,
+        fields: &Fields,
+        name: &str,
+        loose: bool,
+    ) -> Result<Slot, Refusal> {
+        if !loose {
+            let Item::Object { len } = document.item(at) else { return self.plain_of(document, at) };
+            let mut next = at + 1;
+            for _ in 0..len {
+                let key = document.key(next);
+                if fields.position(key).is_none() {
+                    return Err(Refusal::Type(format!("`{name}` has the key `{key}`, which its schema does not know")));
+                }
+                next = document.after(next + 1);
+            }
+        }
+        let object = self.builder.object(fields.0.len());
+        let mut entries = 0;
+        for field in &fields.0 {
+            let slot = match document.get(at, &field.name) {
+                Some(value) if std::ptr::eq(document, self.document) => self.typed(value, field)?,
+                Some(value) => self.typed_elsewhere(document, value, field)?,
+                None if field.optional => self.default(Default::of(&field.kind)),
+                None => return Err(Refusal::Type(format!("`{name}` lacks the key `{}`", field.name))),
+            };
+            let key = (self.builder.raw(field.name.as_bytes()), field.name.len());
+            self.builder.entry(object, entries, key, slot);
+            entries += 1;
+        }
+        Ok(object)
+    }
+
+    /// Converts a value of another document, by making it a document of its own: envelopes around embedded JSON only.
+    fn typed_elsewhere(&mut self, document: &Document, at: usize, field: &Field) -> Result<Slot, Refusal> {
+        let item = document.item(at);
+        match (&field.kind, item) {
+            (FieldKind::String, Item::Text(text)) => Ok(self.builder.text(text)),
+            (FieldKind::Any, _) | (FieldKind::List, Item::Array { .. }) => self.plain_of(document, at),
+            _ if is_empty(item) => self.plain_of(document, at),
+            (FieldKind::Integer, Item::I64(i)) => Ok(self.builder.i64(i)),
+            _ => {
+                let mut own = Document::default();
+                if !own.parse(document.to_json(at).as_bytes()) {
+                    return self.plain_of(document, at);
+                }
+                let item = own.item(0);
+                let mut writer = Writer { builder: self.builder.reborrow(), document: &own, span: 0..0, base: 0 };
+                writer.convert(0, &field.kind, item, &field.name)
+            }
+        }
+    }
+
+    fn envelope(&mut self, envelope: &Envelope<'_>, fields: &Fields) -> Result<Slot, Refusal> {
+        self.nested(envelope.document, envelope.at, fields, ENVELOPE_KEY, true)
+    }
+
+    fn default(&mut self, default: Default) -> Slot {
+        match default {
+            Default::Text => Slot::text(0, 0),
+            Default::Integer => self.builder.i64(0),
+            Default::Float => self.builder.f64(0.0),
+            Default::False => Slot::FALSE,
+            Default::Object => self.builder.object(0),
+            Default::List => self.builder.array(0),
+        }
+    }
+}
+
+#[inline]
+fn is_empty(item: Item<'_>) -> bool {
+    match item {
+        Item::Null | Item::Bool(false) | Item::I64(0) => true,
+        Item::F64(f) => f == 0.0,
+        Item::Text(text) => text.is_empty(),
+        Item::Array { len } | Item::Object { len } => len == 0,
+        _ => false,
+    }
+}
+
+/// Six bits that two different keys seldom share.
+#[inline]
+fn fingerprint(key: &str) -> u32 {
+    let bytes = key.as_bytes();
+    match bytes {
+        [] => 0,
+        [first, .., last] => {
+            let middle = bytes[bytes.len() / 2];
+            (u32::from(*first)
+                ^ u32::from(*last).wrapping_mul(7)
+                ^ u32::from(middle).wrapping_mul(19)
+                ^ (bytes.len() as u32 * 5))
+                & 63
+        }
+        [only] => u32::from(*only) & 63,
+    }
+}
+
+/// The place among distinct keys of an earlier key equal to `key`, looking at the first `index` keys of the object.
+#[cold]
+fn earlier_key(document: &Document, at: usize, index: usize, key: &str) -> Option<usize> {
+    let mut distinct: Vec<&str> = Vec::new();
+    let mut next = at + 1;
+    for _ in 0..index {
+        let earlier = document.key(next);
+        if let Some(place) = distinct.iter().position(|k| *k == earlier) {
+            if earlier == key {
+                return Some(place);
+            }
+        } else {
+            distinct.push(earlier);
+        }
+        next = document.after(next + 1);
+    }
+    distinct.iter().position(|k| *k == key)
+}
