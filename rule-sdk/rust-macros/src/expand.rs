@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Expr, ExprLit, FnArg, GenericParam, ItemFn, Lit, Meta, Result, ReturnType, Type};
+use syn::{Attribute, Error, Expr, ExprLit, FnArg, GenericParam, Ident, ItemFn, Lit, Meta, Result, ReturnType, Type};
 
 /// The function is passed on even when something is wrong, lest every call of it be reported as well.
 pub fn rule(options: TokenStream, function: TokenStream) -> TokenStream {
@@ -37,8 +37,17 @@ fn generate(function: &ItemFn, output: &Type, description: &str, options: &Optio
     let logs = &options.logs;
     let when = options.when.iter().map(condition);
     let rest = serde_json::Value::Object(options.rest.clone()).to_string();
-    // The span of the return type, so that a type that is no verdict is reported there.
-    let verdict = quote_spanned! { output.span() => ::streamalert_sdk::__private::Verdict::finding };
+    // Types that are no verdict or no record are reported where the author wrote them.
+    let parameter = match function.sig.inputs.first() {
+        Some(FnArg::Typed(typed)) => typed.ty.span(),
+        _ => ident.span(),
+    };
+    let record = Ident::new("record", parameter);
+    let mut callee = ident.clone();
+    callee.set_span(output.span().resolved_at(ident.span()));
+    let judge = quote_spanned! { output.span() =>
+        |#record| ::streamalert_sdk::__private::Verdict::finding(#callee(#record))
+    };
     quote! {
         #function
 
@@ -50,7 +59,7 @@ fn generate(function: &ItemFn, output: &Type, description: &str, options: &Optio
                 logs: &[#(#logs),*],
                 when: &[#(#when),*],
                 options: #rest,
-                judge: |record| #verdict(#ident(record)),
+                judge: #judge,
             }
         }
     }
@@ -108,7 +117,7 @@ fn check_signature(function: &ItemFn) -> Result<&Type> {
         match input {
             _ if place > 0 => wrong(input.span(), &format!("a rule takes the record and nothing else: {FORM}")),
             FnArg::Receiver(receiver) => wrong(receiver.span(), &format!("a rule is no method: {FORM}")),
-            FnArg::Typed(typed) => match &*typed.ty {
+            FnArg::Typed(typed) => match ungrouped(&typed.ty) {
                 Type::Reference(reference) if reference.mutability.is_none() => {
                     if matches!(&*reference.elem, Type::ImplTrait(_)) {
                         wrong(typed.ty.span(), "a rule cannot be generic");
@@ -125,6 +134,14 @@ fn check_signature(function: &ItemFn) -> Result<&Type> {
             Err(mistakes.and(Error::new(sig.ident.span(), message)))
         }
     }
+}
+
+/// The type itself where a macro of the author's put invisible parentheses around it.
+fn ungrouped(mut ty: &Type) -> &Type {
+    while let Type::Group(group) = ty {
+        ty = &group.elem;
+    }
+    ty
 }
 
 /// The doc comment without its indentation and without blank lines around it.
