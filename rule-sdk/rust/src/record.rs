@@ -231,6 +231,12 @@ impl<'a> Field<'a> {
         (self.is_list() || self.is_object()).then(|| self.0.len())
     }
 
+    /// A list without items, or an object without entries; `false` for anything else.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.len() == Some(0)
+    }
+
     /// What lies at `path` from here. `None`: nothing.
     pub fn at(self, path: &str) -> Option<Field<'a>> {
         let node = packed::segments(path).try_fold(self.0, |node, segment| node.step(&segment));

@@ -43,6 +43,7 @@ pub fn a_maybe(record: &Record) -> Option<bool> {
 }
 
 #[rule(logs = ["b"])]
+#[expect(clippy::needless_lifetimes, reason = "an author may name it")]
 fn always<'a>(_: &'a Record) -> Finding {
     Finding::new("always")
 }
