@@ -1,1 +1,49 @@
+//! `.wasm` in, rules out: the only crate that knows wasmtime.
+//!
+//! | file | its question |
+//! |---|---|
+//! | [`component`] | how do bytes become a live component, and when are they refused |
+//! | [`session`] | how is a rule asked about rows without harm to anyone else |
+//! | [`loader`] | how does a folder become the set that is live |
+//! | [`inspect`] | what is in this file |
+//! | `engine`, [`limits`] | what may a guest cost |
+//! | `host`, `wasi` | what may a guest call |
+//! | `wire`, `describe` | what did it say, and does that mean anything |
+//! | `fault` | whose fault was it |
+//! | [`cache`] | where does compiled code live, and why may we trust it |
+//! | [`lookup`] | the operator's tables |
+//! | [`measure`] | what does the sandbox itself cost |
+//!
+//! ```no_run
+//! use streamalert_plugins::{Host, HostConfig, LoadCheck};
+//! let host = Host::new(HostConfig::default())?;
+//! let component = host.load("cloudtrail.wasm", &std::fs::read("cloudtrail.wasm")?, &LoadCheck::any_log())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+pub mod cache;
+pub mod component;
+mod contract;
+mod describe;
+mod engine;
+mod fault;
+mod host;
+pub mod inspect;
+pub mod limits;
+pub mod loader;
+pub mod lookup;
+pub mod measure;
+pub mod session;
+mod wasi;
+mod wire;
+
+pub use cache::CacheCounts;
+pub use component::{Host, HostConfig, HostError, LoadCheck, LoadError, Problem, RuleComponent};
+pub use inspect::{Inspection, Kind, inspect};
+pub use limits::PluginLimits;
+pub use loader::{LoadReport, PluginFolder};
+pub use lookup::{LookupTables, MemoryTables};
+pub use session::{Explained, LogLine};
+
+/// Of wasmtime, as it stands in the cache's keys and in `streamalert --version`.
+pub const WASMTIME_VERSION: &str = "48.0.8";

@@ -1,0 +1,201 @@
+//! Compiled code on disk, so that a start takes microseconds for each component and not seconds.
+//!
+//! What is read here is run as machine code. So: only from a folder that only we can write, only from files that are ours,
+//! and only if every byte is as we wrote it.
+
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// Files kept; the oldest go first. A hundred components under three builds of the host.
+const FILES_MAX: usize = 300;
+/// Magic, key, SHA-256 of the code, then the code.
+const MAGIC: &[u8; 8] = b"SACWASM1";
+const HEADER: usize = 8 + 32 + 32;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Loaded from the cache.
+    pub hits: u64,
+    /// Compiled, for want of a cached file or of a cache.
+    pub compiled: u64,
+    /// Files that were not as we wrote them; compiled again and replaced.
+    pub corrupt: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    #[error("{}: {source}", folder.display())]
+    Io { folder: PathBuf, source: io::Error },
+    #[error("{} is no folder", .0.display())]
+    NoFolder(PathBuf),
+    #[error("{} belongs to user {owner}, not to {us}: code from it would run as ours; choose a folder of your own", folder.display())]
+    Foreign { folder: PathBuf, owner: u32, us: u32 },
+    #[error("others can write to {} (mode {mode:o}): code from it would run as ours; `chmod go-w` it", folder.display())]
+    Open { folder: PathBuf, mode: u32 },
+}
+
+pub(crate) struct Cache {
+    folder: PathBuf,
+    /// Our user id, as files of ours carry it.
+    us: u32,
+    hits: AtomicU64,
+    corrupt: AtomicU64,
+}
+
+impl Cache {
+    /// Makes the folder if need be, and refuses one that others could put code into.
+    pub fn open(folder: &Path) -> Result<Self, CacheError> {
+        let io = |source| CacheError::Io { folder: folder.into(), source };
+        make_folder(folder).map_err(io)?;
+        let folder = folder.canonicalize().map_err(io)?;
+        let meta = fs::metadata(&folder).map_err(io)?;
+        if !meta.is_dir() {
+            return Err(CacheError::NoFolder(folder));
+        }
+        // Whose files the system makes for us is who we are.
+        let probe = tempfile::Builder::new().prefix(".probe-").tempfile_in(&folder).map_err(io)?;
+        let (us, _) = owner_and_mode(&probe.as_file().metadata().map_err(io)?);
+        let (owner, mode) = owner_and_mode(&meta);
+        if owner != us {
+            return Err(CacheError::Foreign { folder, owner, us });
+        }
+        if mode & 0o022 != 0 {
+            return Err(CacheError::Open { folder, mode: mode & 0o7777 });
+        }
+        Ok(Cache { folder, us, hits: AtomicU64::new(0), corrupt: AtomicU64::new(0) })
+    }
+
+    pub fn counts(&self) -> CacheCounts {
+        CacheCounts {
+            hits: self.hits.load(Ordering::Relaxed),
+            corrupt: self.corrupt.load(Ordering::Relaxed),
+            compiled: 0,
+        }
+    }
+
+    /// The compiled component of this digest, if we have it whole.
+    pub fn load(&self, engine: &Engine, digest: &[u8; 32]) -> Option<Component> {
+        let key = key(engine, digest);
+        let path = self.path(&key);
+        let mut bytes = Vec::new();
+        let read = (|| {
+            let mut file = File::open(&path)?;
+            let meta = file.metadata()?;
+            let (owner, mode) = owner_and_mode(&meta);
+            if owner != self.us || mode & 0o022 != 0 {
+                return Ok(false);
+            }
+            bytes.reserve_exact(meta.len() as usize + 1);
+            file.read_to_end(&mut bytes)?;
+            Ok(true)
+        })();
+        match read {
+            Ok(ours) if ours && whole(&bytes, &key) => {}
+            Ok(_) => return self.discard(&path, "it is not as it was written"),
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::NotFound => return None,
+            Err(error) => return self.discard(&path, &error.to_string()),
+        }
+        // SAFETY: the bytes are what `store` serialized: they lie in a file of ours, in a folder nobody else can write, and
+        // have the checksum `store` gave them. The key holds what the compiler depends on, and wasmtime checks its own
+        // header against this engine besides.
+        match unsafe { Component::deserialize(engine, &bytes[HEADER..]) } {
+            Ok(component) => {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                Some(component)
+            }
+            Err(error) => self.discard(&path, &format!("{error:#}")),
+        }
+    }
+
+    fn discard(&self, path: &Path, reason: &str) -> Option<Component> {
+        self.corrupt.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(file = %path.display(), reason, "cached code is unusable, compiling again");
+        None
+    }
+
+    /// Best effort: without it the next start compiles again.
+    pub fn store(&self, engine: &Engine, digest: &[u8; 32], component: &Component) {
+        if let Err(error) = self.try_store(engine, digest, component) {
+            tracing::warn!(folder = %self.folder.display(), error = format!("{error:#}"), "compiled code was not cached");
+        }
+    }
+
+    fn try_store(&self, engine: &Engine, digest: &[u8; 32], component: &Component) -> wasmtime::Result<()> {
+        let key = key(engine, digest);
+        let code = component.serialize()?;
+        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder)?;
+        file.write_all(MAGIC)?;
+        file.write_all(&key)?;
+        file.write_all(&Sha256::digest(&code))?;
+        file.write_all(&code)?;
+        // A crash may leave a file shorter than its checksum covers; it is then found out, so no sync is needed.
+        file.persist(self.path(&key)).map_err(|error| error.error)?;
+        self.prune()?;
+        Ok(())
+    }
+
+    fn prune(&self) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.path().extension().is_some_and(|extension| extension == "cwasm") {
+                files.push((entry.metadata()?.modified()?, entry.path()));
+            }
+        }
+        files.sort();
+        let surplus = files.len().saturating_sub(FILES_MAX);
+        files[..surplus].iter().try_for_each(|(_, path)| fs::remove_file(path))
+    }
+
+    fn path(&self, key: &[u8; 32]) -> PathBuf {
+        self.folder.join(format!("{}.cwasm", crate::component::hex(&key[..20])))
+    }
+}
+
+/// Component, wasmtime, processor and every setting that changes the code.
+fn key(engine: &Engine, digest: &[u8; 32]) -> [u8; 32] {
+    let mut settings = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut settings);
+    let mut hash = Sha256::new();
+    hash.update(digest);
+    hash.update(crate::WASMTIME_VERSION);
+    hash.update(std::env::consts::ARCH);
+    hash.update(std::env::consts::OS);
+    hash.update(settings.finish().to_le_bytes());
+    hash.finalize().into()
+}
+
+fn whole(bytes: &[u8], key: &[u8; 32]) -> bool {
+    bytes.len() > HEADER
+        && bytes[..8] == *MAGIC
+        && bytes[8..40] == *key
+        && bytes[40..HEADER] == *Sha256::digest(&bytes[HEADER..])
+}
+
+#[cfg(unix)]
+fn make_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+#[cfg(unix)]
+fn owner_and_mode(meta: &fs::Metadata) -> (u32, u32) {
+    use std::os::unix::fs::MetadataExt;
+    (meta.uid(), meta.mode())
+}
+
+#[cfg(not(unix))]
+fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)
+}
+
+#[cfg(not(unix))]
+fn owner_and_mode(_: &fs::Metadata) -> (u32, u32) {
+    (0, 0o700)
+}

@@ -1,0 +1,369 @@
+//! From bytes to a live component of rules, or to every reason why not.
+
+use crate::cache::{Cache, CacheCounts};
+use crate::host::State;
+use crate::session::{Exports, Idle, Sandbox};
+use crate::{LookupTables, MemoryTables, PluginLimits, contract, describe, engine};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use streamalert_pipeline::plugin::{PluginError, RuleInfo};
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+#[derive(Clone)]
+pub struct HostConfig {
+    /// Where compiled code is kept; `None`: compile at every start.
+    pub cache_dir: Option<PathBuf>,
+    pub limits: PluginLimits,
+    pub lookup_tables: Arc<dyn LookupTables>,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        HostConfig {
+            cache_dir: None,
+            limits: PluginLimits::default(),
+            lookup_tables: Arc::new(MemoryTables::default()),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("start the WebAssembly engine: {0}")]
+pub struct HostError(String);
+
+/// Loads components. Cheap to clone; all clones share one engine and its instances.
+#[derive(Clone)]
+pub struct Host {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all components of a host have in common.
+pub struct Shared {
+    pub engine: Engine,
+    pub limits: PluginLimits,
+    pub tables: Arc<dyn LookupTables>,
+    cache: Option<Cache>,
+    compiled: AtomicU64,
+    missing: Mutex<BTreeSet<String>>,
+    missing_reads: AtomicU64,
+    idle: Mutex<Vec<Weak<Idle>>>,
+    random: AtomicU64,
+}
+
+/// What the host knows that a component's rules must agree with.
+pub struct LoadCheck<'a> {
+    /// Is this a log type, or a source with subtypes?
+    pub knows_log: &'a dyn Fn(&str) -> bool,
+    /// All of them, to suggest the one that was meant.
+    pub log_types: &'a [String],
+}
+
+impl LoadCheck<'static> {
+    /// Takes every log type for known: for tools that have no schemas at hand.
+    pub fn any_log() -> Self {
+        LoadCheck { knows_log: &|_| true, log_types: &[] }
+    }
+}
+
+/// One thing that is wrong with a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub rule: Option<String>,
+    pub field: Option<String>,
+    pub message: String,
+    /// What the author can do about it.
+    pub remedy: String,
+}
+
+impl Problem {
+    pub(crate) fn component(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Problem { rule: None, field: None, message: message.into(), remedy: remedy.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match (&self.rule, &self.field) {
+            (Some(rule), Some(field)) => write!(f, "rule {rule}, {field}: ")?,
+            (Some(rule), None) => write!(f, "rule {rule}: ")?,
+            (None, Some(field)) => write!(f, "{field}: ")?,
+            (None, None) => {}
+        }
+        write!(f, "{} ({})", self.message, self.remedy)
+    }
+}
+
+/// Why a file is not loaded: everything that is wrong with it, at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadError {
+    pub file: String,
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match &self.problems[..] {
+            [one] => write!(f, "{}: {one}", self.file),
+            many => {
+                write!(f, "{}: {} problems", self.file, many.len())?;
+                many.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// A live component of rules.
+pub struct RuleComponent {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) name: Arc<str>,
+    pub(crate) digest: String,
+    pub(crate) rules: Vec<RuleInfo>,
+    pub(crate) rule_names: Vec<Arc<str>>,
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) exports: Exports,
+    pub(crate) idle: Arc<Idle>,
+    pub(crate) imports: Vec<String>,
+    pub(crate) export_names: Vec<String>,
+    pub(crate) version: &'static str,
+}
+
+impl fmt::Debug for RuleComponent {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "RuleComponent({}, {})", self.name, &self.digest[..12])
+    }
+}
+
+impl Host {
+    pub fn new(config: HostConfig) -> Result<Self, HostError> {
+        let engine = engine::start(&config.limits).map_err(|error| HostError(format!("{error:#}")))?;
+        let cache = config.cache_dir.and_then(|folder| match Cache::open(&folder) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                let reason = format!("{error}");
+                tracing::warn!(folder = %folder.display(), reason, "compiled code is not cached");
+                None
+            }
+        });
+        Ok(Host {
+            shared: Arc::new(Shared {
+                engine,
+                limits: config.limits,
+                tables: config.lookup_tables,
+                cache,
+                compiled: AtomicU64::new(0),
+                missing: Mutex::default(),
+                missing_reads: AtomicU64::new(0),
+                idle: Mutex::default(),
+                random: AtomicU64::new(seed()),
+            }),
+        })
+    }
+
+    /// Compiles, checks and starts a component; `name` is its file's, for messages.
+    pub fn load(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Arc<RuleComponent>, LoadError> {
+        let refuse = |problems| LoadError { file: name.into(), problems };
+        self.load_parts(name, bytes, check).map(Arc::new).map_err(refuse)
+    }
+
+    fn load_parts(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<RuleComponent, Vec<Problem>> {
+        let shared = &self.shared;
+        let (component, digest) = self.compile(bytes).map_err(|problem| vec![problem])?;
+        let version = contract::check(&shared.engine, &component)?;
+        let pre = self.link(&component, version).map_err(|problem| vec![problem])?;
+        let exports = Exports::find(&component, version).map_err(|problem| vec![problem])?;
+        let name: Arc<str> = name.into();
+        let started = Sandbox::start(shared, &name, &pre, &exports).and_then(|mut sandbox| {
+            let described = sandbox.describe(&exports)?;
+            Ok((sandbox, described))
+        });
+        let (sandbox, described) = started.map_err(|error| vec![start_problem(&error)])?;
+        let rules = describe::check(described, &shared.limits, check)?;
+        let idle = Arc::new(Idle::new());
+        idle.put(sandbox);
+        shared.register(&idle);
+        Ok(RuleComponent {
+            shared: shared.clone(),
+            name,
+            digest,
+            rule_names: rules.iter().map(|rule| rule.name.as_str().into()).collect(),
+            rules,
+            imports: contract::imports(&shared.engine, &component),
+            export_names: contract::exports(&shared.engine, &component),
+            pre,
+            exports,
+            idle,
+            version,
+        })
+    }
+
+    /// Compiled code and the digest of the bytes it came from.
+    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<(Component, String), Problem> {
+        let shared = &self.shared;
+        match kind(bytes) {
+            FileKind::Component => {}
+            FileKind::Module => {
+                return Err(Problem::component(
+                    "is a core WebAssembly module, not a component",
+                    "in Rust, `streamalert build` makes a component; otherwise `wasm-tools component new`",
+                ));
+            }
+            FileKind::Other => {
+                return Err(Problem::component("is not WebAssembly", "copy the .wasm file that the build made, whole"));
+            }
+        }
+        if bytes.len() > shared.limits.component_bytes {
+            let (mib, limit) = (bytes.len() >> 20, shared.limits.component_bytes >> 20);
+            return Err(Problem::component(format!("has {mib} MiB"), format!("the limit is {limit} MiB")));
+        }
+        let digest: [u8; 32] = Sha256::digest(bytes).into();
+        let component = match shared.cache.as_ref().and_then(|cache| cache.load(&shared.engine, &digest)) {
+            Some(component) => component,
+            None => {
+                shared.compiled.fetch_add(1, Ordering::Relaxed);
+                let component = Component::new(&shared.engine, bytes).map_err(|error| {
+                    Problem::component(
+                        format!("is no valid component: {error:#}"),
+                        "was the file copied whole? build it again with an up-to-date toolchain",
+                    )
+                })?;
+                if let Some(cache) = &shared.cache {
+                    cache.store(&shared.engine, &digest, &component);
+                }
+                component
+            }
+        };
+        Ok((component, hex(&digest)))
+    }
+
+    fn link(&self, component: &Component, version: &str) -> Result<InstancePre<State>, Problem> {
+        let engine = &self.shared.engine;
+        let mut linker = Linker::new(engine);
+        crate::host::link(&mut linker, version)
+            .and_then(|()| crate::wasi::link(&mut linker, component))
+            .and_then(|()| linker.instantiate_pre(component))
+            .map_err(|error| {
+                Problem::component(
+                    format!("its imports do not fit: {error:#}"),
+                    format!("build it against wit/ of {}@{version}, unchanged", contract::PACKAGE),
+                )
+            })
+    }
+
+    pub fn limits(&self) -> &PluginLimits {
+        &self.shared.limits
+    }
+
+    /// Components compiled by this host, and what its cache did.
+    pub fn cache_counts(&self) -> CacheCounts {
+        let compiled = self.shared.compiled.load(Ordering::Relaxed);
+        let counts = self.shared.cache.as_ref().map(Cache::counts).unwrap_or_default();
+        CacheCounts { compiled, ..counts }
+    }
+
+    /// Whether compiled code is kept; `false` also when the folder was refused.
+    pub fn caches(&self) -> bool {
+        self.shared.cache.is_some()
+    }
+
+    /// Look-ups in tables that do not exist, since the start.
+    pub fn missing_table_reads(&self) -> u64 {
+        self.shared.missing_reads.load(Ordering::Relaxed)
+    }
+}
+
+impl RuleComponent {
+    /// What it imports, by full name.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    pub fn exports(&self) -> &[String] {
+        &self.export_names
+    }
+
+    /// The version of `streamalert:plugin` it is built for.
+    pub fn version(&self) -> &'static str {
+        self.version
+    }
+}
+
+/// Names of missing tables that are remembered, so that each is logged once; guests choose these names.
+const MISSING_TABLES_MAX: usize = 1000;
+
+impl Shared {
+    pub fn missing_table(&self, plugin: &str, table: &str) {
+        self.missing_reads.fetch_add(1, Ordering::Relaxed);
+        let table = crate::host::printable(table, 100);
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        if missing.len() < MISSING_TABLES_MAX && missing.insert(table.clone()) {
+            tracing::warn!(plugin, table, "a rule asks a lookup table that does not exist");
+        }
+    }
+
+    /// A number nobody can use for anything but spreading things out (xorshift64*).
+    pub fn random(&self) -> u64 {
+        let step = |mut x: u64| {
+            x ^= x >> 12;
+            x ^= x << 25;
+            x ^ x >> 27
+        };
+        let before = self.random.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |x| Some(step(x)));
+        before.unwrap_or(1).wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn register(&self, idle: &Arc<Idle>) {
+        let mut all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|idle| idle.strong_count() > 0);
+        all.push(Arc::downgrade(idle));
+    }
+
+    /// Gives the slots of all waiting instances back to the pool: another component needs one.
+    pub fn evict_idle(&self) {
+        let all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter_map(Weak::upgrade).for_each(|idle| idle.clear());
+    }
+}
+
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id()) | 1
+}
+
+pub(crate) enum FileKind {
+    Component,
+    Module,
+    Other,
+}
+
+/// By the first eight bytes: magic, then version and layer.
+pub(crate) fn kind(bytes: &[u8]) -> FileKind {
+    match bytes {
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => FileKind::Module,
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => FileKind::Component,
+        _ => FileKind::Other,
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+fn start_problem(error: &PluginError) -> Problem {
+    Problem {
+        rule: None,
+        field: Some("describe".into()),
+        message: format!("the component does not start: {error}"),
+        remedy: "`describe` must answer without a trap, within its fuel and memory; it may not read records".into(),
+    }
+}

@@ -1,0 +1,136 @@
+//! Does a component fit a world that this host knows? Read off its type, before anything runs.
+
+use crate::component::Problem;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
+
+pub const PACKAGE: &str = "streamalert:plugin";
+/// Every version of the package that was released. A component is linked against the one it was built for.
+pub const VERSIONS: &[&str] = &["0.1.0"];
+/// What world `rule` may import.
+const RULE_IMPORTS: &[&str] = &["types", "records", "lookup", "log"];
+
+/// What a name like `wasi:cli/environment@0.2.3` says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Name<'a> {
+    pub package: &'a str,
+    pub interface: &'a str,
+    pub version: Option<&'a str>,
+}
+
+pub fn parse(name: &str) -> Option<Name<'_>> {
+    let (path, version) = match name.split_once('@') {
+        Some((path, version)) => (path, Some(version)),
+        None => (name, None),
+    };
+    let (package, interface) = path.split_once('/')?;
+    package.contains(':').then_some(Name { package, interface, version })
+}
+
+/// A WASI 0.2 interface, of which guests get a part.
+pub fn is_wasi(name: Name) -> bool {
+    name.package.starts_with("wasi:")
+        && name.version.is_some_and(|version| {
+            version
+                .strip_prefix("0.2.")
+                .is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit()))
+        })
+}
+
+pub fn imports(engine: &Engine, component: &Component) -> Vec<String> {
+    component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect()
+}
+
+pub fn exports(engine: &Engine, component: &Component) -> Vec<String> {
+    component.component_type().exports(engine).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// The version of world `rule` that the component is built for, or why it is none.
+pub fn check(engine: &Engine, component: &Component) -> Result<&'static str, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let exports = exports(engine, component);
+    let mut version = None;
+    let mut elsewhere = false;
+    for name in exports.iter().filter_map(|name| parse(name)) {
+        if name.package == PACKAGE && name.interface == "detection" {
+            match VERSIONS.iter().find(|known| Some(**known) == name.version) {
+                Some(known) => version = Some(*known),
+                None => {
+                    elsewhere = true;
+                    problems.push(unknown_version("exports", name));
+                }
+            }
+        }
+    }
+    if version.is_none() && !elsewhere {
+        let found = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
+        problems.push(Problem::component(
+            format!("exports {found}, but no {PACKAGE}/detection@{}", latest()),
+            "build it for world `rule`: in Rust, `streamalert_sdk::export!()` once in the crate; otherwise see wit/worlds.wit",
+        ));
+    }
+    for (import, item) in component.component_type().imports(engine) {
+        let name = parse(import);
+        let is_instance = matches!(item.ty, ComponentItem::ComponentInstance(_));
+        match name {
+            Some(name) if name.package == PACKAGE => {
+                if !VERSIONS.iter().any(|known| Some(*known) == name.version) {
+                    problems.push(unknown_version("imports", name));
+                } else if !RULE_IMPORTS.contains(&name.interface) {
+                    problems.push(Problem::component(
+                        format!("imports {import}, which world `rule` does not have"),
+                        format!("a rule may import {}", RULE_IMPORTS[1..].join(", ")),
+                    ));
+                }
+            }
+            Some(name) if is_wasi(name) && is_instance => {}
+            Some(name) if name.package.starts_with("wasi:") => problems.push(Problem::component(
+                format!("imports {import}; of WASI this host knows 0.2 only"),
+                "build it with a toolchain that targets WASI 0.2 (wasm32-wasip2), or without WASI",
+            )),
+            _ => problems.push(Problem::component(
+                format!("imports {import}, which this host does not provide"),
+                "a rule may import streamalert:plugin's records, lookup and log, and WASI 0.2",
+            )),
+        }
+    }
+    match version {
+        Some(version) if problems.is_empty() => Ok(version),
+        _ => Err(problems),
+    }
+}
+
+fn latest() -> &'static str {
+    VERSIONS[VERSIONS.len() - 1]
+}
+
+fn unknown_version(verb: &str, name: Name) -> Problem {
+    Problem::component(
+        format!(
+            "{verb} {PACKAGE}/{} of version {}; this host knows {}",
+            name.interface,
+            name.version.unwrap_or("none"),
+            VERSIONS.join(", "),
+        ),
+        "rebuild it with the SDK of this release, or run a host that knows that version",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_apart() {
+        assert_eq!(
+            parse("wasi:cli/environment@0.2.3"),
+            Some(Name { package: "wasi:cli", interface: "environment", version: Some("0.2.3") })
+        );
+        assert_eq!(parse("run"), None);
+        assert_eq!(parse("a/b"), None);
+        let wasi = |name| is_wasi(parse(name).unwrap());
+        assert!(wasi("wasi:cli/exit@0.2.0") && wasi("wasi:http/types@0.2.10"));
+        assert!(!wasi("wasi:cli/exit@0.3.0") && !wasi("wasi:cli/exit@0.2.0-rc-1") && !wasi("wasi:cli/exit"));
+    }
+}

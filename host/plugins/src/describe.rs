@@ -1,0 +1,371 @@
+//! What a component says of its rules, taken at its word only where it makes sense.
+
+use crate::component::{LoadCheck, Problem};
+use crate::host::printable;
+use crate::limits::PluginLimits;
+use crate::wire;
+use serde_json::Value;
+use std::collections::HashMap;
+use streamalert_pipeline::plugin::{Condition, RuleInfo, RuleOptions, Test};
+
+/// Bytes of a rule's name: it becomes part of ids, metrics and file names.
+const NAME_BYTES_MAX: usize = 128;
+/// Problems that are listed; after so many more the author has seen enough.
+const PROBLEMS_MAX: usize = 50;
+
+pub fn check(
+    described: Vec<wire::RuleInfo>,
+    limits: &PluginLimits,
+    check: &LoadCheck,
+) -> Result<Vec<RuleInfo>, Vec<Problem>> {
+    if described.is_empty() {
+        return Err(vec![Problem::component(
+            "declares no rules",
+            "in Rust, a function becomes a rule by #[rule(…)] and must be linked into the component",
+        )]);
+    }
+    if described.len() > limits.rules {
+        let (found, limit) = (described.len(), limits.rules);
+        return Err(vec![Problem::component(
+            format!("declares {found} rules"),
+            format!("split it: the limit is {limit}"),
+        )]);
+    }
+    let mut list = List { problems: Vec::new(), rule: String::new() };
+    let mut first: HashMap<String, usize> = HashMap::new();
+    let mut rules = Vec::with_capacity(described.len());
+    for (index, wire) in described.into_iter().enumerate() {
+        list.rule =
+            if wire.name.is_empty() { format!("number {index}") } else { printable(&wire.name, NAME_BYTES_MAX) };
+        name(&mut list, &wire.name);
+        if let Some(earlier) = first.insert(wire.name.clone(), index) {
+            list.add("name", format!("rules {earlier} and {index} have the same name"), "give each rule its own name");
+        }
+        size(&mut list, "description", &wire.description, limits);
+        logs(&mut list, &wire.logs, limits, check);
+        let when = conditions(&mut list, wire.when, limits);
+        size(&mut list, "options", &wire.options, limits);
+        if let Some(options) = options(&mut list, &wire.options) {
+            rules.push(RuleInfo { name: wire.name, description: wire.description, logs: wire.logs, when, options });
+        }
+        if list.problems.len() > PROBLEMS_MAX {
+            list.problems.truncate(PROBLEMS_MAX);
+            list.problems.push(Problem::component("has further problems", "mend these first"));
+            break;
+        }
+    }
+    if list.problems.is_empty() { Ok(rules) } else { Err(list.problems) }
+}
+
+struct List {
+    problems: Vec<Problem>,
+    rule: String,
+}
+
+impl List {
+    fn add(&mut self, field: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
+        self.problems.push(Problem {
+            rule: Some(self.rule.clone()),
+            field: Some(field.into()),
+            message: message.into(),
+            remedy: remedy.into(),
+        });
+    }
+}
+
+fn name(list: &mut List, name: &str) {
+    const REMEDY: &str = "use letters, digits, `_`, `-` and `.`";
+    if name.is_empty() {
+        list.add("name", "is empty", REMEDY);
+    } else if name.len() > NAME_BYTES_MAX {
+        list.add("name", format!("has {} bytes", name.len()), format!("at most {NAME_BYTES_MAX}"));
+    } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) || name.starts_with(['.', '-']) {
+        list.add("name", format!("`{}` has characters that no name may have", printable(name, 60)), REMEDY);
+    }
+}
+
+fn size(list: &mut List, field: &str, text: &str, limits: &PluginLimits) {
+    if text.len() > limits.text_bytes {
+        list.add(field, format!("has {} bytes", text.len()), format!("the limit is {}", limits.text_bytes));
+    }
+}
+
+fn items(list: &mut List, field: &str, count: usize, limits: &PluginLimits) -> bool {
+    let fits = count <= limits.list_items;
+    if !fits {
+        list.add(field, format!("has {count} items"), format!("the limit is {}", limits.list_items));
+    }
+    fits
+}
+
+fn logs(list: &mut List, logs: &[String], limits: &PluginLimits, check: &LoadCheck) {
+    if logs.is_empty() {
+        list.add("logs", "names no log type, so the rule would never be asked", "name one, as conf/schemas does");
+    }
+    if !items(list, "logs", logs.len(), limits) {
+        return;
+    }
+    for (index, log) in logs.iter().enumerate() {
+        if !(check.knows_log)(log) {
+            let shown = printable(log, 80);
+            let remedy = match nearest(log, check.log_types) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "name one that conf/schemas defines".into(),
+            };
+            list.add(format!("logs[{index}]"), format!("`{shown}` is no log type"), remedy);
+        }
+    }
+}
+
+fn conditions(list: &mut List, when: Vec<wire::Condition>, limits: &PluginLimits) -> Vec<Condition> {
+    if !items(list, "when", when.len(), limits) {
+        return Vec::new();
+    }
+    when.into_iter()
+        .enumerate()
+        .map(|(index, condition)| {
+            let field = format!("when[{index}]");
+            if condition.path.is_empty() {
+                list.add(&field, "has an empty path", "name a field, like `eventName` or `userIdentity.type`");
+            }
+            size(list, &format!("{field}.path"), &condition.path, limits);
+            let texts = |list: &mut List, kind: &str, texts: Vec<String>| {
+                if texts.is_empty() {
+                    list.add(&field, format!("{kind} has no values, so it never holds"), "give at least one");
+                }
+                items(list, &field, texts.len(), limits);
+                texts.iter().for_each(|text| size(list, &field, text, limits));
+                texts
+            };
+            let test = match condition.test {
+                wire::Test::Equals(values) => Test::Equals(equals(list, &field, values, limits)),
+                wire::Test::Prefix(values) => Test::Prefix(texts(list, "prefix", values)),
+                wire::Test::Suffix(values) => Test::Suffix(texts(list, "suffix", values)),
+                wire::Test::Contains(values) => Test::Contains(texts(list, "contains", values)),
+                wire::Test::Exists => Test::Exists,
+            };
+            Condition { path: condition.path, test }
+        })
+        .collect()
+}
+
+fn equals(list: &mut List, field: &str, values: Vec<wire::Value>, limits: &PluginLimits) -> Vec<Value> {
+    if values.is_empty() {
+        list.add(field, "equals has no values, so it never holds", "give at least one");
+    }
+    items(list, field, values.len(), limits);
+    values
+        .into_iter()
+        .map(|value| match value {
+            wire::Value::Absent => {
+                list.add(field, "asks for a value that is absent", "a condition can test only what is there");
+                Value::Null
+            }
+            wire::Value::Float(number) if !number.is_finite() => {
+                list.add(field, format!("compares with {number}"), "no log holds such a number");
+                Value::Null
+            }
+            wire::Value::Json(json) => serde_json::from_str(&json).unwrap_or_else(|error| {
+                list.add(field, format!("holds JSON that does not parse: {error}"), "write valid JSON");
+                Value::Null
+            }),
+            wire::Value::Text(text) => {
+                size(list, field, &text, limits);
+                Value::String(text)
+            }
+            plain => plain.into(),
+        })
+        .collect()
+}
+
+fn options(list: &mut List, json: &str) -> Option<RuleOptions> {
+    let value = match serde_json::from_str::<Value>(json) {
+        Ok(value @ Value::Object(_)) => value,
+        Ok(_) => {
+            list.add("options", "is JSON, but no object", "write {} for none");
+            return None;
+        }
+        Err(error) => {
+            list.add("options", format!("is no JSON: {error}"), "write {} for none");
+            return None;
+        }
+    };
+    let options: RuleOptions = match serde_path_to_error::deserialize(value) {
+        Ok(options) => options,
+        Err(error) => {
+            let path = error.path().to_string();
+            let field = if path == "." { "options".into() } else { format!("options.{path}") };
+            list.add(
+                field,
+                error.into_inner().to_string(),
+                "see the options in wit/detection.wit; was it built for a newer host?",
+            );
+            return None;
+        }
+    };
+    for (index, output) in options.outputs.iter().enumerate() {
+        if !is_output(output) {
+            let shown = printable(output, 80);
+            list.add(format!("options.outputs[{index}]"), format!("`{shown}` names no output"), OUTPUT_REMEDY);
+        }
+    }
+    if let Some(merge) = &options.merge {
+        if merge.by.is_empty() || merge.by.iter().any(String::is_empty) {
+            list.add("options.merge.by", "names no field", "name the fields whose values must agree");
+        }
+        if merge.minutes == 0 {
+            list.add("options.merge.minutes", "is 0", "give the minutes to wait, or leave `merge` out");
+        }
+    }
+    if !is_publishers(&options.publishers) {
+        list.add(
+            "options.publishers",
+            "is neither a name, nor a list of names, nor an object of these by output",
+            "name publishers",
+        );
+    }
+    Some(options)
+}
+
+pub const OUTPUT_REMEDY: &str = "write `service:descriptor`, like `slack:security`";
+
+/// `service:descriptor`, both of them there and without blanks.
+pub fn is_output(output: &str) -> bool {
+    let clean = |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control());
+    output.len() <= 512
+        && output.split_once(':').is_some_and(|(service, descriptor)| clean(service) && clean(descriptor))
+}
+
+fn is_publishers(value: &Value) -> bool {
+    let names = |value: &Value| match value {
+        Value::String(_) => true,
+        Value::Array(items) => items.iter().all(Value::is_string),
+        _ => false,
+    };
+    match value {
+        Value::Null => true,
+        Value::Object(by_output) => by_output.values().all(names),
+        other => names(other),
+    }
+}
+
+/// The known name that differs in the fewest letters, if few enough.
+fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+    if name.len() > 100 {
+        return None;
+    }
+    let best = known.iter().map(|candidate| (distance(name, candidate), candidate)).min()?;
+    (best.0 <= name.len().div_ceil(3)).then_some(best.1.as_str())
+}
+
+/// Levenshtein's.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let cost = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], cost);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> wire::RuleInfo {
+        wire::RuleInfo {
+            name: "root_login".into(),
+            description: "Root logged in".into(),
+            logs: vec!["cloudtrail:events".into()],
+            when: vec![],
+            options: r#"{"outputs": ["slack:security"], "severity": "high"}"#.into(),
+        }
+    }
+
+    fn problems(rules: Vec<wire::RuleInfo>) -> Vec<String> {
+        let types = ["cloudtrail:events".to_owned(), "okta:system_log".to_owned()];
+        let known = |log: &str| types.iter().any(|t| t == log);
+        let check_against = LoadCheck { knows_log: &known, log_types: &types };
+        match check(rules, &PluginLimits::default(), &check_against) {
+            Ok(_) => vec![],
+            Err(problems) => problems.iter().map(Problem::to_string).collect(),
+        }
+    }
+
+    #[track_caller]
+    fn refused(change: impl FnOnce(&mut wire::RuleInfo), expected: &str) {
+        let mut rule = good();
+        change(&mut rule);
+        let found = problems(vec![rule]);
+        assert!(found.len() == 1 && found[0].contains(expected), "expected {expected:?}, found {found:#?}");
+    }
+
+    #[test]
+    fn a_good_rule_passes() {
+        assert_eq!(problems(vec![good()]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_rule_field_and_remedy() {
+        assert!(problems(vec![])[0].contains("declares no rules"));
+        refused(|r| r.name.clear(), "rule number 0, name: is empty");
+        refused(|r| r.name = "a b".into(), "rule a b, name: `a b` has characters");
+        refused(|r| r.name = "x".repeat(200), "name: has 200 bytes");
+        refused(|r| r.logs.clear(), "rule root_login, logs: names no log type");
+        refused(
+            |r| r.logs[0] = "cloudtrail:event".into(),
+            "logs[0]: `cloudtrail:event` is no log type (did you mean `cloudtrail:events`?)",
+        );
+        refused(|r| r.logs[0] = "zzz".into(), "name one that conf/schemas defines");
+        refused(|r| r.description = "x".repeat(70_000), "description: has 70000 bytes");
+        refused(|r| r.options = "[]".into(), "options: is JSON, but no object");
+        refused(|r| r.options.clear(), "options: is no JSON");
+        refused(|r| r.options = r#"{"outptus": []}"#.into(), "unknown field `outptus`");
+        refused(
+            |r| r.options = r#"{"merge": {"by": ["a"], "minutes": "3"}}"#.into(),
+            "options.merge.minutes: invalid type",
+        );
+        refused(|r| r.options = r#"{"merge": {"by": ["a"], "minutes": 0}}"#.into(), "options.merge.minutes: is 0");
+        refused(|r| r.options = r#"{"merge": {"by": [], "minutes": 5}}"#.into(), "options.merge.by: names no field");
+        refused(
+            |r| r.options = r#"{"outputs": ["a:b", "slack"]}"#.into(),
+            "options.outputs[1]: `slack` names no output",
+        );
+        refused(|r| r.options = r#"{"publishers": 4}"#.into(), "options.publishers: is neither");
+        refused(|r| r.options = r#"{"severity": "awful"}"#.into(), "options.severity: unknown variant");
+    }
+
+    #[test]
+    fn conditions_must_be_able_to_hold() {
+        let when = |path: &str, test| {
+            let condition = wire::Condition { path: path.into(), test };
+            move |r: &mut wire::RuleInfo| r.when = vec![condition]
+        };
+        use wire::{Test::*, Value};
+        refused(when("", Exists), "when[0]: has an empty path");
+        refused(when("a", Equals(vec![])), "equals has no values");
+        refused(when("a", Contains(vec![])), "contains has no values");
+        refused(when("a", Equals(vec![Value::Float(f64::NAN)])), "compares with NaN");
+        refused(when("a", Equals(vec![Value::Absent])), "absent");
+        refused(when("a", Equals(vec![Value::Json("{".into())])), "does not parse");
+    }
+
+    #[test]
+    fn all_problems_come_at_once_but_not_without_end() {
+        let mut second = good();
+        second.options = "7".into();
+        let found = problems(vec![good(), second]);
+        assert_eq!(found.len(), 2, "{found:#?}");
+        assert!(found[0].contains("rules 0 and 1 have the same name"), "{found:#?}");
+
+        let many = (0..200).map(|_| wire::RuleInfo { name: String::new(), ..good() }).collect();
+        let found = problems(many);
+        assert_eq!(found.len(), PROBLEMS_MAX + 1);
+        assert!(found[PROBLEMS_MAX].contains("further problems"));
+    }
+}

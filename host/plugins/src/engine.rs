@@ -1,0 +1,58 @@
+//! The wasmtime engine: compiled for speed, metered, with pooled memory.
+
+use crate::limits::{EPOCH_TICK, PluginLimits};
+use std::num::NonZeroUsize;
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+/// Bytes of a memory or table that are cleared by hand when a slot is reused, rather than given back to the kernel and
+/// faulted in again. A Rust guest dirties some tens of KiB of its stack and data.
+const KEEP_RESIDENT: usize = 128 << 10;
+
+/// The guests' engine, with a thread that advances its epoch for as long as anyone holds it.
+pub fn start(limits: &PluginLimits) -> wasmtime::Result<Engine> {
+    let engine = match Engine::new(&config(limits, true)) {
+        Ok(engine) => engine,
+        // Address space can be rationed (`ulimit -v`, small devices). Slower instances are better than none.
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "no room for an instance pool, instances are made one by one");
+            Engine::new(&config(limits, false))?
+        }
+    };
+    let weak = engine.weak();
+    std::thread::Builder::new().name("plugin-epoch".into()).spawn(move || {
+        loop {
+            std::thread::sleep(EPOCH_TICK);
+            match weak.upgrade() {
+                Some(engine) => engine.increment_epoch(),
+                None => break,
+            }
+        }
+    })?;
+    Ok(engine)
+}
+
+fn config(limits: &PluginLimits, pooled: bool) -> Config {
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .cranelift_opt_level(OptLevel::Speed)
+        .memory_init_cow(true)
+        .max_wasm_stack(limits.stack_bytes)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(16));
+    if pooled {
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_component_instances(limits.instances)
+            // A component of a language with an adapter is up to four core modules.
+            .total_core_instances(limits.instances * 4)
+            .total_memories(limits.instances)
+            .total_tables(limits.instances * 2)
+            .max_memory_size(limits.memory_bytes)
+            .table_elements(limits.table_elements)
+            .max_unused_warm_slots(limits.instances)
+            .linear_memory_keep_resident(KEEP_RESIDENT)
+            .table_keep_resident(KEEP_RESIDENT);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}

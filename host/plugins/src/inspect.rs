@@ -1,0 +1,86 @@
+//! What is in a file, for whoever is about to load it.
+
+use crate::component::{FileKind, Host, HostConfig, HostError, LoadCheck, LoadError, Problem, hex, kind};
+use crate::{PluginLimits, contract};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use streamalert_pipeline::plugin::{RuleInfo, RulePlugin};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Component,
+    CoreModule,
+    NotWasm,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    pub kind: Kind,
+    /// Worlds of our package that it fits; empty when it is refused.
+    pub worlds: Vec<String>,
+    /// Versions of `streamalert:plugin` that its exports and imports name.
+    pub versions: Vec<String>,
+    pub rules: Vec<RuleInfo>,
+    pub imports: Vec<String>,
+    pub exports: Vec<String>,
+    /// Bytes of the file.
+    pub size: usize,
+    /// SHA-256, hex.
+    pub digest: String,
+    /// Why a host would refuse it, if it would.
+    #[serde(serialize_with = "problems")]
+    pub problems: Vec<Problem>,
+}
+
+fn problems<S: serde::Serializer>(problems: &[Problem], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(problems.iter().map(Problem::to_string))
+}
+
+/// Looks into a file with a host of its own, where every log type counts as known.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, HostError> {
+    let limits = PluginLimits { instances: 4, ..PluginLimits::default() };
+    let host = Host::new(HostConfig { limits, ..HostConfig::default() })?;
+    Ok(host.inspect(bytes, &LoadCheck::any_log()))
+}
+
+impl Host {
+    pub fn inspect(&self, bytes: &[u8], check: &LoadCheck) -> Inspection {
+        let mut seen = Inspection {
+            kind: match kind(bytes) {
+                FileKind::Component => Kind::Component,
+                FileKind::Module => Kind::CoreModule,
+                FileKind::Other => Kind::NotWasm,
+            },
+            worlds: vec![],
+            versions: vec![],
+            rules: vec![],
+            imports: vec![],
+            exports: vec![],
+            size: bytes.len(),
+            digest: hex(&Sha256::digest(bytes)),
+            problems: vec![],
+        };
+        match self.load("file", bytes, check) {
+            Ok(component) => {
+                seen.worlds.push(format!("rule@{}", component.version()));
+                seen.rules = component.rules().to_vec();
+                seen.imports = component.imports().to_vec();
+                seen.exports = component.exports().to_vec();
+            }
+            Err(LoadError { problems, .. }) => {
+                seen.problems = problems;
+                if let Ok((component, _)) = self.compile(bytes) {
+                    seen.imports = contract::imports(&self.shared.engine, &component);
+                    seen.exports = contract::exports(&self.shared.engine, &component);
+                }
+            }
+        }
+        let names = seen.imports.iter().chain(&seen.exports).filter_map(|name| contract::parse(name));
+        let ours = names.filter(|name| name.package == contract::PACKAGE).filter_map(|name| name.version);
+        seen.versions = ours.map(str::to_owned).collect();
+        seen.versions.sort();
+        seen.versions.dedup();
+        seen
+    }
+}

@@ -1,0 +1,101 @@
+//! What the sandbox itself costs. Figures mean something in release builds only.
+
+use crate::component::{Host, HostConfig, LoadCheck, LoadError};
+use crate::session::Sandbox;
+use std::sync::Arc;
+use std::time::Instant;
+use streamalert_packed::Record;
+use streamalert_pipeline::plugin::{Batch, RulePlugin};
+
+/// Medians, in nanoseconds.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// A new instance, ready to be asked.
+    pub create: u64,
+    /// Giving it back.
+    pub drop: u64,
+    /// From bytes to a live component, compiled code in the cache; with digest, checks and `describe`.
+    pub load_cached: u64,
+    /// The same, compiling.
+    pub load_compiling: u64,
+    /// Opening a session on a waiting instance and closing it, one call without rows in between.
+    pub session: u64,
+    /// One more call without rows in an open session.
+    pub call: u64,
+    /// Bytes of the compiled code that was loaded.
+    pub batch_bytes: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MeasureError {
+    #[error("make a folder for compiled code: {0}")]
+    Folder(std::io::Error),
+    #[error(transparent)]
+    Host(#[from] crate::HostError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Plugin(#[from] streamalert_pipeline::plugin::PluginError),
+}
+
+/// Measures with the component `bytes` over `records`.
+pub fn measure<'a>(bytes: &[u8], records: impl ExactSizeIterator<Item = Record<'a>>) -> Result<Measured, MeasureError> {
+    let folder = tempfile::tempdir().map_err(MeasureError::Folder)?;
+    let config = HostConfig { cache_dir: Some(folder.path().join("cache")), ..HostConfig::default() };
+    let check = LoadCheck::any_log();
+    let timed = |rounds: usize, work: &mut dyn FnMut() -> Result<(), MeasureError>| {
+        let mut times = Vec::with_capacity(rounds);
+        for _ in 0..rounds {
+            let start = Instant::now();
+            work()?;
+            times.push(start.elapsed().as_nanos() as u64);
+        }
+        Ok::<u64, MeasureError>(median(times))
+    };
+
+    let compiling = Host::new(HostConfig { cache_dir: None, ..config.clone() })?;
+    let load_compiling = timed(3, &mut || Ok(drop(compiling.load("measured", bytes, &check)?)))?;
+    let host = Host::new(config)?;
+    let component = host.load("measured", bytes, &check)?;
+    let load_cached = timed(50, &mut || Ok(drop(host.load("measured", bytes, &check)?)))?;
+
+    let (mut create, mut dropped) = (Vec::new(), Vec::new());
+    for _ in 0..500 {
+        let start = Instant::now();
+        let sandbox = Sandbox::start(&component.shared, &component.name, &component.pre, &component.exports)?;
+        let made = Instant::now();
+        drop(sandbox);
+        create.push((made - start).as_nanos() as u64);
+        dropped.push(made.elapsed().as_nanos() as u64);
+    }
+
+    let batch = Arc::new(Batch::new(0, records));
+    const CALLS: u64 = 100;
+    let session = timed(200, &mut || {
+        for _ in 0..CALLS {
+            component.open(&batch).evaluate(0, &[])?;
+        }
+        Ok(())
+    })? / CALLS;
+    let mut open = component.open(&batch);
+    let call = timed(200, &mut || {
+        for _ in 0..CALLS {
+            open.evaluate(0, &[])?;
+        }
+        Ok(())
+    })? / CALLS;
+    Ok(Measured {
+        create: median(create),
+        drop: median(dropped),
+        load_cached,
+        load_compiling,
+        session,
+        call,
+        batch_bytes: batch.packed().len(),
+    })
+}
+
+fn median(mut times: Vec<u64>) -> u64 {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
