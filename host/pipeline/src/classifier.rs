@@ -547,6 +547,8 @@ impl Run<'_> {
                         position: self.position,
                         exact: fit == Fit::Exact,
                         packed,
+                        part_at: (candidate.at != 0 && candidate.of_input && document.in_place())
+                            .then(|| document.span(candidate.at).start as u32),
                     });
                     self.position.index += 1;
                     return Ok(());
@@ -602,23 +604,21 @@ impl Run<'_> {
         letter.tried = tried;
         if candidate.of_input
             && candidate.document.in_place()
-            && let Some(part) = self.part(candidate)
+            && let Some(part) = part_of(self.payload.input(self.position), candidate.document.span(candidate.at).start)
         {
             letter.take_part(part);
         }
         self.dead.push(letter);
         self.position.index += 1;
     }
+}
 
-    /// The text of an object within the input, as it arrived.
-    fn part(&self, candidate: &Candidate<'_>) -> Option<&[u8]> {
-        let input = self.payload.input(self.position);
-        let span = candidate.document.span(candidate.at);
-        let open = input[..span.start].iter().rposition(|b| *b == b'{')?;
-        match frame(&input[open..]) {
-            Framed::Value(length) => Some(&input[open..open + length]),
-            _ => None,
-        }
+/// The object within `input` whose first text lies at `at`, as it arrived.
+pub(crate) fn part_of(input: &[u8], at: usize) -> Option<&[u8]> {
+    let open = input[..at].iter().rposition(|b| *b == b'{')?;
+    match frame(&input[open..]) {
+        Framed::Value(length) => Some(&input[open..open + length]),
+        _ => None,
     }
 }
 

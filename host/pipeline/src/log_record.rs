@@ -46,6 +46,8 @@ pub struct LogRecord {
     /// Its keys are exactly those of the schema; otherwise there are some the schema does not know.
     pub exact: bool,
     pub(crate) packed: Range<usize>,
+    /// Where its first text lies in the input, if the record is an object within the input and not all of it.
+    pub(crate) part_at: Option<u32>,
 }
 
 /// Classified records that go through the rules together.
@@ -74,6 +76,12 @@ impl LogBatch {
     /// The input text record `index` came from.
     pub fn input(&self, index: usize) -> &[u8] {
         self.payload.input(self.records[index].position)
+    }
+
+    /// The record's own part of the input it came from; `None` where it is all of it, or was made of something embedded.
+    pub fn part(&self, index: usize) -> Option<&[u8]> {
+        let record = &self.records[index];
+        crate::classifier::part_of(self.payload.input(record.position), record.part_at? as usize)
     }
 
     /// What makes this record this record: source, the content at its position (the version), and the position.

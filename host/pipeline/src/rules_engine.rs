@@ -1,12 +1,20 @@
 //! Runs rules over classified records: the prefilter picks the few rules each record can interest, each component judges
 //! its rows as one batch, findings become alerts. One bad rule costs dead letters of that rule, and nothing else.
 
-use crate::alert::Alert;
+pub mod prefilter;
+
+use crate::alert::{Alert, alert_id};
 use crate::config::Schemas;
-use crate::dead_letter::DeadLetter;
+use crate::dead_letter::{DeadLetter, Reason, RuleFault};
+use crate::limits::{BATCH_RECORDS, ROW_FAULTS_IN_A_ROW_MAX};
 use crate::log_record::LogBatch;
-use crate::plugin::{PluginError, PluginSet};
+use crate::plugin::{Batch, Finding, PluginError, PluginSet, RuleInfo, RulePlugin, RuleSession};
+use prefilter::{Picked, Prefilter};
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use streamalert_packed::Record;
 
 /// What the rules made of a batch.
 #[derive(Debug, Default)]
@@ -14,7 +22,7 @@ pub struct Detected {
     pub alerts: Vec<Alert>,
     /// Pairs of rule and record that are lost to that rule, ready to be sent again.
     pub dead: Vec<DeadLetter>,
-    /// By rule.
+    /// By rule; only rules that the prefilter let through.
     pub stats: BTreeMap<String, RuleStats>,
 }
 
@@ -29,18 +37,286 @@ pub struct RuleStats {
     pub last_error: Option<PluginError>,
 }
 
+impl RuleStats {
+    pub fn add(&mut self, other: &RuleStats) {
+        self.rows += other.rows;
+        self.findings += other.findings;
+        self.fuel += other.fuel;
+        self.faults += other.faults;
+        if other.last_error.is_some() {
+            self.last_error.clone_from(&other.last_error);
+        }
+    }
+}
+
 /// The live rules with their index. A batch sees one of these from start to end.
 pub struct Rules {
     pub plugins: PluginSet,
+    prefilter: Prefilter,
+    /// Per plugin, the number of its first rule among all.
+    first: Vec<usize>,
 }
 
 impl Rules {
-    pub fn new(plugins: PluginSet, _schemas: &Schemas) -> Self {
-        Rules { plugins }
+    pub fn new(plugins: PluginSet, schemas: &Schemas) -> Self {
+        let mut first = Vec::new();
+        let mut all: Vec<&RuleInfo> = Vec::new();
+        for plugin in &plugins.plugins {
+            first.push(all.len());
+            all.extend(plugin.rules());
+        }
+        let prefilter = Prefilter::new(&all, schemas);
+        Rules { prefilter, first, plugins }
+    }
+
+    /// All live rules, with the component each belongs to.
+    pub fn iter(&self) -> impl Iterator<Item = (&dyn RulePlugin, &RuleInfo)> {
+        self.plugins.plugins.iter().flat_map(|p| p.rules().iter().map(move |rule| (&**p, rule)))
     }
 
     /// Judges all records of `batch`. `now` is RFC 3339 and becomes the alerts' `created`.
-    pub fn judge(&self, _batch: &LogBatch, _now: &str) -> Detected {
-        Detected::default()
+    pub fn judge(&self, batch: &LogBatch, now: &str) -> Detected {
+        self.judge_only(batch, now, None)
     }
+
+    /// The same for one rule only, by name: for sending again what that rule failed on.
+    pub fn judge_only(&self, batch: &LogBatch, now: &str, only: Option<&str>) -> Detected {
+        let mut detected = Detected::default();
+        let mut picked = Picked::default();
+        let mut start = 0;
+        while start < batch.records.len() {
+            let rows = start..(start + BATCH_RECORDS).min(batch.records.len());
+            start = rows.end;
+            self.prefilter.pick(batch, rows.clone(), &mut picked);
+            self.judge_rows(batch, rows, &picked, now, only, &mut detected);
+        }
+        detected
+    }
+
+    fn judge_rows(
+        &self,
+        batch: &LogBatch,
+        rows: Range<usize>,
+        picked: &Picked,
+        now: &str,
+        only: Option<&str>,
+        detected: &mut Detected,
+    ) {
+        // The rules that were picked, plugin by plugin.
+        let mut rules: Vec<usize> = picked.rules().collect();
+        rules.sort_unstable();
+        let mut next = 0;
+        while next < rules.len() {
+            let plugin = self.first.partition_point(|first| *first <= rules[next]) - 1;
+            let until = self.first.get(plugin + 1).copied().unwrap_or(usize::MAX);
+            let end = next + rules[next..].partition_point(|rule| *rule < until);
+            let mine: Vec<(usize, &[u32])> = rules[next..end]
+                .iter()
+                .map(|rule| (rule - self.first[plugin], picked.rows(*rule)))
+                .filter(|(rule, _)| only.is_none_or(|only| self.plugins.plugins[plugin].rules()[*rule].name == only))
+                .collect();
+            next = end;
+            if !mine.is_empty() {
+                judge_plugin(&*self.plugins.plugins[plugin], batch, rows.start, &mine, now, detected);
+            }
+        }
+    }
+}
+
+/// One component's rules over its rows of the batch; `mine` has rule numbers and rows counted from `start`.
+fn judge_plugin(
+    plugin: &dyn RulePlugin,
+    batch: &LogBatch,
+    start: usize,
+    mine: &[(usize, &[u32])],
+    now: &str,
+    detected: &mut Detected,
+) {
+    // The component gets the rows that any of its rules wants, numbered anew.
+    let mut union: Vec<u32> = mine.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
+    union.sort_unstable();
+    union.dedup();
+    let records: Vec<Record<'_>> = union.iter().map(|row| batch.fields(start + *row as usize)).collect();
+    let guest_batch = Arc::new(Batch::new(next_batch_id(), records.into_iter()));
+    let mut session = plugin.open(&guest_batch);
+    for (rule, rows) in mine {
+        let info = &plugin.rules()[*rule];
+        let guest_rows: Vec<u32> = match rows.len() == union.len() {
+            true => (0..union.len() as u32).collect(),
+            false => rows.iter().filter_map(|row| union.binary_search(row).ok().map(|at| at as u32)).collect(),
+        };
+        let verdict = judge_rule(&mut *session, *rule, &guest_rows);
+        let stats = match detected.stats.get_mut(&info.name) {
+            Some(stats) => stats,
+            None => detected.stats.entry(info.name.clone()).or_default(),
+        };
+        stats.rows += guest_rows.len() as u64;
+        stats.findings += verdict.findings.len() as u64;
+        stats.fuel += verdict.fuel;
+        stats.faults += verdict.faults.len() as u64;
+        let fuel = verdict.fuel / guest_rows.len().max(1) as u64;
+        for finding in verdict.findings {
+            let row = start + union[finding.row as usize] as usize;
+            detected.alerts.push(alert(plugin, info, batch, row, finding, fuel, now));
+        }
+        for (guest_row, error) in verdict.faults {
+            let row = start + union[guest_row as usize] as usize;
+            detected.dead.push(dead_letter(plugin, info, batch, row, &error));
+            stats.last_error = Some(error);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Verdict {
+    findings: Vec<Finding>,
+    faults: Vec<(u32, PluginError)>,
+    fuel: u64,
+}
+
+/// Asks about all rows at once; if that fails, about each by itself, so that only the poisonous record is lost.
+fn judge_rule(session: &mut dyn RuleSession, rule: usize, rows: &[u32]) -> Verdict {
+    let mut verdict = Verdict::default();
+    match session.evaluate(rule, rows) {
+        Ok(judged) => {
+            verdict.findings = judged.findings;
+            verdict.fuel = judged.fuel;
+            return verdict;
+        }
+        Err(error) if rows.len() == 1 => {
+            verdict.faults.push((rows[0], error));
+            return verdict;
+        }
+        Err(_) => {}
+    }
+    let mut in_a_row = 0;
+    for (index, row) in rows.iter().enumerate() {
+        match session.evaluate(rule, std::slice::from_ref(row)) {
+            Ok(judged) => {
+                in_a_row = 0;
+                verdict.findings.extend(judged.findings);
+                verdict.fuel += judged.fuel;
+            }
+            Err(error) => {
+                in_a_row += 1;
+                if in_a_row == ROW_FAULTS_IN_A_ROW_MAX && index + 1 < rows.len() {
+                    let given_up = PluginError::new(
+                        error.kind,
+                        format!(
+                            "not asked: the rule failed on {in_a_row} records in a row, the last time with {}",
+                            error.message
+                        ),
+                    );
+                    verdict.faults.push((*row, error));
+                    verdict.faults.extend(rows[index + 1..].iter().map(|row| (*row, given_up.clone())));
+                    return verdict;
+                }
+                verdict.faults.push((*row, error));
+            }
+        }
+    }
+    verdict
+}
+
+fn alert(
+    plugin: &dyn RulePlugin,
+    info: &RuleInfo,
+    batch: &LogBatch,
+    row: usize,
+    finding: Finding,
+    fuel: u64,
+    now: &str,
+) -> Alert {
+    let options = &info.options;
+    let record = &batch.records[row];
+    let fields = batch.fields(row);
+    let mut outputs = options.outputs.clone();
+    outputs.extend(finding.outputs);
+    outputs.sort();
+    outputs.dedup();
+    let mut context = options.context.clone();
+    context.extend(finding.context);
+    Alert {
+        id: alert_id(&info.name, &batch.identity(row)),
+        rule_name: info.name.clone(),
+        title: finding.title.unwrap_or_else(|| info.name.clone()),
+        severity: finding.severity.unwrap_or(options.severity),
+        rule_description: info.description.clone(),
+        created: now.to_owned(),
+        event_time: event_time(fields),
+        cluster: batch.cluster.to_string(),
+        log_source: record.log_type.name.clone(),
+        log_type: record.log_type.parser.name().to_owned(),
+        source: (*batch.payload.source).clone(),
+        position: record.position,
+        outputs,
+        publishers: options.publishers.clone(),
+        merge: options.merge.clone(),
+        dedup_key: finding.dedup_key,
+        tags: options.tags.clone(),
+        references: options.references.clone(),
+        context,
+        record: fields.to_value(),
+        staged: false,
+        component_digest: plugin.digest().to_owned(),
+        host_version: env!("CARGO_PKG_VERSION").to_owned(),
+        fuel,
+    }
+}
+
+/// Where vendors write when it happened, the most exact first.
+const TIMES: [&str; 12] = [
+    "eventTime",
+    "published",
+    "isotimestamp",
+    "@timestamp",
+    "time",
+    "updatedAt",
+    "created_at",
+    "calendarTime",
+    "timestamp",
+    "unixTime",
+    "ts",
+    "start",
+];
+
+fn event_time(record: Record<'_>) -> Option<String> {
+    TIMES.iter().find_map(|name| {
+        let node = record.root().get(name)?;
+        match node.as_str() {
+            Some("") => None,
+            Some(text) => Some(text.to_owned()),
+            None => node.as_f64().map(|_| node.to_value().to_string()),
+        }
+    })
+}
+
+fn dead_letter(
+    plugin: &dyn RulePlugin,
+    info: &RuleInfo,
+    batch: &LogBatch,
+    row: usize,
+    error: &PluginError,
+) -> DeadLetter {
+    let record = &batch.records[row];
+    let identity = batch.identity(row);
+    let fault = RuleFault {
+        rule: info.name.clone(),
+        plugin: plugin.name().to_owned(),
+        digest: plugin.digest().to_owned(),
+        kind: error.kind.code().to_owned(),
+    };
+    let message = format!("rule {} of {}: {error}", info.name, plugin.name());
+    let mut letter = DeadLetter::new(&batch.payload, &batch.cluster, record.position, Reason::RuleFault, message);
+    letter.tried = vec![record.log_type.name.clone()];
+    if let Some(part) = batch.part(row) {
+        letter.take_part(part);
+    }
+    letter.with_fault(fault, &identity)
+}
+
+/// Unlike any other in this process, so that a guest never takes one batch for another.
+pub fn next_batch_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }

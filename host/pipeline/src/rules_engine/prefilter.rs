@@ -1,0 +1,379 @@
+//! An index over the conditions of all rules: which rules can fire on a record, without asking each.
+//!
+//! Every rule is filed under one of its conditions, the one that fewest others share. What a record holds leads to the
+//! rules filed under it; only their other conditions are then looked at.
+
+use crate::config::Schemas;
+use crate::log_record::LogBatch;
+use crate::plugin::{Condition, RuleInfo, Test};
+use aho_corasick::AhoCorasick;
+use hashbrown::HashMap;
+use serde_json::Value;
+use std::ops::Range;
+use streamalert_packed::{Kind, Node, Record, segments};
+
+pub struct Prefilter {
+    /// By log type.
+    types: HashMap<String, TypeIndex>,
+    rules: usize,
+}
+
+/// The rules of one log type.
+#[derive(Default)]
+struct TypeIndex {
+    /// Rules without conditions.
+    always: Vec<u32>,
+    root: PathNode,
+    /// How many path nodes there are.
+    nodes: usize,
+    /// Conditions to look at once a rule is found by the one it is filed under; all of them, by rule.
+    conditions: HashMap<u32, Vec<Compiled>>,
+}
+
+struct Compiled {
+    steps: Vec<String>,
+    test: Test,
+}
+
+/// One step of the paths that rules are filed under.
+#[derive(Default)]
+struct PathNode {
+    /// Place in the memory of where keys were found last.
+    id: usize,
+    children: Vec<(String, PathNode)>,
+    by_key: HashMap<String, usize>,
+    leaf: Option<Leaf>,
+}
+
+/// The rules filed under one path.
+#[derive(Default)]
+struct Leaf {
+    texts: HashMap<String, Vec<u32>>,
+    /// Numbers, booleans, null: by their canonical text.
+    others: HashMap<String, Vec<u32>>,
+    /// Prefixes, suffixes and parts of texts, found in one pass.
+    patterns: Vec<(String, Part, Vec<u32>)>,
+    automaton: Option<AhoCorasick>,
+    exists: Vec<u32>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Prefix,
+    Suffix,
+    Anywhere,
+}
+
+/// Which rows each rule is to be asked about; kept from batch to batch for its memory.
+#[derive(Default)]
+pub struct Picked {
+    rows: Vec<Vec<u32>>,
+    touched: Vec<usize>,
+    /// The last row a rule was found for, plus one: a rule found twice is asked once.
+    seen: Vec<u32>,
+    found: Vec<u32>,
+    places: HashMap<String, Vec<usize>>,
+}
+
+impl Picked {
+    /// Numbers of the rules that have rows.
+    pub fn rules(&self) -> impl Iterator<Item = usize> + '_ {
+        self.touched.iter().copied()
+    }
+
+    pub fn rows(&self, rule: usize) -> &[u32] {
+        &self.rows[rule]
+    }
+
+    fn clear(&mut self, rules: usize) {
+        for rule in self.touched.drain(..) {
+            self.rows[rule].clear();
+        }
+        self.rows.resize_with(rules, Vec::new);
+        self.seen.clear();
+        self.seen.resize(rules, 0);
+    }
+}
+
+impl Prefilter {
+    pub fn new(rules: &[&RuleInfo], schemas: &Schemas) -> Self {
+        let mut types = HashMap::new();
+        for log_type in schemas.iter() {
+            let mine: Vec<(u32, &RuleInfo)> = rules
+                .iter()
+                .enumerate()
+                .filter(|(_, rule)| rule.logs.iter().any(|log| log_type.is_named_by(log)))
+                .map(|(number, rule)| (number as u32, *rule))
+                .collect();
+            if !mine.is_empty() {
+                types.insert(log_type.name.clone(), TypeIndex::new(&mine));
+            }
+        }
+        Prefilter { types, rules: rules.len() }
+    }
+
+    /// Finds for each of `rows` the rules that can fire on it. Rows are counted from `rows.start`.
+    pub fn pick(&self, batch: &LogBatch, rows: Range<usize>, picked: &mut Picked) {
+        picked.clear(self.rules);
+        let mut last: Option<(&str, Option<&TypeIndex>, Vec<usize>)> = None;
+        for (row, index) in rows.enumerate() {
+            let name = batch.records[index].log_type.name.as_str();
+            if last.as_ref().is_none_or(|(last, ..)| *last != name) {
+                if let Some((name, _, places)) = last.take() {
+                    picked.places.insert(name.to_owned(), places);
+                }
+                let found = self.types.get(name);
+                let mut places = picked.places.remove(name).unwrap_or_default();
+                places.resize(found.map_or(0, |index| index.nodes), 0);
+                last = Some((name, found, places));
+            }
+            let Some((_, Some(type_index), places)) = &mut last else { continue };
+            type_index.pick(batch.fields(index), row as u32, places, picked);
+        }
+    }
+}
+
+impl TypeIndex {
+    fn new(rules: &[(u32, &RuleInfo)]) -> Self {
+        let mut index = TypeIndex::default();
+        // How many rules share a value under a path: the fewer, the better to be filed under.
+        let mut shared: HashMap<(String, String), usize> = HashMap::new();
+        let mut paths: HashMap<&str, usize> = HashMap::new();
+        for (_, rule) in rules {
+            for condition in &rule.when {
+                for key in file_keys(condition) {
+                    *shared.entry(key).or_default() += 1;
+                }
+                *paths.entry(&condition.path).or_default() += 1;
+            }
+        }
+        for (number, rule) in rules {
+            let best = rule.when.iter().min_by_key(|condition| {
+                let kind = match condition.test {
+                    Test::Equals(_) => 0,
+                    Test::Prefix(_) | Test::Suffix(_) => 1,
+                    Test::Contains(_) => 2,
+                    Test::Exists => 3,
+                };
+                let crowd = file_keys(condition).map(|key| shared[&key]).max().unwrap_or(usize::MAX);
+                (kind == 3, crowd, kind, usize::MAX - paths[condition.path.as_str()])
+            });
+            match best {
+                None => index.always.push(*number),
+                Some(condition) => index.file(*number, condition),
+            }
+            let compiled = rule.when.iter().map(|condition| Compiled {
+                steps: segments(&condition.path).map(|s| s.into_owned()).collect(),
+                test: condition.test.clone(),
+            });
+            index.conditions.insert(*number, compiled.collect());
+        }
+        index.nodes = 0;
+        let mut nodes = 0;
+        finish(&mut index.root, &mut nodes);
+        index.nodes = nodes;
+        index
+    }
+
+    fn file(&mut self, rule: u32, condition: &Condition) {
+        let mut node = &mut self.root;
+        for step in segments(&condition.path) {
+            let at = match node.by_key.get(&*step) {
+                Some(at) => *at,
+                None => {
+                    node.children.push((step.to_string(), PathNode::default()));
+                    node.by_key.insert(step.into_owned(), node.children.len() - 1);
+                    node.children.len() - 1
+                }
+            };
+            node = &mut node.children[at].1;
+        }
+        let leaf = node.leaf.get_or_insert_default();
+        let mut part = |texts: &[String], part: Part| {
+            for text in texts {
+                // Every text has an empty part.
+                if text.is_empty() {
+                    leaf.exists.push(rule);
+                    continue;
+                }
+                match leaf.patterns.iter_mut().find(|(pattern, kind, _)| pattern == text && *kind == part) {
+                    Some((.., rules)) => rules.push(rule),
+                    None => leaf.patterns.push((text.clone(), part, vec![rule])),
+                }
+            }
+        };
+        match &condition.test {
+            Test::Equals(values) => {
+                for value in values {
+                    match value {
+                        Value::String(text) => leaf.texts.entry_ref(text.as_str()).or_default().push(rule),
+                        other => leaf.others.entry(canonical(other)).or_default().push(rule),
+                    }
+                }
+            }
+            Test::Prefix(texts) => part(texts, Part::Prefix),
+            Test::Suffix(texts) => part(texts, Part::Suffix),
+            Test::Contains(texts) => part(texts, Part::Anywhere),
+            Test::Exists => leaf.exists.push(rule),
+        }
+    }
+
+    fn pick(&self, record: Record<'_>, row: u32, places: &mut [usize], picked: &mut Picked) {
+        picked.found.clear();
+        picked.found.extend_from_slice(&self.always);
+        walk(&self.root, record.root(), places, &mut picked.found);
+        for rule in picked.found.drain(..) {
+            let rule = rule as usize;
+            if picked.seen[rule] == row + 1 {
+                continue;
+            }
+            picked.seen[rule] = row + 1;
+            let holds = self.conditions[&(rule as u32)].iter().all(|condition| {
+                let mut node = Some(record.root());
+                for step in &condition.steps {
+                    node = node.and_then(|node| node.step(step));
+                }
+                node.is_some_and(|node| test_holds(&condition.test, node))
+            });
+            if holds {
+                if picked.rows[rule].is_empty() {
+                    picked.touched.push(rule);
+                }
+                picked.rows[rule].push(row);
+            }
+        }
+    }
+}
+
+/// Gives every node its place and builds the automata.
+fn finish(node: &mut PathNode, next: &mut usize) {
+    node.id = *next;
+    *next += 1;
+    if let Some(leaf) = &mut node.leaf
+        && !leaf.patterns.is_empty()
+    {
+        // Only a set of patterns too large for memory fails; the rules are then found by looking at each.
+        match AhoCorasick::new(leaf.patterns.iter().map(|(pattern, ..)| pattern)) {
+            Ok(automaton) => leaf.automaton = Some(automaton),
+            Err(_) => leaf.exists.extend(leaf.patterns.iter().flat_map(|(.., rules)| rules)),
+        }
+    }
+    for (_, child) in &mut node.children {
+        finish(child, next);
+    }
+}
+
+fn walk(node: &PathNode, value: Node<'_>, places: &mut [usize], found: &mut Vec<u32>) {
+    if let Some(leaf) = &node.leaf {
+        leaf.find(value, found);
+    }
+    match value.kind() {
+        // Many paths, few keys: what grows is the record, not the number of rules.
+        Kind::Object if node.children.len() > 2 * value.len() => {
+            for (key, value) in value.entries() {
+                if let Some(at) = node.by_key.get(key) {
+                    walk(&node.children[*at].1, value, places, found);
+                }
+            }
+        }
+        Kind::Object => {
+            for (key, child) in &node.children {
+                let next = match value.entry_if(places[child.id], key) {
+                    Some(next) => Some(next),
+                    None => value.find(key).map(|(place, next)| {
+                        places[child.id] = place;
+                        next
+                    }),
+                };
+                if let Some(next) = next {
+                    walk(child, next, places, found);
+                }
+            }
+        }
+        Kind::Array => {
+            for (key, child) in &node.children {
+                if let Some(next) = value.step(key) {
+                    walk(child, next, places, found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+impl Leaf {
+    fn find(&self, value: Node<'_>, found: &mut Vec<u32>) {
+        found.extend_from_slice(&self.exists);
+        match value.as_str() {
+            Some(text) => {
+                if let Some(rules) = self.texts.get(text) {
+                    found.extend_from_slice(rules);
+                }
+                let Some(automaton) = &self.automaton else { return };
+                for hit in automaton.find_overlapping_iter(text) {
+                    let (_, part, rules) = &self.patterns[hit.pattern().as_usize()];
+                    let fits = match part {
+                        Part::Prefix => hit.start() == 0,
+                        Part::Suffix => hit.end() == text.len(),
+                        Part::Anywhere => true,
+                    };
+                    if fits {
+                        found.extend_from_slice(rules);
+                    }
+                }
+            }
+            None if self.others.is_empty() || matches!(value.kind(), Kind::Array | Kind::Object) => {}
+            None => {
+                if let Some(rules) = self.others.get(&canonical(&value.to_value())) {
+                    found.extend_from_slice(rules);
+                }
+            }
+        }
+    }
+}
+
+/// What a condition is filed under; a value shared by many rules is a poor place.
+fn file_keys(condition: &Condition) -> impl Iterator<Item = (String, String)> + '_ {
+    let values: Vec<String> = match &condition.test {
+        Test::Equals(values) => values.iter().map(|value| format!("={}", canonical(value))).collect(),
+        Test::Prefix(texts) => texts.iter().map(|text| format!("^{text}")).collect(),
+        Test::Suffix(texts) => texts.iter().map(|text| format!("${text}")).collect(),
+        Test::Contains(texts) => texts.iter().map(|text| format!("~{text}")).collect(),
+        Test::Exists => vec!["?".to_owned()],
+    };
+    values.into_iter().map(|value| (condition.path.clone(), value))
+}
+
+/// Equal values have equal texts: 7 and 7.0 are one number.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (None, Some(float)) if float.fract() == 0.0 && float.abs() < 9e15 => (float as i64).to_string(),
+            _ => number.to_string(),
+        },
+        Value::String(text) => format!("\"{text}"),
+        other => other.to_string(),
+    }
+}
+
+/// Whether one condition holds for the value its path leads to.
+pub fn test_holds(test: &Test, node: Node<'_>) -> bool {
+    match test {
+        Test::Exists => true,
+        Test::Equals(values) => match node.as_str() {
+            Some(text) => values.iter().any(|value| value.as_str() == Some(text)),
+            None if matches!(node.kind(), Kind::Array | Kind::Object) => false,
+            None => {
+                let own = canonical(&node.to_value());
+                values.iter().any(|value| !value.is_string() && canonical(value) == own)
+            }
+        },
+        Test::Prefix(texts) => {
+            node.as_str().is_some_and(|text| texts.iter().any(|part| text.starts_with(part.as_str())))
+        }
+        Test::Suffix(texts) => node.as_str().is_some_and(|text| texts.iter().any(|part| text.ends_with(part.as_str()))),
+        Test::Contains(texts) => {
+            node.as_str().is_some_and(|text| texts.iter().any(|part| text.contains(part.as_str())))
+        }
+    }
+}
