@@ -1,1 +1,28 @@
+//! One machine: everything the pipeline asks of the outside world, as folders, SQLite and an HTTP door.
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`run`] | opens the doors, waits for the end, drains |
+//! | [`input`], [`inbox`], [`http`] | the doors: files and pipes, a watched folder, HTTP |
+//! | [`runner`] | queue, workers, the one writer that stores and then acknowledges |
+//! | [`reload`] | changed components become the live rules |
+//! | [`sqlite`], [`dead_letters`], [`file_output`] | where results go |
+//! | [`resend`] | dead letters are tried again |
+//! | [`tally`], [`alert_text`] | what a person is told |
+//! | [`config_folder`] | schemas, clusters and lookup tables as files |
 
+pub mod alert_text;
+pub mod clock;
+pub mod config_folder;
+pub mod dead_letters;
+pub mod file_output;
+pub mod http;
+pub mod inbox;
+pub mod input;
+pub mod reload;
+pub mod resend;
+pub mod run;
+pub mod runner;
+pub mod sqlite;
+pub mod stop;
+pub mod tally;

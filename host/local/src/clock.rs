@@ -1,0 +1,6 @@
+//! The one place that asks what time it is.
+
+/// RFC 3339, UTC, to the millisecond.
+pub fn now() -> String {
+    format!("{:.3}", jiff::Timestamp::now())
+}

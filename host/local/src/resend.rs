@@ -1,0 +1,197 @@
+//! Dead letters are tried again, at their old place and with their old identity: what was an alert already stays one
+//! alert. A letter goes when what came of it is stored, and stays when it died again.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::backend::{AlertTable, BackendError, DeadLetters};
+use streamalert_pipeline::classifier::{Classifier, Worker};
+use streamalert_pipeline::config::Schemas;
+use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
+use streamalert_pipeline::plugin::{Batch, Judged, PluginError, PluginSet, RuleInfo, RulePlugin, RuleSession};
+use streamalert_pipeline::rules_engine::Rules;
+
+/// Letters stored and removed at once: a commit for each would take hours for a hundred thousand.
+const LETTERS_AT_ONCE: usize = 256;
+
+#[derive(Debug, Default)]
+pub struct Resent {
+    /// Ids of letters that are gone.
+    pub through: Vec<String>,
+    /// Letters that stay, and why.
+    pub stayed: Vec<(String, String)>,
+    pub new_alerts: u64,
+    pub known_alerts: u64,
+    /// New letters: records that were classified now and on which a rule failed.
+    pub new_letters: u64,
+}
+
+pub struct Resender<'a> {
+    worker: Worker,
+    rules: Rules,
+    schemas: &'a Schemas,
+    /// Rule → rules that hold only this one.
+    alone: std::collections::HashMap<String, Option<Rules>>,
+    alerts: &'a dyn AlertTable,
+    dead: &'a dyn DeadLetters,
+}
+
+impl<'a> Resender<'a> {
+    pub fn new(
+        classifier: &Arc<Classifier>,
+        rules: Rules,
+        schemas: &'a Schemas,
+        alerts: &'a dyn AlertTable,
+        dead: &'a dyn DeadLetters,
+    ) -> Self {
+        Resender { worker: classifier.worker(), rules, schemas, alone: Default::default(), alerts, dead }
+    }
+
+    /// `print` gets each new alert once it is stored.
+    pub fn resend(
+        &mut self,
+        letters: &[DeadLetter],
+        now: impl Fn() -> String,
+        mut print: impl FnMut(&Alert),
+    ) -> Result<Resent, BackendError> {
+        let mut resent = Resent::default();
+        for letters in letters.chunks(LETTERS_AT_ONCE) {
+            let mut alerts = Vec::new();
+            let mut new_letters = Vec::new();
+            let mut through = Vec::new();
+            for letter in letters {
+                match self.again(letter, &now()) {
+                    Err(why) => resent.stayed.push((letter.id.clone(), why)),
+                    Ok((more, dead)) => {
+                        alerts.extend(more);
+                        new_letters.extend(dead);
+                        through.push(letter.id.clone());
+                    }
+                }
+            }
+            // Alerts first, the letters last: if we die in between, they are sent again and the ids make it harmless.
+            let new = self.alerts.add(&alerts)?;
+            self.dead.put(&new_letters)?;
+            self.dead.remove(&through)?;
+            for (alert, new) in alerts.iter().zip(new) {
+                if new {
+                    resent.new_alerts += 1;
+                    print(alert);
+                } else {
+                    resent.known_alerts += 1;
+                }
+            }
+            resent.new_letters += new_letters.len() as u64;
+            resent.through.append(&mut through);
+        }
+        Ok(resent)
+    }
+
+    /// What the letter comes to now, or why it stays.
+    fn again(&mut self, letter: &DeadLetter, now: &str) -> Result<(Vec<Alert>, Vec<DeadLetter>), String> {
+        if !letter.part && (letter.input.bytes().len() as u64) < letter.position.length {
+            return Err("it keeps only the beginning of its input; send the object itself again".to_owned());
+        }
+        if letter.reason == Reason::Compression {
+            return Err("its input was cut off by the damage; send the object itself again".to_owned());
+        }
+        let classified = self.worker.resend(letter);
+        if let Some(dead) = classified.dead.first() {
+            return Err(format!("{}: {}", dead.reason.code(), dead.message));
+        }
+        let Some(fault) = &letter.fault else {
+            let detected = self.rules.judge(&classified.batch, now);
+            return Ok((detected.alerts, detected.dead));
+        };
+        if !self.alone.contains_key(&fault.rule) {
+            let alone = alone(&self.rules.plugins, &fault.rule);
+            self.alone.insert(fault.rule.clone(), alone.map(|set| Rules::new(set, self.schemas)));
+        }
+        let Some(Some(rules)) = self.alone.get(&fault.rule) else {
+            return Err(format!("the rule {} is not among the plugins", fault.rule));
+        };
+        let detected = rules.judge(&classified.batch, now);
+        match detected.dead.iter().find(|dead| dead.id == letter.id).or(detected.dead.first()) {
+            Some(dead) => Err(dead.message.clone()),
+            None => Ok((detected.alerts, Vec::new())),
+        }
+    }
+}
+
+/// The letters that a person asked for.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub ids: Vec<String>,
+    pub reason: Option<Reason>,
+    /// A part of `service:resource:object`.
+    pub source: Option<String>,
+}
+
+impl Filter {
+    pub fn takes(&self, letter: &DeadLetter) -> bool {
+        let source = || format!("{}:{}:{}", letter.source.service, letter.source.resource, letter.source.object);
+        (self.ids.is_empty() || self.ids.iter().any(|id| letter.id.starts_with(id.as_str())))
+            && self.reason.is_none_or(|reason| reason == letter.reason)
+            && self.source.as_ref().is_none_or(|part| source().contains(part.as_str()))
+    }
+
+    /// Ids that no letter goes by, and those that more than one does.
+    pub fn astray(&self, letters: &[DeadLetter]) -> Vec<String> {
+        let count = |id: &str| {
+            letters.iter().filter(|letter| letter.id.starts_with(id)).map(|l| &l.id).collect::<HashSet<_>>().len()
+        };
+        self.ids
+            .iter()
+            .filter_map(|id| match count(id) {
+                0 => Some(format!("there is no letter {id}")),
+                1 => None,
+                many => Some(format!("{id} begins the ids of {many} letters; write more of it")),
+            })
+            .collect()
+    }
+}
+
+/// A set with this rule and no other.
+fn alone(set: &PluginSet, rule: &str) -> Option<PluginSet> {
+    set.plugins.iter().find_map(|plugin| {
+        let index = plugin.rules().iter().position(|info| info.name == rule)?;
+        let info = [plugin.rules()[index].clone()];
+        Some(PluginSet { plugins: vec![Arc::new(Alone { plugin: plugin.clone(), index, info })] })
+    })
+}
+
+/// A component of which only one rule is seen.
+struct Alone {
+    plugin: Arc<dyn RulePlugin>,
+    index: usize,
+    info: [RuleInfo; 1],
+}
+
+impl RulePlugin for Alone {
+    fn name(&self) -> &str {
+        self.plugin.name()
+    }
+
+    fn digest(&self) -> &str {
+        self.plugin.digest()
+    }
+
+    fn rules(&self) -> &[RuleInfo] {
+        &self.info
+    }
+
+    fn open<'a>(&'a self, batch: &'a Arc<Batch>) -> Box<dyn RuleSession + 'a> {
+        Box::new(AloneSession { session: self.plugin.open(batch), index: self.index })
+    }
+}
+
+struct AloneSession<'a> {
+    session: Box<dyn RuleSession + 'a>,
+    index: usize,
+}
+
+impl RuleSession for AloneSession<'_> {
+    fn evaluate(&mut self, _rule: usize, rows: &[u32]) -> Result<Judged, PluginError> {
+        self.session.evaluate(self.index, rows)
+    }
+}

@@ -1,0 +1,435 @@
+//! The one-machine run: opens the doors, waits for the end, drains.
+
+use crate::clock;
+use crate::config_folder::Config;
+use crate::dead_letters::DeadLetterFolder;
+use crate::file_output::{FileOutput, Target};
+use crate::http::{HttpDoor, bind};
+use crate::inbox::Inbox;
+use crate::input::{DeclaredSource, Found, Input, Piece, Pieces, file_source, open, stdin_source};
+use crate::reload::{self, PluginSource};
+use crate::runner::{Door, Receipt, Runner, Setup, Sink};
+use crate::sqlite::SqliteAlerts;
+use crate::stop::Stop;
+use crate::tally::Tally;
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::backend::BackendError;
+use streamalert_pipeline::classifier::Classifier;
+use streamalert_pipeline::config::Schemas;
+use streamalert_pipeline::rules_engine::Rules;
+
+/// Files read at a time: one reader unpacks gzip faster than a core classifies it, so a few feed many cores.
+const READERS_MAX: usize = 4;
+/// How often a reader of a pipe looks whether it should stop.
+const PIPE_LOOK: Duration = Duration::from_millis(100);
+/// How long requests that are being unpacked may still take when everything else has ended.
+const RUNTIME_PATIENCE: Duration = Duration::from_secs(10);
+/// Failures that are remembered; all are told.
+const FAILURES_MAX: usize = 1_000;
+
+/// The folder in which a run keeps what it knows.
+#[derive(Clone, Debug)]
+pub struct DataFolder(PathBuf);
+
+impl DataFolder {
+    /// Makes it if it is not there, for its owner only: alerts and dead letters hold records.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.recursive(true).create(path).with_context(|| format!("make the data folder {}", path.display()))?;
+        Ok(DataFolder(path.to_path_buf()))
+    }
+
+    /// One that must be there already.
+    pub fn existing(path: &Path) -> Result<Self> {
+        anyhow::ensure!(path.is_dir(), "there is no data folder {}; say where it is with --data", path.display());
+        Ok(DataFolder(path.to_path_buf()))
+    }
+
+    pub fn alerts(&self) -> Result<SqliteAlerts> {
+        Ok(SqliteAlerts::open(&self.0.join("alerts.sqlite"))?)
+    }
+
+    pub fn dead_letters(&self) -> Result<DeadLetterFolder> {
+        Ok(DeadLetterFolder::open(&self.0.join("dead"))?)
+    }
+
+    /// Compiled components.
+    pub fn cache(&self) -> PathBuf {
+        self.0.join("cache")
+    }
+
+    /// Files of alerts with the output `file:NAME`.
+    pub fn outputs(&self) -> PathBuf {
+        self.0.join("outputs")
+    }
+}
+
+pub struct Options {
+    pub found: Found,
+    pub watch: Option<PathBuf>,
+    pub http: Option<SocketAddr>,
+    /// What the inputs stand for.
+    pub source: Option<DeclaredSource>,
+    pub data: DataFolder,
+    /// Gets every alert as a JSON line.
+    pub alerts_file: Option<PathBuf>,
+    pub workers: usize,
+}
+
+/// The rules of a run.
+pub struct Plugins {
+    pub folder: PathBuf,
+    pub source: Box<dyn PluginSource>,
+}
+
+/// What is going on, for whoever shows it.
+pub struct Progress {
+    /// Bytes read from files, as they lie on the disk.
+    pub read: AtomicU64,
+    tell: Box<dyn Fn(&str) + Send + Sync>,
+    failures: Mutex<Vec<String>>,
+}
+
+impl Progress {
+    pub fn new(tell: impl Fn(&str) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Progress { read: AtomicU64::new(0), tell: Box::new(tell), failures: Mutex::default() })
+    }
+
+    pub fn tell(&self, text: &str) {
+        (self.tell)(text);
+    }
+
+    /// Something that makes the run's end a failure, though the run goes on.
+    pub fn failed(&self, what: String) {
+        self.tell(&format!("error: {what}"));
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.len() < FAILURES_MAX {
+            failures.push(what);
+        }
+    }
+
+    pub fn counting<R: Read>(self: &Arc<Self>, reader: R) -> Counting<R> {
+        Counting { reader, progress: self.clone() }
+    }
+}
+
+/// Counts what is read.
+pub struct Counting<R> {
+    reader: R,
+    progress: Arc<Progress>,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.progress.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// How a run went.
+#[derive(Debug)]
+pub struct Report {
+    pub tally: Tally,
+    pub elapsed: Duration,
+    /// It was asked to stop before all inputs were read.
+    pub unread: usize,
+    /// Inputs that could not be read, and files that could not be moved.
+    pub failures: Vec<String>,
+}
+
+/// Runs until all inputs are read, or with an inbox or an HTTP door until a signal comes. `print` gets each new alert.
+pub fn run(
+    options: Options,
+    config: Config,
+    plugins: Plugins,
+    progress: Arc<Progress>,
+    print: impl FnMut(&Alert) + Send + 'static,
+) -> Result<Report> {
+    let begun = Instant::now();
+    let stop = Stop::default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("doors")
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    runtime.block_on(async { listen_for_signals(stop.clone(), progress.clone()) })?;
+
+    let alerts = Arc::new(options.data.alerts()?);
+    let dead = Arc::new(options.data.dead_letters()?);
+    let mut files = vec![FileOutput::open(alerts.clone(), Target::Named(options.data.outputs()))?];
+    if let Some(path) = &options.alerts_file {
+        files.push(FileOutput::open(alerts.clone(), Target::All(path.clone()))?);
+    }
+
+    let Config { schemas, clusters, .. } = config;
+    let schemas = Arc::new(schemas);
+    let Plugins { folder, mut source } = plugins;
+    let loaded = source.load();
+    loaded.notices.iter().for_each(|notice| progress.tell(notice));
+    if loaded.set.plugins.iter().all(|plugin| plugin.rules().is_empty()) {
+        progress.tell(&format!(
+            "warning: no rules in {}, so records are classified and nothing is reported",
+            folder.display()
+        ));
+    }
+    let rules = Arc::new(ArcSwap::from_pointee(Rules::new(loaded.set, &schemas)));
+    let reloading = {
+        let progress = progress.clone();
+        let tell = move |notice: &str| progress.tell(notice);
+        reload::start(&folder, source, rules.clone(), schemas.clone(), stop.clone(), tell)?
+    };
+
+    let setup = Setup {
+        classifier: Arc::new(Classifier::new(schemas, Arc::new(clusters))),
+        rules,
+        alerts,
+        dead,
+        workers: options.workers,
+        stop: stop.clone(),
+    };
+    let runner = Runner::start(setup, Box::new(Outputs { files, print: Box::new(print) }))?;
+    let listener = match options.http {
+        Some(address) => Some(runtime.block_on(bind(address))?),
+        None => None,
+    };
+    let mut inbox = None;
+    if let Some(folder) = &options.watch {
+        let opened = Inbox::open(folder, options.source.clone(), runner.door(), stop.clone(), progress.clone());
+        let opened = opened.with_context(|| format!("open the inbox {}", folder.display()))?;
+        progress.tell(&format!("watching {}", folder.display()));
+        inbox = Some(thread::Builder::new().name("inbox".into()).spawn(move || opened.run())?);
+    }
+    let serving = match listener {
+        None => None,
+        Some(listener) => {
+            progress.tell(&format!("listening on http://{}", listener.local_addr()?));
+            let http = HttpDoor::new(runner.door(), options.source.clone(), runner.total(), stop.clone());
+            Some(runtime.spawn(http.serve(listener)))
+        }
+    };
+
+    let stays = serving.is_some() || inbox.is_some();
+    let inputs = Arc::new(Mutex::new(VecDeque::from(options.found.inputs)));
+    let readers = read_all(&inputs, &options.source, &runner.door(), &stop, &progress, options.workers)?;
+    join(readers);
+    if stays {
+        runtime.block_on(stop.requested());
+    }
+    stop.request();
+    join(inbox);
+    if let Some(serving) = serving {
+        runtime.block_on(serving).context("serve HTTP")?.context("serve HTTP")?;
+    }
+    // Connections that linger hold a door; with the runtime they go.
+    runtime.shutdown_timeout(RUNTIME_PATIENCE);
+    let tally = runner.finish()?;
+    join(Some(reloading));
+    let unread = inputs.lock().unwrap_or_else(PoisonError::into_inner).len();
+    let failures = std::mem::take(&mut *progress.failures.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Report { tally, elapsed: begun.elapsed(), unread, failures })
+}
+
+fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        // It panicked: the panic was printed, and what it held is not acknowledged.
+        let _ = thread.join();
+    }
+}
+
+/// What becomes of alerts after they are stored.
+struct Outputs {
+    files: Vec<FileOutput>,
+    print: Box<dyn FnMut(&Alert) + Send>,
+}
+
+impl Sink for Outputs {
+    fn alerts(&mut self, new: &[&Alert]) -> Result<(), BackendError> {
+        for file in &mut self.files {
+            file.alerts(new)?;
+        }
+        new.iter().for_each(|alert| (self.print)(alert));
+        Ok(())
+    }
+}
+
+/// The first signal drains, the second ends at once.
+fn listen_for_signals(stop: Stop, progress: Arc<Progress>) -> Result<()> {
+    #[cfg(unix)]
+    let mut next = {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+        async move || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+    };
+    #[cfg(not(unix))]
+    let mut next = async || drop(tokio::signal::ctrl_c().await);
+    tokio::spawn(async move {
+        next().await;
+        progress.tell("stopping: storing what was taken (a second signal ends at once)");
+        stop.request();
+        next().await;
+        std::process::exit(130);
+    });
+    Ok(())
+}
+
+fn read_all(
+    inputs: &Arc<Mutex<VecDeque<Input>>>,
+    declared: &Option<DeclaredSource>,
+    door: &Door,
+    stop: &Stop,
+    progress: &Arc<Progress>,
+    workers: usize,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let waiting = inputs.lock().unwrap_or_else(PoisonError::into_inner).len();
+    let mut readers = Vec::new();
+    for number in 0..waiting.min(workers).min(READERS_MAX) {
+        let (inputs, declared, door, stop, progress) =
+            (inputs.clone(), declared.clone(), door.clone(), stop.clone(), progress.clone());
+        let read = move || {
+            while !stop.is_requested() {
+                let Some(input) = inputs.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else { break };
+                match read_one(&input, declared.as_ref(), &door, &stop, &progress) {
+                    Ok(true) => {}
+                    Ok(false) => inputs.lock().unwrap_or_else(PoisonError::into_inner).push_front(input),
+                    Err(error) => progress.failed(error.to_string()),
+                }
+            }
+        };
+        readers.push(thread::Builder::new().name(format!("reader-{number}")).spawn(read)?);
+    }
+    Ok(readers)
+}
+
+/// Says whether it was read to its end.
+fn read_one(
+    input: &Input,
+    declared: Option<&DeclaredSource>,
+    door: &Door,
+    stop: &Stop,
+    progress: &Arc<Progress>,
+) -> io::Result<bool> {
+    // Nobody waits for a word about a plain input: its end is the run's.
+    let receipt = Receipt::new(|_| {});
+    match input {
+        Input::Stdin => {
+            let pipe = Pipe::start(io::stdin(), stop.clone())?;
+            feed(Pieces::new(Arc::new(stdin_source(declared)), pipe).eager(), door, &receipt, stop)
+        }
+        Input::File(path) => {
+            let source = Arc::new(file_source(path, declared)?);
+            let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+            feed(Pieces::new(source, progress.counting(open(path)?)), door, &receipt, stop).map_err(named)
+        }
+    }
+}
+
+/// Hands on all pieces, unless somebody asks to stop. Says whether it came to the end, which the receipt learns too.
+pub fn feed<R: Read>(mut pieces: Pieces<R>, door: &Door, receipt: &Arc<Receipt>, stop: &Stop) -> io::Result<bool> {
+    loop {
+        if stop.is_requested() {
+            return Ok(false);
+        }
+        let sent = match pieces.next() {
+            Ok(None) => {
+                receipt.whole();
+                return Ok(true);
+            }
+            Ok(Some(Piece::Payload(payload))) => door.payload(payload, receipt, None),
+            Ok(Some(Piece::Dead(letter))) => door.dead(*letter, receipt, None),
+            Err(_) if stop.is_requested() => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if sent.is_err() {
+            return Ok(false);
+        }
+    }
+}
+
+/// A pipe that can be left while it says nothing: a thread of its own waits for it.
+struct Pipe {
+    chunks: Receiver<io::Result<Vec<u8>>>,
+    rest: Vec<u8>,
+    at: usize,
+    stop: Stop,
+}
+
+impl Pipe {
+    fn start(mut pipe: impl Read + Send + 'static, stop: Stop) -> io::Result<Self> {
+        let (send, chunks) = bounded(4);
+        // Never joined: it may wait for ever, and holds nothing.
+        thread::Builder::new().name("pipe".into()).spawn(move || {
+            loop {
+                let mut chunk = vec![0; 64 << 10];
+                let read = match pipe.read(&mut chunk) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    read => read,
+                };
+                let last = !matches!(read, Ok(1..));
+                let sent = send.send(read.map(|count| {
+                    chunk.truncate(count);
+                    chunk
+                }));
+                if last || sent.is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Pipe { chunks, rest: Vec::new(), at: 0, stop })
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.rest.len() {
+            match self.chunks.recv_timeout(PIPE_LOOK) {
+                Ok(chunk) => {
+                    self.rest = chunk?;
+                    self.at = 0;
+                    if self.rest.is_empty() {
+                        return Ok(0);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) if !self.stop.is_requested() => {}
+                Err(RecvTimeoutError::Timeout) => return Err(io::Error::other("asked to stop")),
+                Err(RecvTimeoutError::Disconnected) => return Ok(0),
+            }
+        }
+        let count = buffer.len().min(self.rest.len() - self.at);
+        buffer[..count].copy_from_slice(&self.rest[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+/// The rules of a folder once, for what does not run on: `dead resend`.
+pub fn rules_once(source: &mut dyn PluginSource, schemas: &Schemas, mut tell: impl FnMut(&str)) -> Rules {
+    let loaded = source.load();
+    loaded.notices.iter().for_each(|notice| tell(notice));
+    Rules::new(loaded.set, schemas)
+}
+
+/// When something happened now, as alerts say it.
+pub fn now() -> String {
+    clock::now()
+}

@@ -1,0 +1,349 @@
+//! Doors → bounded queue → workers → one writer. The writer stores the results of several payloads at a time and only
+//! then tells the doors: an input is acknowledged when what came of it is on disk.
+
+use crate::clock::now;
+use crate::stop::Stop;
+use crate::tally::Tally;
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::backend::{AlertTable, BackendError, DeadLetters};
+use streamalert_pipeline::classifier::{Classifier, Worker};
+use streamalert_pipeline::dead_letter::DeadLetter;
+use streamalert_pipeline::log_record::Payload;
+use streamalert_pipeline::rules_engine::Rules;
+
+/// Payloads waiting for each worker: enough that none ever waits for a door that reads at its own pace.
+const QUEUED_PER_WORKER: usize = 4;
+/// Results stored at once, at most. A commit costs a few milliseconds whatever is in it; beyond this the doors wait
+/// noticeably longer for their answer.
+const GROUP_RESULTS_MAX: usize = 64;
+/// Alerts and letters stored at once, about: bounds the memory of one commit.
+const GROUP_ROWS_MAX: usize = 20_000;
+/// Times the writer tries again before the run fails, one second apart and longer: a full disk or a long lock may pass.
+const STORE_ATTEMPTS: u32 = 4;
+
+/// What a run is made of.
+pub struct Setup {
+    pub classifier: Arc<Classifier>,
+    pub rules: Arc<ArcSwap<Rules>>,
+    pub alerts: Arc<dyn AlertTable>,
+    pub dead: Arc<dyn DeadLetters>,
+    pub workers: usize,
+    /// Asked for when the run fails, so that all doors close.
+    pub stop: Stop,
+}
+
+/// Where new alerts go after they are stored.
+pub trait Sink: Send {
+    /// Called by the writer, once for each commit that has new alerts, in the order they are stored.
+    fn alerts(&mut self, new: &[&Alert]) -> Result<(), BackendError>;
+}
+
+/// One payload on its way, with what the door itself found wrong.
+struct Work {
+    payload: Option<Payload>,
+    dead: Vec<DeadLetter>,
+    receipt: Arc<Receipt>,
+}
+
+struct Done {
+    alerts: Vec<Alert>,
+    dead: Vec<DeadLetter>,
+    tally: Tally,
+    receipt: Arc<Receipt>,
+}
+
+/// Of one object or request: told when everything that came of it is stored. A receipt that is dropped before that says
+/// nothing, and the object counts as never taken.
+pub struct Receipt {
+    state: Mutex<ReceiptState>,
+}
+
+struct ReceiptState {
+    /// Payloads under way, and one for the door while it is reading.
+    open: u64,
+    tally: Tally,
+    acknowledge: Option<Box<dyn FnOnce(Tally) + Send>>,
+}
+
+impl Receipt {
+    pub fn new(acknowledge: impl FnOnce(Tally) + Send + 'static) -> Arc<Self> {
+        let state = ReceiptState { open: 1, tally: Tally::default(), acknowledge: Some(Box::new(acknowledge)) };
+        Arc::new(Receipt { state: Mutex::new(state) })
+    }
+
+    /// The door has read the object to its end.
+    pub fn whole(&self) {
+        self.close(None);
+    }
+
+    fn open(&self) {
+        self.lock().open += 1;
+    }
+
+    fn close(&self, tally: Option<&Tally>) {
+        let mut state = self.lock();
+        if let Some(tally) = tally {
+            state.tally.add(tally);
+        }
+        state.open -= 1;
+        if state.open == 0
+            && let Some(acknowledge) = state.acknowledge.take()
+        {
+            let tally = std::mem::take(&mut state.tally);
+            drop(state);
+            acknowledge(tally);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ReceiptState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way in.
+#[derive(Clone)]
+pub struct Door {
+    queue: Sender<Work>,
+}
+
+/// Why a door could not hand something on.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The queue stayed full.
+    Full,
+    /// The run has failed.
+    Closed,
+}
+
+impl Door {
+    /// Waits while the queue is full; at most for `patience` if there is one.
+    pub fn payload(&self, payload: Payload, receipt: &Arc<Receipt>, patience: Option<Duration>) -> Result<(), Refused> {
+        self.send(Some(payload), Vec::new(), receipt, patience)
+    }
+
+    pub fn dead(&self, letter: DeadLetter, receipt: &Arc<Receipt>, patience: Option<Duration>) -> Result<(), Refused> {
+        self.send(None, vec![letter], receipt, patience)
+    }
+
+    fn send(
+        &self,
+        payload: Option<Payload>,
+        dead: Vec<DeadLetter>,
+        receipt: &Arc<Receipt>,
+        patience: Option<Duration>,
+    ) -> Result<(), Refused> {
+        receipt.open();
+        let work = Work { payload, dead, receipt: receipt.clone() };
+        // A refused piece leaves its receipt open for good, so an object that was taken in part is not acknowledged.
+        match patience {
+            None => self.queue.send(work).map_err(|_| Refused::Closed),
+            Some(patience) => self.queue.send_timeout(work, patience).map_err(|error| match error {
+                SendTimeoutError::Timeout(_) => Refused::Full,
+                SendTimeoutError::Disconnected(_) => Refused::Closed,
+            }),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("store the results; what was not stored is not acknowledged and comes again")]
+    Store(#[source] BackendError),
+    #[error("streamalert broke on the input at {at}, which is a fault of streamalert: {message}")]
+    Broke { at: String, message: String },
+}
+
+/// Workers and writer at work.
+pub struct Runner {
+    door: Option<Door>,
+    workers: Vec<JoinHandle<()>>,
+    writer: JoinHandle<()>,
+    total: Arc<Mutex<Tally>>,
+    failure: Arc<Mutex<Option<RunError>>>,
+}
+
+impl Runner {
+    pub fn start(setup: Setup, sink: Box<dyn Sink>) -> std::io::Result<Runner> {
+        let count = setup.workers.max(1);
+        let (queue, waiting) = bounded::<Work>(count * QUEUED_PER_WORKER);
+        let (results, stored) = bounded::<Done>(GROUP_RESULTS_MAX.max(2 * count));
+        let total = Arc::new(Mutex::new(Tally::default()));
+        let failure = Arc::new(Mutex::new(None));
+        let setup = Arc::new(setup);
+        let fail = {
+            let (failure, stop) = (failure.clone(), setup.stop.clone());
+            move |error: RunError| {
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                stop.request();
+            }
+        };
+        let writer = {
+            let (setup, total, fail) = (setup.clone(), total.clone(), fail.clone());
+            thread::Builder::new().name("writer".into()).spawn(move || {
+                // Leaving drops `stored`, so workers and then doors find their channels closed.
+                if let Err(error) = write(&setup, &stored, &total, sink) {
+                    fail(RunError::Store(error));
+                }
+            })?
+        };
+        let mut workers = Vec::new();
+        for number in 0..count {
+            let (setup, waiting, results, fail) = (setup.clone(), waiting.clone(), results.clone(), fail.clone());
+            let work = move || {
+                if let Err(error) = work(&setup, &waiting, &results) {
+                    fail(error);
+                    // The others must not go on as if nothing had happened: let them run dry.
+                    while waiting.recv().is_ok() {}
+                }
+            };
+            workers.push(thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
+        }
+        Ok(Runner { door: Some(Door { queue }), workers, writer, total, failure })
+    }
+
+    pub fn door(&self) -> Door {
+        self.door.clone().unwrap_or_else(|| unreachable!("the door is closed only by finish, which takes the runner"))
+    }
+
+    /// What is stored so far.
+    pub fn total(&self) -> Arc<Mutex<Tally>> {
+        self.total.clone()
+    }
+
+    /// Waits until everything that was handed in is stored. All other doors must be gone or going.
+    pub fn finish(mut self) -> Result<Tally, RunError> {
+        self.door = None;
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+        let _ = self.writer.join();
+        if let Some(error) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        Ok(self.total.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// One worker's life. It ends when the doors are closed or the writer is gone.
+fn work(setup: &Setup, waiting: &Receiver<Work>, results: &Sender<Done>) -> Result<(), RunError> {
+    let mut worker = setup.classifier.worker();
+    for Work { payload, dead, receipt } in waiting {
+        let at = payload.as_ref().map(|payload| {
+            let source = &payload.source;
+            format!("{}:{}:{} byte {}", source.service, source.resource, source.object, payload.offset)
+        });
+        // A panic must not leave the doors waiting for an answer that never comes.
+        let judged = catch_unwind(AssertUnwindSafe(|| judge(setup, &mut worker, payload, dead)));
+        let (alerts, dead, tally) = judged.map_err(|panic| RunError::Broke {
+            at: at.unwrap_or_default(),
+            message: panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_default(),
+        })?;
+        if results.send(Done { alerts, dead, tally, receipt }).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The stages, one after the other, over one payload.
+fn judge(
+    setup: &Setup,
+    worker: &mut Worker,
+    payload: Option<Payload>,
+    mut dead: Vec<DeadLetter>,
+) -> (Vec<Alert>, Vec<DeadLetter>, Tally) {
+    let mut tally = Tally::default();
+    // The doors' own letters are inputs too.
+    tally.inputs += dead.len() as u64;
+    tally.add_dead(&dead);
+    let Some(payload) = payload else { return (Vec::new(), dead, tally) };
+    // One set of rules from start to end, whatever is uploaded meanwhile.
+    let rules = setup.rules.load_full();
+    let classified = worker.classify(payload);
+    tally.add(&Tally::of_classified(&classified));
+    debug_assert_eq!(
+        tally.unaccounted, 0,
+        "in = classified + skipped + dead, for {:?}",
+        classified.batch.payload.source
+    );
+    let detected = rules.judge(&classified.batch, &now());
+    tally.add_detected(&detected);
+    dead.extend(classified.dead);
+    dead.extend(detected.dead);
+    (detected.alerts, dead, tally)
+}
+
+/// The writer's life: gather what is there, store it, tell the doors.
+fn write(
+    setup: &Setup,
+    stored: &Receiver<Done>,
+    total: &Mutex<Tally>,
+    mut sink: Box<dyn Sink>,
+) -> Result<(), BackendError> {
+    while let Ok(first) = stored.recv() {
+        let mut rows = first.alerts.len() + first.dead.len();
+        let mut group = vec![first];
+        while group.len() < GROUP_RESULTS_MAX && rows < GROUP_ROWS_MAX {
+            let Ok(next) = stored.try_recv() else { break };
+            rows += next.alerts.len() + next.dead.len();
+            group.push(next);
+        }
+        store(setup, &mut group, sink.as_mut())?;
+        {
+            let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+            group.iter().for_each(|done| total.add(&done.tally));
+        }
+        // The doors last: if we die before this, the input comes again and the ids make it harmless.
+        group.iter().for_each(|done| done.receipt.close(Some(&done.tally)));
+    }
+    Ok(())
+}
+
+fn store(setup: &Setup, group: &mut [Done], sink: &mut dyn Sink) -> Result<(), BackendError> {
+    let mut alerts = Vec::new();
+    let mut dead = Vec::new();
+    let mut counts = Vec::with_capacity(group.len());
+    for done in &mut *group {
+        counts.push(done.alerts.len());
+        alerts.append(&mut done.alerts);
+        dead.append(&mut done.dead);
+    }
+    let new = patiently(&setup.stop, || setup.alerts.add(&alerts))?;
+    patiently(&setup.stop, || setup.dead.put(&dead))?;
+    let mut answers = alerts.iter().zip(&new);
+    for (done, count) in group.iter_mut().zip(counts) {
+        for (alert, new) in answers.by_ref().take(count) {
+            done.tally.add_alert(&alert.rule_name, *new);
+        }
+    }
+    let new: Vec<&Alert> = alerts.iter().zip(&new).filter_map(|(alert, new)| new.then_some(alert)).collect();
+    if new.is_empty() { Ok(()) } else { sink.alerts(&new) }
+}
+
+fn patiently<T>(stop: &Stop, mut action: impl FnMut() -> Result<T, BackendError>) -> Result<T, BackendError> {
+    let mut attempt = 0;
+    loop {
+        let error = match action() {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        attempt += 1;
+        // Somebody is waiting for the end.
+        if attempt == STORE_ATTEMPTS || stop.is_requested() {
+            return Err(error);
+        }
+        let cause = error.source.as_ref().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(action = error.action, cause, attempt, "storing failed and is tried again");
+        thread::sleep(Duration::from_secs(1 << (attempt - 1)));
+    }
+}

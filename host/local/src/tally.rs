@@ -1,0 +1,296 @@
+//! Counts what came in and what became of it. The balance always holds: in = classified + skipped + dead.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+use streamalert_pipeline::classifier::Classified;
+use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
+use streamalert_pipeline::rules_engine::{Detected, RuleStats};
+
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Tally {
+    /// Documents and lines.
+    pub inputs: u64,
+    /// Bytes, decompressed.
+    pub bytes: u64,
+    /// Records by log type.
+    pub classified: BTreeMap<String, u64>,
+    /// Inputs that hold no record and need none.
+    pub skipped: u64,
+    /// What no rule has seen, by reason code.
+    pub dead: BTreeMap<&'static str, u64>,
+    pub rules: BTreeMap<String, RuleTally>,
+    /// Inputs that came to nothing at all. Anything but 0 is a fault of streamalert.
+    pub unaccounted: u64,
+}
+
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct RuleTally {
+    /// Rows the prefilter let through.
+    pub rows: u64,
+    pub new_alerts: u64,
+    /// Raised before, from the same input.
+    pub known_alerts: u64,
+    /// Records lost to this rule; each is a dead letter.
+    pub faults: u64,
+    pub fuel: u64,
+    pub last_error: Option<String>,
+}
+
+impl Tally {
+    pub fn of_classified(classified: &Classified) -> Self {
+        let records = &classified.batch.records;
+        let mut tally = Tally {
+            inputs: classified.inputs,
+            skipped: classified.skipped,
+            bytes: classified.batch.payload.bytes.len() as u64,
+            ..Tally::default()
+        };
+        // Types come in runs, so the map is asked once for each run.
+        for run in records.chunk_by(|a, b| std::sync::Arc::ptr_eq(&a.log_type, &b.log_type)) {
+            *tally.classified.entry(run[0].log_type.name.clone()).or_default() += run.len() as u64;
+        }
+        tally.add_dead(&classified.dead);
+        let mut offsets: Vec<u64> = records
+            .iter()
+            .map(|record| record.position.offset)
+            .chain(classified.dead.iter().map(|letter| letter.position.offset))
+            .collect();
+        offsets.sort_unstable();
+        offsets.dedup();
+        tally.unaccounted = classified.inputs.abs_diff(offsets.len() as u64 + classified.skipped);
+        tally
+    }
+
+    /// Letters of the classifier and of the doors. Those of rules count as the rule's faults.
+    pub fn add_dead(&mut self, letters: &[DeadLetter]) {
+        for letter in letters.iter().filter(|letter| letter.reason != Reason::RuleFault) {
+            *self.dead.entry(letter.reason.code()).or_default() += 1;
+        }
+    }
+
+    pub fn add_detected(&mut self, detected: &Detected) {
+        for (rule, RuleStats { rows, fuel, faults, last_error, .. }) in &detected.stats {
+            let tally = self.rules.entry(rule.clone()).or_default();
+            tally.rows += rows;
+            tally.fuel += fuel;
+            tally.faults += faults;
+            if let Some(error) = last_error {
+                tally.last_error = Some(error.to_string());
+            }
+        }
+    }
+
+    pub fn add_alert(&mut self, rule: &str, new: bool) {
+        let tally = match self.rules.get_mut(rule) {
+            Some(tally) => tally,
+            None => self.rules.entry(rule.to_owned()).or_default(),
+        };
+        if new { tally.new_alerts += 1 } else { tally.known_alerts += 1 }
+    }
+
+    pub fn add(&mut self, other: &Tally) {
+        self.inputs += other.inputs;
+        self.bytes += other.bytes;
+        self.skipped += other.skipped;
+        self.unaccounted += other.unaccounted;
+        for (log_type, count) in &other.classified {
+            *self.classified.entry(log_type.clone()).or_default() += count;
+        }
+        for (reason, count) in &other.dead {
+            *self.dead.entry(reason).or_default() += count;
+        }
+        for (rule, tally) in &other.rules {
+            let sum = self.rules.entry(rule.clone()).or_default();
+            sum.rows += tally.rows;
+            sum.new_alerts += tally.new_alerts;
+            sum.known_alerts += tally.known_alerts;
+            sum.faults += tally.faults;
+            sum.fuel += tally.fuel;
+            if tally.last_error.is_some() {
+                sum.last_error.clone_from(&tally.last_error);
+            }
+        }
+    }
+
+    /// Everything that came in: records, and what became none.
+    pub fn records(&self) -> u64 {
+        self.classified_records() + self.skipped + self.dead_letters() + self.unaccounted
+    }
+
+    pub fn classified_records(&self) -> u64 {
+        self.classified.values().sum()
+    }
+
+    /// Those that no rule has seen.
+    pub fn dead_letters(&self) -> u64 {
+        self.dead.values().sum()
+    }
+
+    pub fn new_alerts(&self) -> u64 {
+        self.rules.values().map(|rule| rule.new_alerts).sum()
+    }
+
+    pub fn known_alerts(&self) -> u64 {
+        self.rules.values().map(|rule| rule.known_alerts).sum()
+    }
+
+    pub fn faults(&self) -> u64 {
+        self.rules.values().map(|rule| rule.faults).sum()
+    }
+
+    /// The closing summary, for a person.
+    pub fn summary(&self, elapsed: Duration) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, count: u64, note: &str| {
+            let note = if note.is_empty() { String::new() } else { format!("  {note}") };
+            let _ = writeln!(text, "{name:<42}{:>14}{note}", grouped(count));
+        };
+        line("records in", self.records(), &format!("= {} inputs, {}", grouped(self.inputs), size(self.bytes)));
+        line("  classified", self.classified_records(), "");
+        for (log_type, count) in &self.classified {
+            line(&format!("    {log_type}"), *count, "");
+        }
+        line("  skipped (empty)", self.skipped, "");
+        line("  dead letters", self.dead_letters(), "");
+        for (reason, count) in &self.dead {
+            line(&format!("    {reason}"), *count, "");
+        }
+        if self.unaccounted > 0 {
+            line("  UNACCOUNTED FOR", self.unaccounted, "a fault of streamalert: please report it");
+        }
+        let known = match self.known_alerts() {
+            0 => String::new(),
+            known => format!("and {} known already", grouped(known)),
+        };
+        line("new alerts", self.new_alerts(), &known);
+        for (rule, tally) in self.rules.iter().filter(|(_, tally)| tally.new_alerts + tally.known_alerts > 0) {
+            let known = match tally.known_alerts {
+                0 => String::new(),
+                known => format!("and {} known already", grouped(known)),
+            };
+            line(&format!("  {rule}"), tally.new_alerts, &known);
+        }
+        line("records lost to one rule", self.faults(), "");
+        for (rule, tally) in self.rules.iter().filter(|(_, tally)| tally.faults > 0) {
+            line(&format!("  {rule}"), tally.faults, tally.last_error.as_deref().unwrap_or_default());
+        }
+        let seconds = elapsed.as_secs_f64();
+        let rate = if seconds > 0.0 { (self.records() as f64 / seconds) as u64 } else { 0 };
+        line("records a second", rate, &format!("over {seconds:.1} s"));
+        text
+    }
+
+    /// The same in Prometheus' text form.
+    pub fn metrics(&self) -> String {
+        let mut text = String::new();
+        let mut family = |name: &str, help: &str, rows: &mut dyn Iterator<Item = (String, u64)>| {
+            let _ = writeln!(text, "# HELP streamalert_{name} {help}\n# TYPE streamalert_{name} counter");
+            for (labels, value) in rows {
+                let _ = writeln!(text, "streamalert_{name}{labels} {value}");
+            }
+        };
+        let mut one =
+            |name: &str, help: &str, value: u64| family(name, help, &mut [(String::new(), value)].into_iter());
+        one("inputs_total", "Documents and lines that came in.", self.inputs);
+        one("input_bytes_total", "Decompressed bytes that came in.", self.bytes);
+        one("records_total", "Records in: classified, skipped and dead.", self.records());
+        one("skipped_total", "Inputs that hold no record and need none.", self.skipped);
+        one("unaccounted_total", "Inputs that came to nothing: a fault of streamalert.", self.unaccounted);
+        let label = |name: &str, value: &str| format!("{{{name}=\"{}\"}}", escaped(value));
+        let types = &mut self.classified.iter().map(|(log_type, count)| (label("log_type", log_type), *count));
+        family("classified_total", "Records by log type.", types);
+        let dead = &mut self.dead.iter().map(|(reason, count)| (label("reason", reason), *count));
+        family("dead_letters_total", "What no rule has seen, by reason.", dead);
+        let mut by_rule = |name: &str, help: &str, count: fn(&RuleTally) -> u64| {
+            family(name, help, &mut self.rules.iter().map(|(rule, tally)| (label("rule", rule), count(tally))));
+        };
+        by_rule("rule_rows_total", "Rows a rule was asked about.", |rule| rule.rows);
+        by_rule("rule_alerts_total", "New alerts by rule.", |rule| rule.new_alerts);
+        by_rule("rule_known_alerts_total", "Alerts that were stored before.", |rule| rule.known_alerts);
+        by_rule("rule_faults_total", "Records lost to a rule.", |rule| rule.faults);
+        by_rule("rule_fuel_total", "Instructions a rule took.", |rule| rule.fuel);
+        text
+    }
+}
+
+fn escaped(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// `1,234,567`
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `3.4 MB`
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} KB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally() -> Tally {
+        let mut tally = Tally { inputs: 7, bytes: 1_234_567, skipped: 1, ..Tally::default() };
+        tally.classified.insert("okta:system".into(), 1_200);
+        tally.dead.insert("not_json", 2);
+        tally.add_alert("root_login", true);
+        tally.add_alert("root_login", false);
+        tally.rules.insert(
+            "bad \"rule\"".into(),
+            RuleTally { faults: 3, last_error: Some("trap: unreachable".into()), ..RuleTally::default() },
+        );
+        tally
+    }
+
+    #[test]
+    fn the_summary_adds_up_and_says_what_went_wrong() {
+        let text = tally().summary(Duration::from_secs(2));
+        let expected = [
+            "records in                                         1,203  = 7 inputs, 1.2 MB",
+            "  classified                                       1,200",
+            "    okta:system                                    1,200",
+            "  skipped (empty)                                      1",
+            "  dead letters                                         2",
+            "    not_json                                           2",
+            "new alerts                                             1  and 1 known already",
+            "  root_login                                           1  and 1 known already",
+            "records lost to one rule                               3",
+            "  bad \"rule\"                                           3  trap: unreachable",
+            "records a second                                     601  over 2.0 s",
+            "",
+        ];
+        assert_eq!(text, expected.join("\n"));
+    }
+
+    #[test]
+    fn sums_are_sums() {
+        let mut sum = tally();
+        sum.add(&tally());
+        assert_eq!((sum.records(), sum.new_alerts(), sum.known_alerts(), sum.faults()), (2_406, 2, 2, 6));
+        assert_eq!(sum.inputs, 14);
+    }
+
+    #[test]
+    fn metrics_are_what_prometheus_reads() {
+        let text = tally().metrics();
+        assert!(text.contains("\nstreamalert_classified_total{log_type=\"okta:system\"} 1200\n"), "{text}");
+        assert!(text.contains("\nstreamalert_rule_faults_total{rule=\"bad \\\"rule\\\"\"} 3\n"), "{text}");
+        assert!(text.lines().all(|line| line.starts_with("# ") || line.starts_with("streamalert_")));
+    }
+}
