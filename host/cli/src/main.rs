@@ -1,1 +1,71 @@
-fn main(){}
+//! `streamalert`: one file per command. Data goes to stdout, talk to stderr.
+
+mod commands {
+    pub mod alerts;
+    pub mod dead;
+    pub mod run;
+}
+mod rules;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Rules as WebAssembly components over your logs
+#[derive(Parser)]
+#[command(name = "streamalert", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(commands::run::Args),
+    Dead(commands::dead::Args),
+    Alerts(commands::alerts::Args),
+}
+
+/// A promise: scripts look at these.
+const EXIT_CODES: &str = "Exit codes:
+  0  it went well
+  1  it failed while running: something could not be read, stored or sent
+  2  it could not begin: a wrong argument or configuration";
+
+/// Why a command did not go well, by exit code.
+pub enum Failure {
+    Running(anyhow::Error),
+    /// The arguments or the configuration are wrong.
+    Usage(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Running(error)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("STREAMALERT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none())
+        .init();
+    let done = match cli.command {
+        Command::Run(args) => commands::run::run(args),
+        Command::Dead(args) => commands::dead::run(args),
+        Command::Alerts(args) => commands::alerts::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Running(error)) => fail(&error, 1),
+        Err(Failure::Usage(error)) => fail(&error, 2),
+    }
+}
+
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(code)
+}

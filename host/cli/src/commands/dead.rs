@@ -1,0 +1,206 @@
+//! `streamalert dead`: what could not be processed; looked at, sent again, dropped.
+
+use super::run::{Output, printer, say};
+use crate::{Failure, rules};
+use anyhow::{Context, anyhow};
+use clap::Subcommand;
+use indicatif::ProgressBar;
+use std::path::PathBuf;
+use std::sync::Arc;
+use streamalert_local::alert_text::printable;
+use streamalert_local::dead_letters::DeadLetterFolder;
+use streamalert_local::resend::{Filter, Resender};
+use streamalert_local::run::{DataFolder, now, rules_once};
+use streamalert_local::config_folder::Config;
+use streamalert_pipeline::backend::DeadLetters;
+use streamalert_pipeline::classifier::Classifier;
+use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
+
+/// Look at what could not be processed, and send it again
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder the run keeps its dead letters in
+    #[arg(long, value_name = "DIR", default_value = "data", global = true)]
+    data: PathBuf,
+    #[arg(long, value_enum, default_value_t = Output::Text, global = true)]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// One line each, the oldest first
+    List {
+        #[command(flatten)]
+        only: Only,
+    },
+    /// All of one letter, with its input
+    Show { id: String },
+    /// Try letters again; those that go through are removed
+    ///
+    /// Each is classified and judged at its old place, so that nothing is raised twice. A letter about a rule that failed
+    /// goes to that rule only.
+    #[command(after_help = RESEND_EXIT_CODES)]
+    Resend {
+        /// Ids, or the beginnings of them
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All letters that --reason and --source leave
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        only: Only,
+        /// Folder with schemas/, clusters/ and lookup_tables/
+        #[arg(long, value_name = "DIR", default_value = "conf")]
+        config: PathBuf,
+        /// Folder of schemas, instead of the one in --config
+        #[arg(long, value_name = "DIR")]
+        schemas: Option<PathBuf>,
+        /// Folder of components (*.wasm)
+        #[arg(long, value_name = "DIR", default_value = "plugins")]
+        plugins: PathBuf,
+    },
+    /// Forget letters for good
+    Drop {
+        /// Ids, or the beginnings of them
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+}
+
+const RESEND_EXIT_CODES: &str = "Exit codes:
+  0  all of them went through
+  1  some stayed, or something could not be read or stored
+  2  a wrong argument or configuration";
+
+#[derive(clap::Args)]
+struct Only {
+    /// Only letters with this reason
+    #[arg(long, value_name = "REASON", value_parser = parse_reason)]
+    reason: Option<Reason>,
+    /// Only letters whose service:resource:object contains this
+    #[arg(long, value_name = "TEXT")]
+    source: Option<String>,
+}
+
+fn parse_reason(text: &str) -> Result<Reason, String> {
+    let all = Reason::ALL.map(Reason::code).join(", ");
+    let named = |reason: &Reason| reason.code() == text;
+    Reason::ALL.into_iter().find(named).ok_or(format!("the reasons are {all}"))
+}
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let data = DataFolder::existing(&args.data).map_err(Failure::Usage)?;
+    let folder = data.dead_letters()?;
+    let letters = read(&folder)?;
+    match args.command {
+        Command::List { only } => {
+            let filter = Filter { ids: Vec::new(), reason: only.reason, source: only.source };
+            letters.iter().filter(|letter| filter.takes(letter)).try_for_each(|letter| list_line(letter, args.output))
+        }
+        Command::Show { id } => {
+            let chosen = choose(&letters, Filter { ids: vec![id], ..Filter::default() })?;
+            chosen.iter().try_for_each(|letter| show(letter, args.output))
+        }
+        Command::Drop { ids } => {
+            let chosen = choose(&letters, Filter { ids, ..Filter::default() })?;
+            let ids: Vec<String> = chosen.iter().map(|letter| letter.id.clone()).collect();
+            folder.remove(&ids).context("drop letters")?;
+            eprintln!("{} dropped", ids.len());
+            Ok(())
+        }
+        Command::Resend { ids, all: _, only, config, schemas, plugins } => {
+            let chosen = choose(&letters, Filter { ids, reason: only.reason, source: only.source })?;
+            let config = rules::config(&config, schemas.as_deref())?;
+            let plugins = rules::open(&plugins, &data.cache(), &config)?;
+            resend(&data, &folder, &chosen, config, plugins, args.output)
+        }
+    }
+}
+
+fn resend(
+    data: &DataFolder,
+    folder: &DeadLetterFolder,
+    letters: &[DeadLetter],
+    config: Config,
+    mut plugins: streamalert_local::run::Plugins,
+    output: Output,
+) -> Result<(), Failure> {
+    let Config { schemas, clusters, .. } = config;
+    let schemas = Arc::new(schemas);
+    let alerts = data.alerts()?;
+    let rules = rules_once(plugins.source.as_mut(), &schemas, |notice| eprintln!("{notice}"));
+    let classifier = Arc::new(Classifier::new(schemas.clone(), Arc::new(clusters)));
+    let mut resender = Resender::new(&classifier, rules, &schemas, &alerts, folder);
+    let resent = resender.resend(letters, now, printer(output, ProgressBar::hidden())).context("send letters again")?;
+    for (id, why) in &resent.stayed {
+        eprintln!("{id} stays: {}", printable(why));
+    }
+    eprintln!(
+        "{} of {} went through: {} new alerts and {} known already, {} records lost to a rule",
+        resent.through.len(),
+        letters.len(),
+        resent.new_alerts,
+        resent.known_alerts,
+        resent.new_letters
+    );
+    match resent.stayed.len() {
+        0 => Ok(()),
+        stayed => Err(anyhow!("{stayed} letters stay").into()),
+    }
+}
+
+fn read(folder: &DeadLetterFolder) -> Result<Vec<DeadLetter>, Failure> {
+    let (letters, unreadable) = folder.read().context("read the dead letters")?;
+    for line in unreadable {
+        eprintln!("warning: {} line {} is no dead letter: {}", line.file, line.line, line.error);
+    }
+    Ok(letters)
+}
+
+fn choose(letters: &[DeadLetter], filter: Filter) -> Result<Vec<DeadLetter>, Failure> {
+    let astray = filter.astray(letters);
+    if !astray.is_empty() {
+        return Err(Failure::Usage(anyhow!("{}", astray.join("\n"))));
+    }
+    Ok(letters.iter().filter(|letter| filter.takes(letter)).cloned().collect())
+}
+
+fn place(letter: &DeadLetter) -> String {
+    let source = &letter.source;
+    let object = if source.object.is_empty() { &source.resource } else { &source.object };
+    format!("{}:{} byte {} record {}", source.service, object, letter.position.offset, letter.position.index)
+}
+
+fn list_line(letter: &DeadLetter, output: Output) -> Result<(), Failure> {
+    say(&match output {
+        Output::Json => serde_json::to_string(letter).context("write a letter")?,
+        Output::Text => {
+            let rule = letter.fault.as_ref().map(|fault| format!("{}: ", fault.rule)).unwrap_or_default();
+            let text = format!("{}  {rule}{}", place(letter), letter.message);
+            format!("{}  {}  {:<13}  {}", letter.id, letter.first_seen, letter.reason.code(), printable(&text))
+        }
+    })
+}
+
+fn show(letter: &DeadLetter, output: Output) -> Result<(), Failure> {
+    if output == Output::Json {
+        return list_line(letter, output);
+    }
+    let line = |name: &str, value: &str| say(&format!("{name:<10} {}", printable(value)));
+    line("letter", &letter.id)?;
+    line("reason", letter.reason.code())?;
+    line("message", &letter.message)?;
+    line("source", &place(letter))?;
+    line("cluster", &letter.cluster)?;
+    line("first seen", &letter.first_seen)?;
+    if !letter.tried.is_empty() {
+        line("tried", &letter.tried.join(", "))?;
+    }
+    if let Some(fault) = &letter.fault {
+        line("rule", &format!("{} of {} ({}), {}", fault.rule, fault.plugin, fault.digest, fault.kind))?;
+    }
+    say("")?;
+    String::from_utf8_lossy(&letter.input.bytes()).lines().try_for_each(|text| say(&printable(text)))
+}

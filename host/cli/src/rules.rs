@@ -1,0 +1,97 @@
+//! The plugins folder as the one-machine run wants it: components loaded, and what happened in words.
+
+use crate::Failure;
+use anyhow::{Context, anyhow};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use streamalert_local::config_folder::{Config, LookupTables};
+use streamalert_local::reload::{Loaded, PluginSource};
+use streamalert_local::run::Plugins;
+use streamalert_pipeline::config::Schemas;
+use streamalert_pipeline::plugin::PluginSet;
+use streamalert_plugins::{Host, HostConfig, LoadCheck, MemoryTables, PluginFolder};
+
+struct Folder {
+    path: PathBuf,
+    plugins: PluginFolder,
+    /// All log types, and the sources before their colons.
+    logs: Vec<String>,
+    /// What was live at the last good look.
+    set: PluginSet,
+    missing: bool,
+}
+
+/// Opens the folder. Compiled code is kept in `cache`.
+pub fn open(folder: &Path, cache: &Path, config: &Config) -> Result<Plugins, Failure> {
+    let host = Host::new(HostConfig {
+        cache_dir: Some(cache.to_path_buf()),
+        lookup_tables: Arc::new(tables(&config.lookup_tables)),
+        ..HostConfig::default()
+    })
+    .context("start the plugin host")?;
+    let source = Folder {
+        path: folder.to_path_buf(),
+        plugins: PluginFolder::new(host),
+        logs: logs(&config.schemas),
+        set: PluginSet::default(),
+        missing: false,
+    };
+    Ok(Plugins { folder: folder.to_path_buf(), source: Box::new(source) })
+}
+
+/// Reads the configuration; every fault is told, every warning too.
+pub fn config(folder: &Path, schemas: Option<&Path>) -> Result<Config, Failure> {
+    let config = Config::read(folder, schemas).map_err(|faults| Failure::Usage(anyhow!("{faults}")))?;
+    config.warnings().for_each(|warning| eprintln!("warning: {warning}"));
+    Ok(config)
+}
+
+fn logs(schemas: &Schemas) -> Vec<String> {
+    schemas.iter().map(|log_type| log_type.name.clone()).collect()
+}
+
+fn tables(tables: &LookupTables) -> MemoryTables {
+    let mut memory = MemoryTables::default();
+    for (name, entries) in tables {
+        memory.insert(name, entries.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+    memory
+}
+
+impl PluginSource for Folder {
+    fn load(&mut self) -> Loaded {
+        let knows = |name: &str| {
+            self.logs.iter().any(|log| log == name || log.split_once(':').is_some_and(|(source, _)| source == name))
+        };
+        let check = LoadCheck { knows_log: &knows, log_types: &self.logs };
+        let report = match self.plugins.load(&self.path, &check) {
+            Ok(report) => report,
+            Err(error) => {
+                let set = self.set.clone();
+                // Once, and again when it was there in between.
+                let notices = match std::mem::replace(&mut self.missing, true) {
+                    true => Vec::new(),
+                    false => vec![format!("warning: look into the plugins folder {}: {error}", self.path.display())],
+                };
+                return Loaded { set, notices };
+            }
+        };
+        self.missing = false;
+        let mut notices = Vec::new();
+        for file in &report.loaded {
+            let plugin = report.set.plugins.iter().find(|plugin| plugin.name() == file);
+            let (rules, digest) = plugin.map_or((0, ""), |plugin| (plugin.rules().len(), plugin.digest()));
+            notices.push(format!("live: {file} ({rules} rules, {})", &digest[..digest.len().min(12)]));
+        }
+        notices.extend(report.removed.iter().map(|file| format!("gone: {file}")));
+        for refusal in report.refused.iter().filter(|refusal| refusal.new) {
+            let kept = match &refusal.serving {
+                Some(digest) => format!("\n  the version before it stays live ({})", &digest[..digest.len().min(12)]),
+                None => String::new(),
+            };
+            notices.push(format!("refused: {}{kept}", refusal.error));
+        }
+        self.set = report.set.clone();
+        Loaded { set: report.set, notices }
+    }
+}
