@@ -38,6 +38,8 @@ fn config(limits: &PluginLimits, pooled: bool) -> Config {
         .epoch_interruption(true)
         .cranelift_opt_level(OptLevel::Speed)
         .memory_init_cow(true)
+        // The same rows give the same verdict and the same fuel on every processor.
+        .relaxed_simd_deterministic(true)
         .max_wasm_stack(limits.stack_bytes)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16));
     if pooled {

@@ -2,7 +2,7 @@
 
 use crate::component::Shared;
 use crate::fault::raise;
-use crate::limits::{BYTES_PER_FUEL, EXPLAIN_READS_MAX, HOST_CALL_FUEL, PluginLimits};
+use crate::limits::{BYTES_PER_FUEL, EXPLAIN_BYTES_MAX, EXPLAIN_READS_MAX, HOST_CALL_FUEL, PluginLimits};
 use crate::session::LogLine;
 use crate::wire::{self, Level, Packed, Value};
 use std::borrow::Cow;
@@ -32,7 +32,15 @@ pub struct State {
 #[derive(Default)]
 pub struct Watch {
     pub reads: Vec<Read>,
+    /// Bytes of what was read so far; a record can be large, and be read whole again and again.
+    bytes: usize,
     pub lines: Vec<LogLine>,
+}
+
+impl Watch {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.reads.len() < EXPLAIN_READS_MAX && self.bytes + bytes <= EXPLAIN_BYTES_MAX
+    }
 }
 
 impl State {
@@ -170,11 +178,11 @@ pub fn link(linker: &mut Linker<State>, version: &str) -> wasmtime::Result<()> {
         };
         let node = cx.data().batch.as_ref().and_then(|batch| batch.record(row)).and_then(|record| record.get(&path));
         let value = Value::of(node);
-        let read = cx.data().watch.is_some().then(|| wire::read(row, &path, node));
         let bytes = path.len() + value.bytes();
-        if let (Some(read), Some(watch)) = (read, &mut cx.data_mut().watch)
-            && watch.reads.len() < EXPLAIN_READS_MAX
-        {
+        let watched = cx.data().watch.as_ref().is_some_and(|watch| watch.has_room(bytes));
+        let read = watched.then(|| wire::read(row, &path, node));
+        if let (Some(read), Some(watch)) = (read, &mut cx.data_mut().watch) {
+            watch.bytes += bytes;
             watch.reads.push(read);
         }
         charge(&mut cx, bytes)?;

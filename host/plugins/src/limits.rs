@@ -88,5 +88,7 @@ pub const BYTES_PER_FUEL: u64 = 8;
 pub const HANDLES_MAX: usize = 10_000;
 /// Reads that explain mode keeps; a rule that makes more is not explained by more.
 pub const EXPLAIN_READS_MAX: usize = 10_000;
+/// Bytes of what these reads hold, all together: the largest record once.
+pub const EXPLAIN_BYTES_MAX: usize = 16 << 20;
 /// Frames of a guest's backtrace that go into a message.
 pub const BACKTRACE_FRAMES: usize = 4;

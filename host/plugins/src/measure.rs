@@ -22,7 +22,7 @@ pub struct Measured {
     pub session: u64,
     /// One more call without rows in an open session.
     pub call: u64,
-    /// Bytes of the compiled code that was loaded.
+    /// Bytes of the packed buffer of the records.
     pub batch_bytes: usize,
 }
 

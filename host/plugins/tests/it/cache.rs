@@ -102,3 +102,10 @@ fn a_cache_that_is_a_file_is_done_without() {
     fs::write(&path, "").unwrap();
     assert!(!host(&path).caches());
 }
+
+#[test]
+fn the_version_in_the_keys_is_the_one_that_compiles() {
+    let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock"));
+    let version = lock.split("[[package]]").find(|p| p.contains("name = \"wasmtime\"\n")).unwrap();
+    assert!(version.contains(&format!("version = \"{}\"", streamalert_plugins::WASMTIME_VERSION)), "{version}");
+}
