@@ -1,0 +1,318 @@
+//! Case files: what goes in, what must come out. The format of StreamAlert's test events.
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use streamalert_local::config_folder::LookupTables;
+
+/// The folders that hold case files.
+const FOLDER: &str = "cases";
+/// Seconds that `<helper:last_hour>` lies back: any moment within the last hour would do.
+const LAST_HOUR_SECONDS: i64 = 60;
+
+const KEYS: [&str; 12] = [
+    "description",
+    "log",
+    "service",
+    "source",
+    "data",
+    "override_record",
+    "trigger_rules",
+    "classify_only",
+    "compress",
+    "publisher_tests",
+    "skip_publishers",
+    "test_fixtures",
+];
+
+pub struct CaseFile {
+    pub path: PathBuf,
+    /// Why nothing of the file can be used, or its cases.
+    pub cases: Result<Vec<Case>, String>,
+}
+
+pub struct Case {
+    pub description: String,
+    /// In the file, from 1.
+    pub line: usize,
+    /// What the case says, or why it says nothing that can be run.
+    pub body: Result<Body, String>,
+    /// Worth saying, but no reason to fail.
+    pub warnings: Vec<String>,
+    /// What the case asks for and does not get yet.
+    pub not_done: Vec<&'static str>,
+}
+
+pub struct Body {
+    pub log: String,
+    pub service: String,
+    pub source: String,
+    pub input: Input,
+    pub trigger_rules: Vec<String>,
+    pub classify_only: bool,
+    pub compress: bool,
+    /// Instead of all tables of the configuration.
+    pub lookup_tables: Option<LookupTables>,
+}
+
+pub enum Input {
+    /// As it is sent.
+    Data(String),
+    /// A part of a record; defaults stand in for the rest.
+    Part(Map<String, Value>),
+}
+
+/// The case files in `cases` folders below `place`, sorted; `place` may also be such a file.
+pub fn find(place: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if place.is_file() {
+        return Ok(vec![place.to_path_buf()]);
+    }
+    let inside = std::fs::canonicalize(place)?.components().any(|part| part.as_os_str() == FOLDER);
+    let mut files = Vec::new();
+    walk(place, inside, &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
+fn walk(folder: &Path, inside: bool, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        // Links are not followed: they may lead in circles.
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            if name != "target" && !name.starts_with('.') {
+                walk(&path, inside || name == FOLDER, files)?;
+            }
+        } else if inside && name.ends_with(".json") && !name.starts_with('.') {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Reads a file; `now` is in seconds since 1970 and becomes what `<helper:last_hour>` stands for.
+pub fn read(path: &Path, now: i64) -> CaseFile {
+    let cases = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"));
+    CaseFile { path: path.to_path_buf(), cases: cases.and_then(|text| parse(&text, now)) }
+}
+
+fn parse(text: &str, now: i64) -> Result<Vec<Case>, String> {
+    let text = text.trim_start_matches('\u{feff}');
+    let raw: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| match error.is_data() {
+        true => "a case file is a JSON list of cases: put [ and ] around them".to_owned(),
+        false => format!("not JSON: {error}"),
+    })?;
+    Ok(raw.into_iter().enumerate().map(|(index, raw)| case(text, index, raw.get(), now)).collect())
+}
+
+fn case(text: &str, index: usize, raw: &str, now: i64) -> Case {
+    let offset = raw.as_ptr() as usize - text.as_ptr() as usize;
+    let mut case = Case {
+        description: format!("case {}", index + 1),
+        line: text[..offset].matches('\n').count() + 1,
+        body: Err(String::new()),
+        warnings: Vec::new(),
+        not_done: Vec::new(),
+    };
+    let fields: BTreeMap<String, &RawValue> = match serde_json::from_str(raw) {
+        Ok(fields) => fields,
+        Err(_) => {
+            case.body = Err("a case is an object".to_owned());
+            return case;
+        }
+    };
+    if let Ok(Some(description)) = optional::<String>(&fields, "description", "text") {
+        case.description = description;
+    }
+    for key in fields.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+        let hint = match key.as_str() {
+            "validate_schema_only" => ": it is called `classify_only`",
+            "threat_intel" | "lookup_tables" => ": it belongs into `test_fixtures`",
+            _ => "",
+        };
+        case.warnings.push(format!("unknown key `{key}`{hint}"));
+    }
+    case.body = body(&fields, now, &mut case.warnings, &mut case.not_done);
+    case
+}
+
+fn body(
+    fields: &BTreeMap<String, &RawValue>,
+    now: i64,
+    warnings: &mut Vec<String>,
+    not_done: &mut Vec<&'static str>,
+) -> Result<Body, String> {
+    let _: String = required(fields, "description", "text")?;
+    let classify_only = optional(fields, "classify_only", "true or false")?.unwrap_or(false);
+    let trigger_rules: Option<Vec<String>> = optional(fields, "trigger_rules", "a list of names of rules")?;
+    if trigger_rules.is_none() && !classify_only {
+        return Err(
+            "`trigger_rules` is missing: list the rules that must fire, [] for none; or say \"classify_only\": true"
+                .into(),
+        );
+    }
+    let skip_publishers = optional(fields, "skip_publishers", "true or false")?.unwrap_or(false);
+    let publisher_tests: Option<Map<String, Value>> = optional(fields, "publisher_tests", "an object by output")?;
+    if publisher_tests.is_some_and(|tests| !tests.is_empty()) && !skip_publishers {
+        not_done.push("publisher_tests");
+    }
+    let mut lookup_tables = None;
+    let fixtures: Option<BTreeMap<String, &RawValue>> = optional(fields, "test_fixtures", "an object")?;
+    for (name, value) in fixtures.iter().flatten() {
+        match name.as_str() {
+            "lookup_tables" => {
+                let tables = serde_json::from_str(value.get());
+                lookup_tables = Some(tables.map_err(|_| "`test_fixtures.lookup_tables` must be: table → key → value")?);
+            }
+            "threat_intel" => not_done.push("test_fixtures.threat_intel"),
+            other => warnings.push(format!("unknown key `test_fixtures.{other}`")),
+        }
+    }
+    Ok(Body {
+        log: required(fields, "log", "the name of a log type")?,
+        service: required(fields, "service", "text")?,
+        source: required(fields, "source", "text")?,
+        input: input(fields, now, warnings)?,
+        trigger_rules: trigger_rules.unwrap_or_default(),
+        classify_only,
+        compress: optional(fields, "compress", "true or false")?.unwrap_or(false),
+        lookup_tables,
+    })
+}
+
+fn input(fields: &BTreeMap<String, &RawValue>, now: i64, warnings: &mut Vec<String>) -> Result<Input, String> {
+    let part = fields.get("override_record");
+    let Some(raw) = part.or(fields.get("data")) else {
+        return Err("`data` or `override_record` is missing: the input, or a part of a record".into());
+    };
+    if part.is_some() && fields.contains_key("data") {
+        warnings.push("`override_record` counts, `data` does not: remove one".into());
+    }
+    // In the text as it is written, so that numbers stay as they are written too.
+    let text = with_helpers(raw.get(), now)?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    match (value, part.is_some()) {
+        (Value::Object(part), true) => Ok(Input::Part(part)),
+        (_, true) => Err("`override_record` must be an object".into()),
+        (Value::String(text), false) if !text.is_empty() => Ok(Input::Data(text)),
+        (Value::Object(object), false) if !object.is_empty() => Ok(Input::Data(text)),
+        _ => Err("`data` must be an object or a text, and not empty".into()),
+    }
+}
+
+/// Replaces `<helper:last_hour>` wherever it stands.
+fn with_helpers(text: &str, now: i64) -> Result<String, String> {
+    const OPEN: &str = "<helper:";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(OPEN) {
+        let after = &rest[at + OPEN.len()..];
+        let end = after.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(after.len());
+        out += &rest[..at];
+        match &after[..end] {
+            name if !after[end..].starts_with('>') || name.is_empty() => out += OPEN,
+            "last_hour" => {
+                out += &(now - LAST_HOUR_SECONDS).to_string();
+                rest = &after[end + 1..];
+                continue;
+            }
+            name => return Err(format!("there is no helper `{name}`; there is <helper:last_hour>")),
+        }
+        rest = after;
+    }
+    out += rest;
+    Ok(out)
+}
+
+fn optional<'a, T: serde::Deserialize<'a>>(
+    fields: &BTreeMap<String, &'a RawValue>,
+    key: &str,
+    what: &str,
+) -> Result<Option<T>, String> {
+    match fields.get(key) {
+        None => Ok(None),
+        Some(raw) => serde_json::from_str(raw.get()).map(Some).map_err(|_| format!("`{key}` must be {what}")),
+    }
+}
+
+fn required<'a, T: serde::Deserialize<'a>>(
+    fields: &BTreeMap<String, &'a RawValue>,
+    key: &str,
+    what: &str,
+) -> Result<T, String> {
+    optional(fields, key, what)?.ok_or_else(|| format!("`{key}` is missing; it must be {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: i64 = 1_700_000_060;
+
+    fn one(mut change: Value) -> Case {
+        let mut case = json!({
+            "description": "a login", "log": "a:b", "service": "s3", "source": "bucket",
+            "data": {"x": 1}, "trigger_rules": [],
+        });
+        let object = case.as_object_mut().expect("an object");
+        object.append(change.as_object_mut().expect("an object"));
+        object.retain(|_, value| !value.is_null());
+        parse(&json!([case]).to_string(), NOW).expect("a list").remove(0)
+    }
+
+    fn fault(change: Value) -> String {
+        one(change).body.err().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        assert_eq!(fault(json!({})), "");
+        for key in ["log", "service", "source", "data", "trigger_rules", "description"] {
+            let mut change = json!({});
+            change[key] = Value::Null;
+            assert!(fault(change).contains(&format!("`{key}`")), "{key}");
+        }
+        assert!(fault(json!({"data": []})).contains("object or a text"));
+        assert!(fault(json!({"data": ""})).contains("not empty"));
+        assert!(fault(json!({"trigger_rules": "x"})).contains("list of names"));
+        assert_eq!(fault(json!({"trigger_rules": null, "classify_only": true})), "");
+        assert!(parse("{}", NOW).is_err_and(|error| error.contains("JSON list")));
+        assert!(parse("[{]", NOW).is_err_and(|error| error.contains("not JSON")));
+    }
+
+    #[test]
+    fn what_is_unknown_is_a_warning_and_what_is_not_run_a_note() {
+        let case = one(json!({
+            "validate_schema_only": true,
+            "publisher_tests": {"slack": []},
+            "test_fixtures": {"threat_intel": [], "lookup_tables": {"owners": {"a": 1}}, "x": 1},
+        }));
+        assert_eq!(
+            case.warnings,
+            ["unknown key `validate_schema_only`: it is called `classify_only`", "unknown key `test_fixtures.x`"]
+        );
+        assert_eq!(case.not_done, ["publisher_tests", "test_fixtures.threat_intel"]);
+        let tables = case.body.ok().and_then(|body| body.lookup_tables).expect("tables");
+        assert_eq!(tables["owners"]["a"], 1);
+    }
+
+    #[test]
+    fn helpers_work_in_lists_and_numbers_stay_as_written() {
+        let text = r#"[{"description": "d", "log": "a", "service": "s3", "source": "b", "trigger_rules": [],
+            "data": {"at": ["<helper:last_hour>"], "big": 123456789012345678901234567890, "no": "<helper:"}}]"#;
+        let case = parse(text, NOW).expect("a list").remove(0);
+        let Ok(Body { input: Input::Data(data), .. }) = case.body else { panic!("no data") };
+        assert_eq!(data, r#"{"at": ["1700000000"], "big": 123456789012345678901234567890, "no": "<helper:"}"#);
+        assert!(fault(json!({"data": {"x": "<helper:yesterday>"}})).contains("no helper `yesterday`"));
+    }
+
+    #[test]
+    fn a_case_knows_its_line() {
+        let lines: Vec<usize> = parse("[\n{},\n\n{}]", NOW).expect("a list").iter().map(|case| case.line).collect();
+        assert_eq!(lines, [2, 4]);
+    }
+}

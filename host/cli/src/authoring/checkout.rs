@@ -1,0 +1,25 @@
+//! Finds what belongs together in a checkout: the SDK, the configuration.
+
+use std::path::{Path, PathBuf};
+
+/// The nearest folder from `from` upwards, and then from this program's file upwards, in which `wanted` is there.
+fn upwards(from: &Path, wanted: &str) -> Option<PathBuf> {
+    let from = std::path::absolute(from).unwrap_or_else(|_| from.to_path_buf());
+    let program = std::env::current_exe().and_then(std::fs::canonicalize).unwrap_or_default();
+    let found = from.ancestors().chain(program.ancestors().skip(1)).find(|folder| folder.join(wanted).exists());
+    found.map(Path::to_path_buf)
+}
+
+/// The folder of the crate `streamalert-sdk`.
+pub fn sdk(from: &Path) -> Option<PathBuf> {
+    Some(upwards(from, "rule-sdk/rust/Cargo.toml")?.join("rule-sdk/rust")).filter(|folder| is_sdk(folder))
+}
+
+pub fn is_sdk(folder: &Path) -> bool {
+    std::fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains("name = \"streamalert-sdk\""))
+}
+
+/// The folder with `schemas/` in it that is called `conf`.
+pub fn config(from: &Path) -> Option<PathBuf> {
+    Some(upwards(from, "conf/schemas")?.join("conf"))
+}

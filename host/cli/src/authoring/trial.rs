@@ -1,0 +1,159 @@
+//! Runs inputs through the real classifier and the real components, outside of any pipeline.
+
+use crate::{Failure, rules};
+use anyhow::{Context, anyhow};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use streamalert_local::clock;
+use streamalert_local::config_folder::LookupTables;
+use streamalert_local::input::{Piece, Pieces};
+use streamalert_pipeline::classifier::{Classifier, Worker};
+use streamalert_pipeline::config::{Clusters, Schemas};
+use streamalert_pipeline::dead_letter::DeadLetter;
+use streamalert_pipeline::log_record::{LogBatch, Source};
+use streamalert_pipeline::plugin::{PluginSet, RuleInfo, RulePlugin};
+use streamalert_pipeline::rules_engine::{Detected, Rules};
+use streamalert_plugins::{Host, HostConfig, LoadCheck, LookupTables as Tables, MemoryTables, RuleComponent};
+
+pub struct Trial {
+    pub schemas: Arc<Schemas>,
+    pub clusters: Arc<Clusters>,
+    worker: Worker,
+    tables: Arc<ChangingTables>,
+    own_tables: MemoryTables,
+    pub components: Vec<Arc<RuleComponent>>,
+    rules: Rules,
+}
+
+/// What an input came to at the door and in the classifier.
+#[derive(Default)]
+pub struct Sorted {
+    pub batches: Vec<LogBatch>,
+    pub dead: Vec<DeadLetter>,
+    /// Inputs that hold no record and need none.
+    pub skipped: u64,
+}
+
+impl Trial {
+    /// Every component must be one that the host takes; all reasons why not are told at once.
+    pub fn open(config: &Path, components: &[PathBuf]) -> Result<Trial, Failure> {
+        let config = rules::config(config, None)?;
+        let own_tables = memory(&config.lookup_tables);
+        let tables = Arc::new(ChangingTables(RwLock::new(own_tables.clone())));
+        let host = Host::new(HostConfig { cache_dir: cache(), lookup_tables: tables.clone(), ..HostConfig::default() })
+            .context("start the plugin host")?;
+        let (schemas, clusters) = (Arc::new(config.schemas), Arc::new(config.clusters));
+        let components = load(&host, components, &schemas)?;
+        let plugins = components.iter().map(|component| component.clone() as Arc<dyn RulePlugin>).collect();
+        Ok(Trial {
+            worker: Arc::new(Classifier::new(schemas.clone(), clusters.clone())).worker(),
+            rules: Rules::new(PluginSet { plugins }, &schemas),
+            schemas,
+            clusters,
+            tables,
+            own_tables,
+            components,
+        })
+    }
+
+    /// Takes what `reader` gives as the one-machine run does: gzip is recognised, documents and lines are found.
+    pub fn sort(&mut self, source: Source, reader: impl Read) -> std::io::Result<Sorted> {
+        let mut sorted = Sorted::default();
+        let mut pieces = Pieces::new(Arc::new(source), reader);
+        while let Some(piece) = pieces.next()? {
+            match piece {
+                Piece::Dead(letter) => sorted.dead.push(*letter),
+                Piece::Payload(payload) => {
+                    let classified = self.worker.classify(payload);
+                    sorted.batches.push(classified.batch);
+                    sorted.dead.extend(classified.dead);
+                    sorted.skipped += classified.skipped;
+                }
+            }
+        }
+        Ok(sorted)
+    }
+
+    pub fn judge(&self, batch: &LogBatch) -> Detected {
+        self.rules.judge(batch, &clock::now())
+    }
+
+    /// Lets the rules see these lookup tables; `None`: those of the configuration.
+    pub fn set_tables(&self, tables: Option<&LookupTables>) {
+        let tables = tables.map_or_else(|| self.own_tables.clone(), memory);
+        *self.tables.0.write().unwrap_or_else(PoisonError::into_inner) = tables;
+    }
+
+    pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {
+        self.components.iter().flat_map(|component| component.rules())
+    }
+
+    /// The component a rule is in, and its number there.
+    pub fn find(&self, rule: &str) -> Option<(&RuleComponent, usize)> {
+        self.components
+            .iter()
+            .find_map(|component| Some((&**component, component.rules().iter().position(|info| info.name == rule)?)))
+    }
+
+    /// Names of rules that are most like this one, for whoever mistyped it.
+    pub fn rule_names(&self) -> String {
+        let mut names: Vec<&str> = self.rules().map(|rule| rule.name.as_str()).collect();
+        names.sort_unstable();
+        names.join(", ")
+    }
+}
+
+fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Vec<Arc<RuleComponent>>, Failure> {
+    let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
+    let check = LoadCheck { knows_log: &|name| schemas.knows(name), log_types: &log_types };
+    let mut components: Vec<Arc<RuleComponent>> = Vec::new();
+    let mut refused = Vec::new();
+    for file in files {
+        let bytes = std::fs::read(file).map_err(|error| Failure::Usage(anyhow!("read {}: {error}", file.display())))?;
+        let component = match host.load(&file.display().to_string(), &bytes, &check) {
+            Ok(component) => component,
+            Err(error) => {
+                refused.push(error.to_string());
+                continue;
+            }
+        };
+        for rule in component.rules() {
+            let other = components.iter().find(|other| other.rules().iter().any(|theirs| theirs.name == rule.name));
+            if let Some(other) = other {
+                let (rule, file) = (&rule.name, file.display());
+                refused.push(format!("{file}: {} has a rule {rule} already; rename one", other.name()));
+            }
+        }
+        components.push(component);
+    }
+    if refused.is_empty() { Ok(components) } else { Err(Failure::Usage(anyhow!("{}", refused.join("\n")))) }
+}
+
+/// Compiled code is kept for the next time; without a home it is compiled each time.
+fn cache() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    Some(base.join("streamalert").join("compiled"))
+}
+
+fn memory(tables: &LookupTables) -> MemoryTables {
+    let mut memory = MemoryTables::default();
+    for (name, entries) in tables {
+        memory.insert(name, entries.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+    memory
+}
+
+/// Tables that are others from case to case.
+struct ChangingTables(RwLock<MemoryTables>);
+
+impl Tables for ChangingTables {
+    fn get(&self, table: &str, key: &str) -> Option<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(table, key)
+    }
+
+    fn has(&self, table: &str) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).has(table)
+    }
+}

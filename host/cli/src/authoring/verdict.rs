@@ -1,0 +1,240 @@
+//! Did a case come out as it says? If not: what was expected, what happened, and why.
+
+use super::cases::{Body, Input};
+use super::defaults;
+use super::reasons;
+use super::trial::{Sorted, Trial};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use streamalert_local::alert_text::printable;
+use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::config::LogType;
+use streamalert_pipeline::log_record::{LogBatch, Source};
+use streamalert_pipeline::plugin::{Read, RuleInfo};
+use streamalert_plugins::{Explained, LogLine, RuleComponent};
+
+/// Records of one case for which it is told why a rule did not fire; the first ones tell it.
+const RECORDS_MAX: usize = 3;
+
+#[derive(Default, Serialize)]
+pub struct Verdict {
+    /// Log type of each record.
+    pub classified: Vec<String>,
+    pub triggered: BTreeSet<String>,
+    pub misses: Vec<Miss>,
+    #[serde(skip)]
+    pub warnings: Vec<String>,
+}
+
+/// One thing that is not as the case says.
+#[derive(Serialize)]
+pub struct Miss {
+    pub message: String,
+    pub why: Vec<String>,
+}
+
+impl Verdict {
+    fn miss(&mut self, message: impl Into<String>, why: Vec<String>) {
+        self.misses.push(Miss { message: message.into(), why });
+    }
+}
+
+pub fn judge(trial: &mut Trial, case: &Body) -> Verdict {
+    let mut verdict = Verdict::default();
+    let input = match input(trial, case, &mut verdict.warnings) {
+        Ok(input) => input,
+        Err(message) => {
+            verdict.miss(message, vec![]);
+            return verdict;
+        }
+    };
+    let source = Source { service: case.service.clone(), resource: case.source.clone(), object: String::new() };
+    if trial.clusters.find(&source).is_none() {
+        verdict
+            .miss(format!("no cluster names the source {}:{}", case.service, case.source), unknown_source(trial, case));
+        return verdict;
+    }
+    trial.set_tables(case.lookup_tables.as_ref());
+    let sorted = match trial.sort(source, &input[..]) {
+        Ok(sorted) => sorted,
+        Err(error) => {
+            verdict.miss(format!("the input cannot be read: {error}"), vec![]);
+            return verdict;
+        }
+    };
+    check_types(trial, case, &sorted, &mut verdict);
+    if !case.classify_only {
+        check_rules(trial, case, &sorted, &mut verdict);
+    }
+    verdict
+}
+
+/// The bytes that arrive.
+fn input(trial: &Trial, case: &Body, warnings: &mut Vec<String>) -> Result<Vec<u8>, String> {
+    let Some(log_type) = trial.schemas.get(&case.log) else {
+        let known: Vec<&str> = trial.schemas.iter().map(|log_type| log_type.name.as_str()).collect();
+        return Err(format!("no schema defines the log type {}; there are {}", case.log, known.join(", ")));
+    };
+    let text = match &case.input {
+        Input::Data(text) => text.clone(),
+        Input::Part(part) => full(log_type, part.clone(), warnings)?,
+    };
+    if !case.compress {
+        return Ok(text.into_bytes());
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish()).map_err(|error| format!("compress the input: {error}"))
+}
+
+fn full(log_type: &LogType, part: Map<String, Value>, warnings: &mut Vec<String>) -> Result<String, String> {
+    for key in defaults::unknown_keys(log_type, &part) {
+        warnings.push(format!("override_record: {} has no field `{key}`", log_type.name));
+    }
+    defaults::full_input(log_type, part).map(|input| input.to_string())
+}
+
+fn unknown_source(trial: &Trial, case: &Body) -> Vec<String> {
+    let mut why = vec![format!(
+        "add \"{}\" under data_sources.{} of a file in clusters/, with the log types it may send",
+        case.source, case.service
+    )];
+    let mut known = Vec::new();
+    for cluster in &trial.clusters.clusters {
+        for (service, resources) in &cluster.data_sources {
+            for (resource, logs) in resources {
+                if trial.schemas.get(&case.log).is_some_and(|t| logs.iter().any(|log| t.is_named_by(log))) {
+                    known.push(format!("{service}:{resource}"));
+                }
+            }
+        }
+    }
+    match known.is_empty() {
+        true => why.push(format!("no source may send {} so far", case.log)),
+        false => why.push(format!("or use one that may send {}: {}", case.log, known.join(", "))),
+    }
+    why
+}
+
+fn check_types(trial: &Trial, case: &Body, sorted: &Sorted, verdict: &mut Verdict) {
+    let types = sorted.batches.iter().flat_map(|batch| &batch.records).map(|record| record.log_type.name.clone());
+    verdict.classified = types.collect();
+    let letters: Vec<String> = sorted.dead.iter().map(|letter| printable(&letter.message)).collect();
+    let mut others: Vec<&str> =
+        verdict.classified.iter().map(String::as_str).filter(|name| *name != case.log).collect();
+    others.sort_unstable();
+    others.dedup();
+    if verdict.classified.is_empty() {
+        let mut why = letters;
+        if sorted.skipped > 0 {
+            why.push("the input holds no record".to_owned());
+        }
+        verdict.miss(format!("expected {}, but the input was not classified", case.log), why);
+    } else if !others.is_empty() {
+        let mut why = letters;
+        let rank = |name: &str| trial.schemas.get(name).map(|log_type| log_type.rank);
+        if others.iter().any(|other| rank(other) < rank(&case.log)) {
+            why.push(format!("{} is tried first; `priority` in the schemas decides", others.join(", ")));
+        }
+        verdict.miss(format!("expected {}, but it was classified as {}", case.log, others.join(", ")), why);
+    } else if !letters.is_empty() {
+        verdict.miss(format!("{} of its records could not be classified", letters.len()), letters);
+    }
+}
+
+fn check_rules(trial: &Trial, case: &Body, sorted: &Sorted, verdict: &mut Verdict) {
+    let mut alerts: BTreeMap<String, Alert> = BTreeMap::new();
+    for batch in &sorted.batches {
+        let detected = trial.judge(batch);
+        for alert in detected.alerts {
+            alerts.entry(alert.rule_name.clone()).or_insert(alert);
+        }
+        let mut told = BTreeSet::new();
+        for letter in detected.dead {
+            let rule = letter.fault.map(|fault| fault.rule).unwrap_or_default();
+            if told.insert(rule.clone()) {
+                verdict.miss(format!("{rule} failed on the record"), vec![printable(&letter.message)]);
+            }
+        }
+    }
+    for name in &case.trigger_rules {
+        if !alerts.contains_key(name) {
+            let why = why_silent(trial, name, &sorted.batches);
+            verdict.miss(format!("expected {name} to fire, but it did not"), why);
+        }
+    }
+    for (name, alert) in &alerts {
+        if !case.trigger_rules.contains(name) {
+            let mut why = vec![format!("title: {}", printable(&alert.title))];
+            if !alert.context.is_empty() {
+                why.push(format!("context: {}", printable(&Value::Object(alert.context.clone()).to_string())));
+            }
+            verdict.miss(format!("{name} fired, but `trigger_rules` does not list it"), why);
+        }
+    }
+    verdict.triggered = alerts.into_keys().collect();
+}
+
+/// Why a rule did not fire on any of the records.
+fn why_silent(trial: &Trial, name: &str, batches: &[LogBatch]) -> Vec<String> {
+    let Some((component, number)) = trial.find(name) else {
+        return vec![format!("no rule of this name is loaded; there are {}", trial.rule_names())];
+    };
+    let records: usize = batches.iter().map(|batch| batch.records.len()).sum();
+    let mut why = Vec::new();
+    let all = batches.iter().flat_map(|batch| (0..batch.records.len()).map(move |index| (batch, index)));
+    for (at, (batch, index)) in all.enumerate() {
+        if at == RECORDS_MAX {
+            why.push(format!("and {} more records", records - RECORDS_MAX));
+            break;
+        }
+        if records > 1 {
+            why.push(format!("record {}:", at + 1));
+        }
+        why.extend(why_silent_on(component, number, batch, index));
+    }
+    why
+}
+
+fn why_silent_on(component: &RuleComponent, number: usize, batch: &LogBatch, index: usize) -> Vec<String> {
+    use streamalert_pipeline::plugin::RulePlugin;
+    let info: &RuleInfo = &component.rules()[number];
+    let log_type = &batch.records[index].log_type;
+    if !info.logs.iter().any(|log| log_type.is_named_by(log)) {
+        return vec![format!("it looks at {}; the record is {}", info.logs.join(", "), log_type.name)];
+    }
+    let record = batch.fields(index);
+    let looked: Vec<_> = info.when.iter().map(|condition| reasons::look(condition, record)).collect();
+    let failed: Vec<String> =
+        looked.iter().filter(|looked| !looked.holds).map(|looked| format!("when {}", looked.text())).collect();
+    if !failed.is_empty() {
+        return failed;
+    }
+    let Explained { verdict, reads, logs } = component.explain(number, record);
+    let mut why = match verdict {
+        Ok(_) if info.when.is_empty() => vec!["the rule itself said no".to_owned()],
+        Ok(_) => vec!["all its conditions hold; the rule itself said no".to_owned()],
+        Err(error) => vec![format!("it failed: {}", printable(&error.to_string()))],
+    };
+    why.extend(read_lines(&reads));
+    why.extend(log_lines(&logs));
+    why
+}
+
+/// What a rule read, each path once.
+pub fn read_lines(reads: &[Read]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let new = reads.iter().filter(|read| seen.insert(&read.path));
+    new.map(|read| match &read.value {
+        Some(value) => format!("it read {}: {}", printable(&read.path), reasons::shown(value)),
+        None => format!("it read {}: nothing is there", printable(&read.path)),
+    })
+    .collect()
+}
+
+pub fn log_lines(logs: &[LogLine]) -> Vec<String> {
+    logs.iter().map(|line| format!("it logged {}: {}", line.level, printable(&line.message))).collect()
+}

@@ -1,0 +1,123 @@
+//! `streamalert inspect`: what is in a file, and whether the host would take it.
+
+use super::build::size;
+use super::run::{Output, say};
+use crate::authoring::paint::Paint;
+use crate::authoring::reasons;
+use crate::{Failure, rules};
+use anyhow::{Context, anyhow};
+use serde_json::Value;
+use std::path::PathBuf;
+use streamalert_local::alert_text::printable;
+use streamalert_pipeline::plugin::RuleInfo;
+use streamalert_plugins::{Host, HostConfig, Inspection, Kind, LoadCheck, PluginLimits};
+
+/// Look into a component: world, rules, options, imports, problems
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
+    /// Also say which of its log types this configuration does not have
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+const AFTER_HELP: &str = "Exit codes:
+  0  the host would take it
+  1  the host would refuse it
+  2  a wrong argument or configuration, or the file cannot be read";
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let bytes =
+        std::fs::read(&args.file).map_err(|error| Failure::Usage(anyhow!("read {}: {error}", args.file.display())))?;
+    let limits = PluginLimits { instances: 4, ..PluginLimits::default() };
+    let host = Host::new(HostConfig { limits, ..HostConfig::default() }).context("start the plugin host")?;
+    let about = match &args.config {
+        Some(config) => {
+            let schemas = rules::config(config, None)?.schemas;
+            let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
+            host.inspect(&bytes, &LoadCheck { knows_log: &|name| schemas.knows(name), log_types: &log_types })
+        }
+        None => host.inspect(&bytes, &LoadCheck::any_log()),
+    };
+    match args.output {
+        Output::Json => say(&serde_json::to_string(&about).context("write what was found")?)?,
+        Output::Text => say(text(&args.file.display().to_string(), &about).trim_end())?,
+    }
+    match about.problems.len() {
+        0 => Ok(()),
+        count => Err(Failure::Running(anyhow!(
+            "the host would refuse {}: {count} {}",
+            args.file.display(),
+            if count == 1 { "problem" } else { "problems" }
+        ))),
+    }
+}
+
+fn text(file: &str, about: &Inspection) -> String {
+    let paint = Paint::stdout();
+    let kind = match about.kind {
+        Kind::Component => "component",
+        Kind::CoreModule => "core WebAssembly module",
+        Kind::NotWasm => "not WebAssembly",
+    };
+    let mut out = format!("{}\n", paint.strong(file));
+    let mut line = |name: &str, value: String| out += &format!("  {name:<9} {value}\n");
+    line("kind", kind.to_owned());
+    line("size", format!("{} ({} bytes)", size(about.size), about.size));
+    line("digest", format!("sha256:{}", about.digest));
+    let or_none = |list: &[String]| if list.is_empty() { "none".to_owned() } else { printable(&list.join(", ")) };
+    line("world", or_none(&about.worlds));
+    line("package", format!("streamalert:plugin {}", or_none(&about.versions)));
+    for (name, list) in [("imports", &about.imports), ("exports", &about.exports)] {
+        for (index, item) in list.iter().enumerate() {
+            line(if index == 0 { name } else { "" }, printable(item));
+        }
+        if list.is_empty() {
+            line(name, "none".to_owned());
+        }
+    }
+    for rule in &about.rules {
+        out += &rule_text(rule, paint);
+    }
+    for problem in &about.problems {
+        out += &format!("{} {}\n", paint.bad("✗"), problem);
+    }
+    out
+}
+
+fn rule_text(rule: &RuleInfo, paint: Paint) -> String {
+    let mut out = format!("\n  {}\n", paint.strong(&format!("rule {}", printable(&rule.name))));
+    let mut line = |name: &str, value: String| out += &format!("    {name:<11} {value}\n");
+    if let Some(first) = rule.description.lines().find(|line| !line.trim().is_empty()) {
+        line("description", printable(first));
+    }
+    line("logs", printable(&rule.logs.join(", ")));
+    if rule.when.is_empty() {
+        line("when", "always: it is asked about every record of its logs".to_owned());
+    }
+    for (index, condition) in rule.when.iter().enumerate() {
+        line(if index == 0 { "when" } else { "and" }, reasons::words(condition));
+    }
+    line("severity", rule.options.severity.name().to_owned());
+    if let Ok(Value::Object(options)) = serde_json::to_value(&rule.options) {
+        for (name, value) in options {
+            let shown = match &value {
+                Value::Null => continue,
+                Value::Array(items) if items.is_empty() => continue,
+                Value::Object(object) if object.is_empty() => continue,
+                Value::Array(items) if items.iter().all(Value::is_string) => {
+                    items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+                }
+                other => other.to_string(),
+            };
+            if name != "severity" {
+                line(&name, printable(&shown));
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,317 @@
+//! `streamalert test`: case files through the real classifier and the real components.
+
+use super::build;
+use super::run::{Output, say};
+use crate::Failure;
+use crate::authoring::cases::{self, Case, CaseFile};
+use crate::authoring::checkout;
+use crate::authoring::components::{self, Builder};
+use crate::authoring::paint::Paint;
+use crate::authoring::trial::Trial;
+use crate::authoring::verdict::{self, Miss, Verdict};
+use anyhow::anyhow;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use streamalert_local::alert_text::printable;
+use streamalert_plugins::LoadCheck;
+
+/// Run rules over their test cases
+///
+/// Case files are the *.json in folders called `cases`. Each case's input goes through the classifier and all components;
+/// it passes when its log type is as it says and exactly the rules it lists have fired.
+#[derive(clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Folders of crates with cases; case files; components to test instead of those that would be built
+    #[arg(value_name = "DIR|FILE", default_value = ".")]
+    places: Vec<PathBuf>,
+    /// Folder with schemas/, clusters/ and lookup_tables/ [default: the nearest conf/ upwards from DIR]
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    /// Folder of components to test, instead of building those in DIR
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<PathBuf>,
+    /// Take the components in DIR/target/plugins as they are
+    #[arg(long)]
+    no_build: bool,
+    /// Only cases with this in their description, file name or rules
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// A line for every case, and what its input was classified as
+    #[arg(short, long)]
+    verbose: bool,
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+const AFTER_HELP: &str = "A case: {\"description\", \"log\", \"service\", \"source\", \"data\" or \"override_record\", \"trigger_rules\"},
+optional \"classify_only\", \"compress\", \"test_fixtures\": {\"lookup_tables\"}. <helper:last_hour> in it stands for a time
+within the last hour.
+
+Exit codes:
+  0  all cases passed
+  1  some did not
+  2  nothing could be tested: a wrong argument or configuration, or the rules could not be built";
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let started = Instant::now();
+    let (wasm, places): (Vec<PathBuf>, Vec<PathBuf>) =
+        args.places.iter().cloned().partition(|place| place.extension().is_some_and(|extension| extension == "wasm"));
+    let places = if places.is_empty() { vec![PathBuf::from(".")] } else { places };
+    let files = case_files(&places)?;
+    let config = match &args.config {
+        Some(config) => config.clone(),
+        None => checkout::config(&places[0]).ok_or_else(|| {
+            Failure::Usage(anyhow!(
+                "there is no conf/ with schemas/ in it from {} upwards; say where with --config",
+                places[0].display()
+            ))
+        })?,
+    };
+    let components = components(&args, wasm, &places)?;
+    let mut trial = Trial::open(&config, &components)?;
+    let report = Report { paint: Paint::stdout(), output: args.output, verbose: args.verbose };
+    if args.verbose && args.output == Output::Text {
+        eprintln!("configuration: {}", config.display());
+        components.iter().for_each(|file| eprintln!("component: {}", file.display()));
+    }
+
+    let mut tally = Tally::default();
+    let now = jiff::Timestamp::now().as_second();
+    for file in files {
+        let file = cases::read(&file, now);
+        report.file(&file, args.filter.as_deref(), &mut trial, &mut tally)?;
+    }
+    let untested: Vec<String> = match args.filter {
+        // Some rules may be tested by cases that were left out.
+        Some(_) => Vec::new(),
+        None => trial.rules().map(|rule| &rule.name).filter(|name| !tally.named.contains(*name)).cloned().collect(),
+    };
+    report.end(&tally, &untested, started)?;
+    if tally.passed + tally.failed == 0 {
+        return Err(Failure::Usage(match &args.filter {
+            Some(filter) => anyhow!("no case has `{filter}` in its description, file name or rules"),
+            None => anyhow!("the case files hold no cases"),
+        }));
+    }
+    match tally.failed {
+        0 => Ok(()),
+        failed => Err(Failure::Running(anyhow!("{failed} of {} failed", cases_of(tally.passed + failed)))),
+    }
+}
+
+fn case_files(places: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for place in places {
+        let found = cases::find(place)
+            .map_err(|error| Failure::Usage(anyhow!("look for cases in {}: {error}", place.display())))?;
+        files.extend(found);
+    }
+    files.sort();
+    files.dedup();
+    let named: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+    match files.is_empty() {
+        true => Err(Failure::Usage(anyhow!(
+            "no case files below {}: they are the *.json in folders called `cases`; `streamalert new rule` makes an example",
+            named.join(", ")
+        ))),
+        false => Ok(files),
+    }
+}
+
+/// The components to test: those named, those in --plugins, or what is built from the places.
+fn components(args: &Args, wasm: Vec<PathBuf>, places: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    if args.plugins.is_none() && !wasm.is_empty() {
+        return Ok(wasm);
+    }
+    let mut files = wasm;
+    if let Some(folder) = &args.plugins {
+        files.extend(components::wasm_files(folder).map_err(Failure::Usage)?);
+        if files.is_empty() {
+            return Err(Failure::Usage(anyhow!("{} holds no components (*.wasm); build some", folder.display())));
+        }
+        return Ok(files);
+    }
+    let crates: BTreeSet<PathBuf> = places.iter().filter_map(|place| crate_of(place)).collect();
+    if crates.is_empty() {
+        return Err(Failure::Usage(anyhow!(
+            "{} is in no crate; name the components to test: FILE.wasm or --plugins DIR",
+            places[0].display()
+        )));
+    }
+    for folder in crates {
+        let out = components::default_out(&folder);
+        if !args.no_build {
+            let built = components::build(&folder, &out, Builder::Cargo, &LoadCheck::any_log())?;
+            if built.iter().any(|built| !built.problems.is_empty()) {
+                build::report(&built, &out, |line| {
+                    eprintln!("{line}");
+                    Ok(())
+                })?;
+                return Err(Failure::Usage(anyhow!("a component would be refused")));
+            }
+        }
+        let found = components::wasm_files(&out).unwrap_or_default();
+        if found.is_empty() {
+            return Err(Failure::Usage(anyhow!("{} holds no components; leave out --no-build", out.display())));
+        }
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+/// The nearest crate or workspace from a place upwards.
+fn crate_of(place: &Path) -> Option<PathBuf> {
+    if place.join("Cargo.toml").is_file() {
+        return Some(place.to_path_buf());
+    }
+    let place = place.canonicalize().ok()?;
+    place.ancestors().find(|folder| folder.join("Cargo.toml").is_file()).map(Path::to_path_buf)
+}
+
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    filtered: usize,
+    /// Rules that some case expects.
+    named: BTreeSet<String>,
+    /// What cases ask for and do not get → how many.
+    not_done: BTreeMap<&'static str, usize>,
+}
+
+struct Report {
+    paint: Paint,
+    output: Output,
+    verbose: bool,
+}
+
+impl Report {
+    fn file(&self, file: &CaseFile, filter: Option<&str>, trial: &mut Trial, tally: &mut Tally) -> Result<(), Failure> {
+        let name = file.path.display().to_string();
+        let name = name.strip_prefix("./").unwrap_or(&name);
+        let mut headed = false;
+        let all = match &file.cases {
+            Ok(all) => all,
+            Err(message) => {
+                let fault = Miss { message: message.clone(), why: vec![] };
+                tally.failed += 1;
+                let broken = Verdict { misses: vec![fault], ..Verdict::default() };
+                return self.case(name, &mut headed, 1, "the file", &[], &broken);
+            }
+        };
+        for case in all {
+            if filter.is_some_and(|filter| !fits(case, name, filter)) {
+                tally.filtered += 1;
+                continue;
+            }
+            let verdict = match &case.body {
+                Ok(body) => verdict::judge(trial, body),
+                Err(message) => {
+                    Verdict { misses: vec![Miss { message: message.clone(), why: vec![] }], ..Verdict::default() }
+                }
+            };
+            if verdict.misses.is_empty() {
+                tally.passed += 1;
+            } else {
+                tally.failed += 1;
+            }
+            tally.named.extend(case.body.iter().flat_map(|body| body.trigger_rules.iter().cloned()));
+            for what in &case.not_done {
+                *tally.not_done.entry(what).or_default() += 1;
+            }
+            let warnings: Vec<String> = case.warnings.iter().chain(&verdict.warnings).cloned().collect();
+            self.case(name, &mut headed, case.line, &case.description, &warnings, &verdict)?;
+        }
+        Ok(())
+    }
+
+    fn case(
+        &self,
+        file: &str,
+        headed: &mut bool,
+        line: usize,
+        description: &str,
+        warnings: &[String],
+        verdict: &Verdict,
+    ) -> Result<(), Failure> {
+        let passed = verdict.misses.is_empty();
+        if self.output == Output::Json {
+            let line = json!({"case": {
+                "file": file, "line": line, "description": description, "passed": passed,
+                "classified": verdict.classified, "triggered": verdict.triggered, "misses": verdict.misses,
+                "warnings": warnings,
+            }});
+            return say(&line.to_string());
+        }
+        if passed && warnings.is_empty() && !self.verbose {
+            return Ok(());
+        }
+        if !std::mem::replace(headed, true) {
+            say(&self.paint.strong(&printable(file)))?;
+        }
+        let description = printable(description);
+        let more = match self.verbose {
+            true => {
+                let types: BTreeSet<&str> = verdict.classified.iter().map(String::as_str).collect();
+                let types: Vec<&str> = types.into_iter().collect();
+                let fired: Vec<&str> = verdict.triggered.iter().map(String::as_str).collect();
+                let fired = if fired.is_empty() { String::new() } else { format!(" → {}", fired.join(", ")) };
+                format!("  {}", self.paint.dim(&format!("{}{fired}", types.join(", "))))
+            }
+            false => String::new(),
+        };
+        match passed {
+            true => say(&format!("  {} {description}{more}", self.paint.good("✓")))?,
+            false => {
+                let place = self.paint.dim(&format!("line {line}"));
+                say(&format!("  {} {description}  {place}{more}", self.paint.bad("✗")))?;
+            }
+        }
+        for miss in &verdict.misses {
+            say(&format!("      {}", printable(&miss.message)))?;
+            for why in &miss.why {
+                say(&format!("        {why}"))?;
+            }
+        }
+        for warning in warnings {
+            say(&format!("      warning: {}", printable(warning)))?;
+        }
+        Ok(())
+    }
+
+    fn end(&self, tally: &Tally, untested: &[String], started: Instant) -> Result<(), Failure> {
+        if self.output == Output::Json {
+            let summary = json!({"summary": {
+                "passed": tally.passed, "failed": tally.failed, "filtered": tally.filtered,
+                "rules_without_case": untested, "not_run_yet": tally.not_done,
+            }});
+            return say(&summary.to_string());
+        }
+        for (what, count) in &tally.not_done {
+            say(&format!("note: {what} is not run yet ({})", cases_of(*count)))?;
+        }
+        if !untested.is_empty() {
+            say(&format!("rules without a case that expects them: {}", printable(&untested.join(", "))))?;
+        }
+        let passed = self.paint.good(&format!("{} passed", tally.passed));
+        let failed = match tally.failed {
+            0 => String::new(),
+            failed => format!(", {}", self.paint.bad(&format!("{failed} failed"))),
+        };
+        let filtered = if tally.filtered == 0 { String::new() } else { format!(", {} left out", tally.filtered) };
+        say(&format!("{passed}{failed}{filtered} in {:.1} s", started.elapsed().as_secs_f64()))
+    }
+}
+
+fn fits(case: &Case, file: &str, filter: &str) -> bool {
+    case.description.contains(filter)
+        || file.contains(filter)
+        || case.body.as_ref().is_ok_and(|body| body.trigger_rules.iter().any(|rule| rule.contains(filter)))
+}
+
+fn cases_of(count: usize) -> String {
+    if count == 1 { "1 case".to_owned() } else { format!("{count} cases") }
+}
