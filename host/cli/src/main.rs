@@ -1,9 +1,15 @@
 //! `streamalert`: one file per command. Data goes to stdout, talk to stderr.
 
+mod authoring;
 mod commands {
     pub mod alerts;
+    pub mod build;
     pub mod dead;
+    pub mod explain;
+    pub mod inspect;
+    pub mod new;
     pub mod run;
+    pub mod test;
 }
 mod rules;
 
@@ -23,6 +29,11 @@ enum Command {
     Run(commands::run::Args),
     Dead(commands::dead::Args),
     Alerts(commands::alerts::Args),
+    New(commands::new::Args),
+    Build(commands::build::Args),
+    Test(commands::test::Args),
+    Inspect(commands::inspect::Args),
+    Explain(commands::explain::Args),
 }
 
 /// A promise: scripts look at these.
@@ -57,6 +68,11 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::Dead(args) => commands::dead::run(args),
         Command::Alerts(args) => commands::alerts::run(args),
+        Command::New(args) => commands::new::run(args),
+        Command::Build(args) => commands::build::run(args),
+        Command::Test(args) => commands::test::run(args),
+        Command::Inspect(args) => commands::inspect::run(args),
+        Command::Explain(args) => commands::explain::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
