@@ -129,7 +129,7 @@ fn snapshot_shared_outside(record: &Record) -> Option<Finding> {
         .flat_map(|item| [item.get("group"), item.get("userId")])
         .filter_map(|who| who?.text())
         .chain(record.texts("requestParameters.valuesToAdd"))
-        .filter(|who| !northwind::ACCOUNTS.contains(who))
+        .filter(|who| *who == "all" || is_account(who) && !northwind::ACCOUNTS.contains(who))
         .collect();
     with.sort_unstable();
     with.dedup();
@@ -264,6 +264,10 @@ fn key_scheduled_for_deletion(record: &Record) -> Option<Finding> {
     let title = format!("{} lets key {key} be deleted in {days} days", cloudtrail::who(record));
     let finding = cloudtrail::finding(record, title).dedup_key(key).context("key", key).context("days", days);
     Some(if days <= SHORTEST { finding.severity(Severity::High) } else { finding })
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
