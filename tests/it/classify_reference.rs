@@ -56,7 +56,9 @@ fn every_json_event_is_classified_as_the_original_did() {
     let Some(folder) = reference::folder("streamalert") else { return };
     let classifier = classifier(&folder);
     let mut worker = classifier.worker();
-    let chosen: Value = serde_json::from_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/differences.json"))).unwrap();
+    let chosen: Value =
+        serde_json::from_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/differences.json")))
+            .unwrap();
     let chosen = chosen["records"].as_array().unwrap();
     let expected = reference::lines(folder.join("expected.jsonl"));
     let actual = reference::lines(folder.join("actual-classified.jsonl"));
@@ -77,7 +79,8 @@ fn every_json_event_is_classified_as_the_original_did() {
             Value::String(text) => text.clone(),
             object => object.to_string(),
         };
-        let classified = worker.classify(payload(text(&input["service"]), text(&input["source"]), &event, body.as_bytes()));
+        let classified =
+            worker.classify(payload(text(&input["service"]), text(&input["source"]), &event, body.as_bytes()));
         let wanted_records = wanted["parsed_records"].as_array().unwrap();
         if !classified.dead.is_empty() || classified.batch.records.len() != wanted_records.len() {
             faults.push(format!("{event}: {} records, dead: {:?}", classified.batch.records.len(), classified.dead));
@@ -92,9 +95,9 @@ fn every_json_event_is_classified_as_the_original_did() {
             let mut paths = BTreeSet::new();
             differences("", &classified.batch.fields(index).to_value(), wanted_record, &mut paths);
             for path in paths {
-                let reason = chosen.iter().position(|c| {
-                    text(&c["path"]) == path && c["event"].as_str().is_none_or(|chosen| chosen == event)
-                });
+                let reason = chosen
+                    .iter()
+                    .position(|c| text(&c["path"]) == path && c["event"].as_str().is_none_or(|chosen| chosen == event));
                 match reason {
                     Some(reason) => {
                         used.insert(reason);
@@ -112,7 +115,9 @@ fn every_json_event_is_classified_as_the_original_did() {
 
 #[test]
 fn no_event_of_a_foreign_collection_is_lost_or_slow() {
-    let (Some(folder), Some(panther)) = (reference::folder("streamalert"), reference::folder("panther")) else { return };
+    let (Some(folder), Some(panther)) = (reference::folder("streamalert"), reference::folder("panther")) else {
+        return;
+    };
     let classifier = classifier(&folder);
     let mut worker = classifier.worker();
     let mut slowest = std::time::Duration::ZERO;

@@ -5,17 +5,19 @@ mod document;
 mod framing;
 mod normalize;
 mod record;
+#[cfg(test)]
+mod tests;
 
 pub use framing::complete_inputs;
 
 use crate::config::schema::{PathPlan, PathStep};
 use crate::config::{Clusters, Schemas};
 use crate::dead_letter::{DeadLetter, Reason};
-use crate::limits::{INPUT_BYTES_MAX, UNWRAP_DEPTH_MAX};
+use crate::limits::{DEPTH_MAX, INPUT_BYTES_MAX, KEYS_MAX, UNWRAP_DEPTH_MAX};
 use crate::log_record::{LogBatch, LogRecord, Payload, Position, Source, short_id};
 use candidates::{Candidates, Group, Place, Shape, Shapes};
 use document::{Document, Item};
-use framing::{Framed, frame, line_end};
+use framing::{Framed, depth, frame, line_end};
 use hashbrown::HashMap;
 use record::{Envelope, Refusal};
 use std::hash::Hasher;
@@ -217,19 +219,22 @@ impl Run<'_> {
                     if documents[0].parse(&bytes[at..at + length]) {
                         self.input(documents, at..at + length);
                     } else {
-                        let message = if std::str::from_utf8(&bytes[at..at + length]).is_err() {
-                            "not UTF-8: JSON must be; convert it or correct the sender".to_owned()
+                        let value = &bytes[at..at + length];
+                        let depth = depth(value);
+                        let (reason, message) = if depth > DEPTH_MAX {
+                            (Reason::Limit, format!("nested {depth} levels deep; at most {DEPTH_MAX} are taken"))
+                        } else if std::str::from_utf8(value).is_err() {
+                            (Reason::NotJson, "not UTF-8, which JSON must be; convert it or mend the sender".to_owned())
                         } else {
-                            "not JSON: a text or number in it is malformed".to_owned()
+                            (Reason::NotJson, "not JSON: a text or number in it is malformed".to_owned())
                         };
-                        self.bad_input(at..at + length, Reason::NotJson, message);
+                        self.bad_input(at..at + length, reason, message);
                     }
                     at += length;
                 }
-                Framed::Bad { length, message, too_deep } => {
-                    let reason = if too_deep { Reason::Limit } else { Reason::NotJson };
+                Framed::Bad { length, message } => {
                     let end = trim_end(bytes, at, at + length);
-                    self.bad_input(at..end.max(at + 1), reason, message);
+                    self.bad_input(at..end.max(at + 1), Reason::NotJson, message);
                     at += length.max(1);
                 }
                 Framed::Cut { message } => {
@@ -261,6 +266,18 @@ impl Run<'_> {
     fn input(&mut self, documents: &mut [Document], range: Range<usize>) {
         self.place(&range);
         let (document, _) = documents.split_first().expect("there is one from the start");
+        if let Item::Object { len } = document.item(0)
+            && len > KEYS_MAX
+        {
+            let message = format!("an object of {len} keys; at most {KEYS_MAX} are taken");
+            self.bury(
+                &Candidate { document, at: 0, envelope: None, of_input: false },
+                Reason::Limit,
+                message,
+                Vec::new(),
+            );
+            return;
+        }
         if let Item::Object { len: 1.. } = document.item(0)
             && self.root(document, 0)
         {
@@ -497,6 +514,12 @@ impl Run<'_> {
                 message: format!("{}, where an object is expected", document.kind(candidate.at)),
                 tried: Vec::new(),
             });
+        }
+        if let Item::Object { len } = document.item(candidate.at)
+            && len > KEYS_MAX
+        {
+            let message = format!("an object of {len} keys; at most {KEYS_MAX} are taken");
+            return Err(Refused { reason: Reason::Limit, message, tried: Vec::new() });
         }
         let shape = self.shape(group, document, candidate.at);
         self.record_of(&shape, candidate, fit)

@@ -27,6 +27,10 @@ pub const DEDUP_KEY_BYTES_MAX: usize = 1024;
 /// Outputs one finding may add.
 pub const FINDING_OUTPUTS_MAX: usize = 32;
 
-/// Rows of one batch that a rule may fail on, one after another without a success, before it is no longer asked about the
-/// rest of that batch. The rest becomes dead letters of that rule and can be sent again.
-pub const ROW_FAULTS_IN_A_ROW_MAX: usize = 16;
+/// Rows of one batch that a rule may run out of fuel or time on, one after another without a success, before it is no longer
+/// asked about the rest of that batch: each costs tens of milliseconds. Traps cost microseconds and are not counted. What
+/// is not asked becomes dead letters of that rule and can be sent again.
+pub const RUNAWAYS_IN_A_ROW_MAX: usize = 16;
+/// After that, batches the rule is left out of: 2, then 4, 8 … up to this many, until it gets through a batch again. Else
+/// one endless loop would slow every log down for as long as it is live.
+pub const SUSPENDED_BATCHES_MAX: u32 = 64;

@@ -2,18 +2,20 @@
 //! its rows as one batch, findings become alerts. One bad rule costs dead letters of that rule, and nothing else.
 
 pub mod prefilter;
+#[cfg(test)]
+mod tests;
 
 use crate::alert::{Alert, alert_id};
 use crate::config::Schemas;
 use crate::dead_letter::{DeadLetter, Reason, RuleFault};
-use crate::limits::{BATCH_RECORDS, ROW_FAULTS_IN_A_ROW_MAX};
+use crate::limits::{BATCH_RECORDS, RUNAWAYS_IN_A_ROW_MAX, SUSPENDED_BATCHES_MAX};
 use crate::log_record::LogBatch;
-use crate::plugin::{Batch, Finding, PluginError, PluginSet, RuleInfo, RulePlugin, RuleSession};
+use crate::plugin::{Batch, Finding, PluginError, PluginErrorKind, PluginSet, RuleInfo, RulePlugin, RuleSession};
 use prefilter::{Picked, Prefilter};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use streamalert_packed::Record;
 
 /// What the rules made of a batch.
@@ -55,6 +57,34 @@ pub struct Rules {
     prefilter: Prefilter,
     /// Per plugin, the number of its first rule among all.
     first: Vec<usize>,
+    /// Per rule.
+    suspensions: Vec<Suspension>,
+}
+
+/// A rule that ran away on a whole batch is left out for a while, the longer the more often it happens.
+#[derive(Default)]
+struct Suspension {
+    /// Batches it is still left out of.
+    left: AtomicU32,
+    strikes: AtomicU32,
+}
+
+impl Suspension {
+    /// Whether it is left out of this batch; counts the batch.
+    fn skips(&self) -> bool {
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    fn strike(&self) {
+        let strikes = self.strikes.fetch_add(1, Ordering::Relaxed).min(16);
+        self.left.store((2u32 << strikes).min(SUSPENDED_BATCHES_MAX), Ordering::Relaxed);
+    }
+
+    fn forgive(&self) {
+        if self.strikes.load(Ordering::Relaxed) != 0 {
+            self.strikes.store(0, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Rules {
@@ -66,7 +96,8 @@ impl Rules {
             all.extend(plugin.rules());
         }
         let prefilter = Prefilter::new(&all, schemas);
-        Rules { prefilter, first, plugins }
+        let suspensions = all.iter().map(|_| Suspension::default()).collect();
+        Rules { prefilter, first, suspensions, plugins }
     }
 
     /// All live rules, with the component each belongs to.
@@ -117,7 +148,8 @@ impl Rules {
                 .collect();
             next = end;
             if !mine.is_empty() {
-                judge_plugin(&*self.plugins.plugins[plugin], batch, rows.start, &mine, now, detected);
+                let suspensions = &self.suspensions[self.first[plugin]..];
+                judge_plugin(&*self.plugins.plugins[plugin], suspensions, batch, rows.start, &mine, now, detected);
             }
         }
     }
@@ -126,6 +158,7 @@ impl Rules {
 /// One component's rules over its rows of the batch; `mine` has rule numbers and rows counted from `start`.
 fn judge_plugin(
     plugin: &dyn RulePlugin,
+    suspensions: &[Suspension],
     batch: &LogBatch,
     start: usize,
     mine: &[(usize, &[u32])],
@@ -145,7 +178,18 @@ fn judge_plugin(
             true => (0..union.len() as u32).collect(),
             false => rows.iter().filter_map(|row| union.binary_search(row).ok().map(|at| at as u32)).collect(),
         };
-        let verdict = judge_rule(&mut *session, *rule, &guest_rows);
+        let suspension = &suspensions[*rule];
+        let verdict = if suspension.skips() {
+            Verdict::suspended(&guest_rows)
+        } else {
+            let verdict = judge_rule(&mut *session, *rule, &guest_rows);
+            if verdict.gave_up {
+                suspension.strike()
+            } else {
+                suspension.forgive()
+            }
+            verdict
+        };
         let stats = match detected.stats.get_mut(&info.name) {
             Some(stats) => stats,
             None => detected.stats.entry(info.name.clone()).or_default(),
@@ -172,6 +216,18 @@ struct Verdict {
     findings: Vec<Finding>,
     faults: Vec<(u32, PluginError)>,
     fuel: u64,
+    /// It ran away so often that it was not asked about the rest.
+    gave_up: bool,
+}
+
+impl Verdict {
+    fn suspended(rows: &[u32]) -> Self {
+        let error = PluginError::new(
+            PluginErrorKind::OutOfFuel,
+            "not asked: the rule ran away on earlier batches and is left out of some; mend it, then send this again",
+        );
+        Verdict { faults: rows.iter().map(|row| (*row, error.clone())).collect(), ..Verdict::default() }
+    }
 }
 
 /// Asks about all rows at once; if that fails, about each by itself, so that only the poisonous record is lost.
@@ -198,20 +254,19 @@ fn judge_rule(session: &mut dyn RuleSession, rule: usize, rows: &[u32]) -> Verdi
                 verdict.fuel += judged.fuel;
             }
             Err(error) => {
-                in_a_row += 1;
-                if in_a_row == ROW_FAULTS_IN_A_ROW_MAX && index + 1 < rows.len() {
-                    let given_up = PluginError::new(
-                        error.kind,
-                        format!(
-                            "not asked: the rule failed on {in_a_row} records in a row, the last time with {}",
-                            error.message
-                        ),
-                    );
-                    verdict.faults.push((*row, error));
-                    verdict.faults.extend(rows[index + 1..].iter().map(|row| (*row, given_up.clone())));
-                    return verdict;
-                }
+                let runaway = matches!(error.kind, PluginErrorKind::OutOfFuel | PluginErrorKind::Timeout);
+                in_a_row = if runaway { in_a_row + 1 } else { 0 };
+                let given_up = (in_a_row == RUNAWAYS_IN_A_ROW_MAX).then(|| {
+                    let message =
+                        format!("not asked: the rule ran away on {in_a_row} records in a row: {}", error.message);
+                    PluginError::new(error.kind, message)
+                });
                 verdict.faults.push((*row, error));
+                if let Some(given_up) = given_up {
+                    verdict.faults.extend(rows[index + 1..].iter().map(|row| (*row, given_up.clone())));
+                    verdict.gave_up = true;
+                    break;
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ pub(super) enum Framed {
     /// A JSON value of this many bytes.
     Value(usize),
     /// No JSON: this many bytes are one bad input.
-    Bad { length: usize, message: String, too_deep: bool },
+    Bad { length: usize, message: String },
     /// The beginning of a JSON value; the rest is not here.
     Cut { message: String },
 }
@@ -26,12 +26,11 @@ pub(super) fn frame(bytes: &[u8]) -> Framed {
                 return Framed::Value(end);
             }
             let length = line_end(bytes, 0);
-            Framed::Bad { length, message: "not JSON: a bare text or number".to_owned(), too_deep: false }
+            Framed::Bad { length, message: "not JSON: a bare text or number".to_owned() }
         }
         Some(Err(error)) if error.is_eof() => Framed::Cut { message: "ends in the middle of a JSON value".to_owned() },
         Some(Err(error)) => {
             let message = error.to_string();
-            let too_deep = message.starts_with("recursion limit");
             let mut length = line_end(bytes, 0);
             // The fault lies beyond the first line: the value was laid out over several. What still looks like the inside
             // of one goes with it, so that one broken document is one loss.
@@ -50,10 +49,29 @@ pub(super) fn frame(bytes: &[u8]) -> Framed {
                     line += 1;
                 }
             }
-            Framed::Bad { length, message: format!("not JSON: {message}"), too_deep }
+            Framed::Bad { length, message: format!("not JSON: {message}") }
         }
-        None => Framed::Bad { length: bytes.len(), message: "empty".to_owned(), too_deep: false },
+        None => Framed::Bad { length: bytes.len(), message: "empty".to_owned() },
     }
+}
+
+/// How many objects and lists stand inside one another at most.
+pub(super) fn depth(json: &[u8]) -> usize {
+    let (mut now, mut most, mut in_text, mut escaped) = (0usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                now += 1;
+                most = most.max(now);
+            }
+            b'}' | b']' if !in_text => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
 }
 
 /// Where the line that goes through `from` ends, its newline not included.

@@ -1,0 +1,47 @@
+# The two commands of the README, and what they are made of.
+#
+#   make demo    builds everything, runs the example rules over the sample logs, shows the alerts
+#   make test    builds everything, runs every test
+#   make bench   figures, as ratios to CPython's json.loads (needs python3)
+#   make lint    formatting and lints
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DEV := $(TARGET)/debug/streamalert
+RELEASE := $(TARGET)/release/streamalert
+
+.PHONY: demo test bench lint guests toolchain release dev
+
+demo: toolchain release
+	$(RELEASE) build example-rules --out plugins
+	rm -rf target/demo
+	$(RELEASE) run --config conf --plugins plugins --input samples --data target/demo
+
+test: guests
+	cargo test --workspace --quiet
+	cd example-rules && cargo test --quiet
+	$(DEV) test example-rules --no-build --plugins target/guests/example-rules
+
+bench: guests
+	cargo bench -p streamalert-tests
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	cd example-rules && cargo fmt --all --check && cargo clippy --all-targets --quiet -- -D warnings
+	cd tests/bench-rules && cargo fmt --all --check
+	cd tests/bad-guests && cargo fmt --all --check
+
+# Every component that tests and benchmarks load.
+guests: toolchain dev
+	$(DEV) build example-rules --out target/guests/example-rules
+	$(DEV) build tests/bench-rules --out target/guests/bench-rules
+	$(DEV) build tests/bad-guests --out target/guests/bad-guests --unchecked
+
+toolchain:
+	rule-sdk/rust/toolchain.sh
+
+dev:
+	cargo build --quiet -p streamalert-cli
+
+release:
+	cargo build --release -p streamalert-cli

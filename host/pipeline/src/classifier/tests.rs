@@ -1,0 +1,339 @@
+use super::*;
+use serde_json::{Value, json};
+
+const SCHEMAS: &str = r#"{
+  "shop:order": {"parser": "json", "schema": {"id": "integer", "who": "string", "price": "float", "paid": "boolean", "items": [], "extra": {}}},
+  "shop:refund": {"parser": "json", "schema": {"id": "integer", "reason": "string", "note": "string"},
+                  "configuration": {"optional_top_level_keys": ["note"]}},
+  "trail": {"parser": "json", "schema": {"name": "string", "region": "string"}, "configuration": {"json_path": "Records[*]"}},
+  "enveloped": {"parser": "json", "schema": {"n": "integer", "tag": "string"},
+                "configuration": {"json_path": "batch[*]", "envelope_keys": {"host": "string", "port": "integer"},
+                                  "optional_envelope_keys": ["port"], "optional_top_level_keys": ["tag"]}},
+  "embedded": {"parser": "json", "schema": {"a": "integer"},
+               "configuration": {"json_path": "logEvents[*].message", "embedded_json": true, "envelope_keys": {"owner": "string"}}},
+  "syslogged": {"parser": "json", "schema": {"action": "string"}, "configuration": {"json_regex_key": "message"}},
+  "typed:one": {"parser": "json", "schema": {"type": "string", "v": "string"}, "configuration": {"log_patterns": {"type": "one.*"}}},
+  "typed:two": {"parser": "json", "schema": {"type": "string", "v": "string"}, "configuration": {"log_patterns": {"type": ["two", "t[wv]o"]}}},
+  "nested": {"parser": "json", "schema": {"outer": {"inner": "integer", "deep": {"x": "string"}}, "k": "string"}},
+  "picked": {"parser": "json", "schema": {"p": "string"}, "configuration": {"json_path": "list[?ok].value"}}
+}"#;
+
+fn worker_of(schemas: &str) -> Worker {
+    let schemas = Schemas::read(&[("s.json".to_owned(), schemas.to_owned())]).unwrap();
+    Arc::new(Classifier::new(Arc::new(schemas), Arc::new(Clusters::default()))).worker()
+}
+
+fn payload(bytes: &[u8]) -> Payload {
+    let source = Source { service: "file".into(), resource: "r".into(), object: "o".into() };
+    Payload { source: Arc::new(source), offset: 100, bytes: bytes.into() }
+}
+
+fn classify(input: &[u8]) -> Classified {
+    worker_of(SCHEMAS).classify(payload(input))
+}
+
+/// `type {record}` for each record, then `dead reason index` for each dead letter.
+fn story(input: &[u8]) -> Vec<String> {
+    let classified = classify(input);
+    let records = (0..classified.batch.records.len()).map(|index| {
+        format!("{} {}", classified.batch.records[index].log_type.name, classified.batch.fields(index).to_json())
+    });
+    let dead = classified.dead.iter().map(|letter| format!("dead {} {}", letter.reason.code(), letter.position.index));
+    records.chain(dead).collect()
+}
+
+#[track_caller]
+fn check(input: &str, expected: &[&str]) {
+    assert_eq!(story(input.as_bytes()), expected, "{input}");
+}
+
+#[test]
+fn inputs_come_in_many_shapes() {
+    let refund = r#"{"id":1,"reason":"r"}"#;
+    let out = r#"shop:refund {"id":1,"reason":"r","note":""}"#;
+    check(refund, &[out]);
+    check(&format!("{refund}\n{refund}\n"), &[out, out]);
+    check(&format!("{refund}{refund} {refund}"), &[out, out, out]);
+    check(&format!("{refund}\r\n\r\n  {refund}\r\n"), &[out, out]);
+    check(&format!("\u{feff}{refund}\n\u{feff}{refund}"), &[out, out]);
+    check(&format!("[{refund},\n {refund}]"), &[out, out]);
+    check("{\n  \"id\": 1,\n  \"reason\": \"r\"\n}\n{\n  \"id\": 1,\n  \"reason\": \"r\"\n}", &[out, out]);
+    check(&format!("{{\"Records\":[{refund},{refund}]}}"), &[out, out]);
+    check(&format!("{{\"value\":[{refund}]}}\n{refund}"), &[out, out]);
+    check("", &[]);
+    check(" \n\t\n", &[]);
+}
+
+#[test]
+fn nothing_to_classify_is_skipped_and_scalars_are_dead() {
+    for empty in ["{}", "[]", "{\"Records\":[]}"] {
+        let classified = classify(empty.as_bytes());
+        assert_eq!((classified.skipped, classified.dead.len(), classified.batch.records.len()), (1, 0, 0), "{empty}");
+    }
+    check("5", &["dead not_an_object 0"]);
+    check("null", &["dead not_an_object 0"]);
+    check("\"hello\"", &["dead not_an_object 0"]);
+    check("hello", &["dead not_json 0"]);
+    check(
+        "[1, {\"id\":1,\"reason\":\"r\"}]",
+        &[r#"shop:refund {"id":1,"reason":"r","note":""}"#, "dead not_an_object 0"],
+    );
+    check("{\"id\": NaN}", &["dead not_json 0"]);
+}
+
+#[test]
+fn one_bad_line_costs_no_neighbour() {
+    let good = r#"{"id":1,"reason":"r"}"#;
+    let out = r#"shop:refund {"id":1,"reason":"r","note":""}"#;
+    check(&format!("{good}\n{{\"id\": 1, \"rea\n{good}"), &[out, out, "dead not_json 0"]);
+    check(&format!("{good}\n{{\"id\": {{\"a\": 1}}\n{good}"), &[out, out, "dead not_json 0"]);
+    check(&format!("plain\n{good}\nwords"), &[out, "dead not_json 0", "dead not_json 0"]);
+    check(&format!("{good}\n{{\"id\": [1, 2"), &[out, "dead not_json 0"]);
+    let deep = "[".repeat(10_000);
+    assert_eq!(story(format!("{good}\n{deep}\n{good}").as_bytes()), [out, out, "dead not_json 0"]);
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    assert_eq!(story(format!("{good}\n{deep}\n{good}").as_bytes()), [out, out, "dead limit 0"]);
+    let wide: Vec<String> = (0..100_000).map(|key| format!("\"k{key}\":1")).collect();
+    let wide = format!("{{{}}}", wide.join(","));
+    assert_eq!(story(format!("{good}\n{wide}\n{good}").as_bytes()), [out, out, "dead limit 0"]);
+    let long_key = format!("{{\"{}\":1}}", "k".repeat(1 << 20));
+    assert_eq!(story(format!("{good}\n{long_key}\n{good}").as_bytes()), [out, out, "dead no_schema 0"]);
+    let mut bytes = good.as_bytes().to_vec();
+    bytes.extend_from_slice(b"\n{\"id\":1,\"reason\":\"\xff\"}\n");
+    bytes.extend_from_slice(good.as_bytes());
+    assert_eq!(story(&bytes), [out, out, "dead not_json 0"]);
+}
+
+#[test]
+fn dead_letters_say_where_and_keep_what() {
+    let input =
+        "{\"id\":1,\"reason\":\"r\"}\noops here\n{\"Records\":[{\"name\":\"a\",\"region\":\"b\"},{\"name\":\"x\"}]}";
+    let classified = classify(input.as_bytes());
+    let [line, record] = &classified.dead[..] else { panic!("{:?}", classified.dead) };
+    assert_eq!((line.position.offset, line.position.length), (122, 9));
+    assert_eq!(line.input.bytes(), b"oops here");
+    // Of an input of several records only the bad one is kept.
+    assert_eq!((record.position.offset, record.position.index, record.part), (132, 1, true));
+    assert_eq!(record.input.bytes(), b"{\"name\":\"x\"}");
+    assert!(record.message.contains("trail") && record.message.contains("region"), "{}", record.message);
+    assert_ne!(line.id, record.id);
+    assert_eq!(classify(input.as_bytes()).dead[1].id, record.id);
+}
+
+#[test]
+fn values_become_what_the_schema_says() {
+    let order = |value: Value| {
+        let mut order = json!({"id": 1, "who": "w", "price": 1.5, "paid": true, "items": [1], "extra": {"e": 1}});
+        for (key, value) in value.as_object().unwrap() {
+            order[key] = value.clone();
+        }
+        let classified = classify(order.to_string().as_bytes());
+        match classified.dead.first() {
+            Some(letter) => json!(letter.message),
+            None => classified.batch.fields(0).to_value(),
+        }
+    };
+    assert_eq!(order(json!({"id": " 12 "}))["id"], 12);
+    assert_eq!(order(json!({"id": "+7"}))["id"], 7);
+    assert_eq!(order(json!({"id": 12.9}))["id"], 12);
+    assert_eq!(order(json!({"id": "18446744073709551615"}))["id"], u64::MAX);
+    assert_eq!(order(json!({"id": null}))["id"], Value::Null);
+    assert_eq!(order(json!({"who": 7}))["who"], "7");
+    assert_eq!(order(json!({"who": {"a": 1}}))["who"], "{\"a\":1}");
+    assert_eq!(order(json!({"who": true}))["who"], "true");
+    assert_eq!(order(json!({"price": "1e3"}))["price"], 1000.0);
+    assert_eq!(order(json!({"price": 3}))["price"], 3.0);
+    assert_eq!(order(json!({"paid": "False"}))["paid"], false);
+    assert_eq!(order(json!({"paid": "yes"}))["paid"], true);
+    assert_eq!(order(json!({"paid": 1}))["paid"], true);
+    assert_eq!(order(json!({"extra": [1, "x"]}))["extra"], json!([1, "x"]));
+    assert_eq!(order(json!({"items": ""}))["items"], "");
+    for (wrong, part) in [
+        (json!({"id": "12.5"}), "`id` is the text \"12.5\""),
+        (json!({"id": [1]}), "`id` is a list of 1"),
+        (json!({"price": "nan"}), "`price`"),
+        (json!({"paid": "maybe"}), "`paid`"),
+        (json!({"items": {"a": 1}}), "`items` is an object of 1 keys, the schema says []"),
+    ] {
+        let message = order(wrong.clone());
+        assert!(message.as_str().is_some_and(|m| m.contains(part)), "{wrong}: {message}");
+    }
+}
+
+#[test]
+fn numbers_and_keys_are_exact() {
+    let numbers =
+        "9007199254740993,18446744073709551615,-9223372036854775808,123456789012345678901234567890,1e400,-0,0.1";
+    let input = format!(
+        "{{\"id\":1,\"who\":\"w\",\"price\":1,\"paid\":false,\"items\":[{numbers}],\"extra\":{{\"a.b\":1,\"a_b\":2,\"\":3}}}}"
+    );
+    let classified = classify(input.as_bytes());
+    let json = classified.batch.fields(0).to_json();
+    assert!(
+        json.contains(
+            "[9007199254740993,18446744073709551615,-9223372036854775808,123456789012345678901234567890,1e400,"
+        ),
+        "{json}"
+    );
+    assert!(json.contains("{\"a.b\":1,\"a_b\":2,\"\":3}"), "{json}");
+}
+
+#[test]
+fn the_last_of_equal_keys_counts_everywhere() {
+    check(
+        r#"{"id":1,"reason":"first","id":2,"reason":"last"}"#,
+        &[r#"shop:refund {"id":2,"reason":"last","note":""}"#],
+    );
+    let order = r#"{"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"a":1,"b":2,"a":3,"c":4,"b":5}}"#;
+    check(order, &[r#"shop:order {"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"a":3,"b":5,"c":4}}"#]);
+}
+
+#[test]
+fn escapes_are_undone_in_place() {
+    check(
+        r#"{"id":1,"reason":"a\"b\\c\u00e9\n","note":"\ud83d\ude00"}"#,
+        &["shop:refund {\"id\":1,\"reason\":\"a\\\"b\\\\cé\\n\",\"note\":\"😀\"}"],
+    );
+    check(
+        r#"{"Records":[{"name":"\u0041","region":"x"},{"na\u006de":"b","region":"\/"}]}"#,
+        &[r#"trail {"name":"A","region":"x"}"#, r#"trail {"name":"b","region":"/"}"#],
+    );
+}
+
+#[test]
+fn records_are_found_within_envelopes() {
+    check(
+        r#"{"host":"h1","batch":[{"n":"7"},{"n":8,"tag":"t"}],"x":1}"#,
+        &[
+            r#"enveloped {"n":7,"streamalert:envelope_keys":{"host":"h1","port":0},"tag":""}"#,
+            r#"enveloped {"n":8,"tag":"t","streamalert:envelope_keys":{"host":"h1","port":0}}"#,
+        ],
+    );
+    check(r#"{"host":"h1","port":"x","batch":[{"n":7}]}"#, &["dead no_schema 0"]);
+    check(
+        r#"{"owner":"o","logEvents":[{"message":"{\"a\":1}"},{"message":"no json"},{"message":"{\"a\":\"2\"}"}]}"#,
+        &[
+            r#"embedded {"a":1,"streamalert:envelope_keys":{"owner":"o"}}"#,
+            r#"embedded {"a":2,"streamalert:envelope_keys":{"owner":"o"}}"#,
+            "dead no_schema 1",
+        ],
+    );
+    check(r#"{"message":"prog[12]: {\"action\":\"go\"} tail"}"#, &[r#"syslogged {"action":"go"}"#]);
+    check(
+        r#"{"list":[{"ok":true,"value":{"p":"1"}},{"ok":false,"value":{"p":"2"}},{"ok":true,"value":{"p":"3"}}]}"#,
+        &[r#"picked {"p":"1"}"#, r#"picked {"p":"3"}"#],
+    );
+}
+
+#[test]
+fn a_wrapped_type_also_comes_unwrapped() {
+    check(r#"{"name":"a","region":"b"}"#, &[r#"trail {"name":"a","region":"b"}"#]);
+    check(
+        "{\"Records\":[{\"name\":\"a\",\"region\":\"b\"}]}\n{\"name\":\"a\",\"region\":\"b\"}",
+        &[r#"trail {"name":"a","region":"b"}"#, r#"trail {"name":"a","region":"b"}"#],
+    );
+}
+
+#[test]
+fn patterns_tell_types_apart() {
+    check(r#"{"type":"one.x","v":"1"}"#, &[r#"typed:one {"type":"one.x","v":"1"}"#]);
+    check(r#"{"type":"tvo","v":"1"}"#, &[r#"typed:two {"type":"tvo","v":"1"}"#]);
+    check(r#"{"type":"ONE.x","v":"1"}"#, &["dead no_schema 0"]);
+    check(r#"{"type":null,"v":"1"}"#, &["dead no_schema 0"]);
+}
+
+#[test]
+fn nested_objects_are_checked() {
+    check(
+        r#"{"k":"","outer":{"inner":"5","deep":{"x":1}}}"#,
+        &[r#"nested {"k":"","outer":{"inner":5,"deep":{"x":"1"}}}"#],
+    );
+    check(r#"{"k":"","outer":{"inner":"5","deep":{}}}"#, &[r#"nested {"k":"","outer":{"inner":5,"deep":{}}}"#]);
+    check(r#"{"k":"","outer":{"inner":"5"}}"#, &["dead wrong_type 0"]);
+    check(r#"{"k":"","outer":{"inner":"5","deep":{"x":"","y":1}}}"#, &["dead wrong_type 0"]);
+}
+
+#[test]
+fn a_field_the_vendor_added_is_kept() {
+    check(
+        r#"{"id":1,"reason":"r","added":{"by":"vendor"}}"#,
+        &[r#"shop:refund {"id":1,"reason":"r","added":{"by":"vendor"},"note":""}"#],
+    );
+    let classified = classify(br#"{"id":1,"reason":"r","added":1}"#);
+    assert!(!classified.batch.records[0].exact);
+    // More unknown than known is something else.
+    check(r#"{"id":1,"reason":"r","a":1,"b":2,"c":3}"#, &["dead no_schema 0"]);
+    check(
+        r#"{"Records":[{"name":"a","region":"b"},{"name":"c","region":"d","new":1}]}"#,
+        &[r#"trail {"name":"a","region":"b"}"#, r#"trail {"name":"c","region":"d","new":1}"#],
+    );
+}
+
+#[test]
+fn identities_depend_on_place_and_content_only() {
+    let identity = |prefix: &str, offset: u64, body: &str| {
+        let mut payload = payload(format!("{prefix}{body}").as_bytes());
+        payload.offset = offset;
+        let classified = worker_of(SCHEMAS).classify(payload);
+        classified.batch.identity(classified.batch.records.len() - 1)
+    };
+    let refund = r#"{"id":1,"reason":"r"}"#;
+    let first = format!("{refund}\n");
+    // However the stream was cut into payloads.
+    assert_eq!(identity(&first, 0, refund), identity("", first.len() as u64, refund));
+    assert_ne!(identity("", 0, refund), identity("", 1, refund));
+    assert_ne!(identity("", 0, refund), identity("", 0, r#"{"id":1,"reason":"s"}"#));
+}
+
+#[test]
+fn a_letter_sent_again_after_the_schema_was_mended_is_the_record_it_was() {
+    let input = r#"{"Records":[{"name":"a","region":"b"},{"name":"c","area":"d"}]}"#;
+    let classified = classify(input.as_bytes());
+    let letter = &classified.dead[0];
+    let mended = SCHEMAS.replacen("\"region\": \"string\"}", "\"area\": \"string\"}", 1);
+    let again = worker_of(&mended).resend(letter);
+    assert!(again.dead.is_empty(), "{:?}", again.dead);
+    assert_eq!(again.batch.fields(0).to_json(), r#"{"name":"c","area":"d"}"#);
+    // The same as if the whole input had come with the mended schema.
+    let whole = worker_of(&mended).classify(payload(input.as_bytes()));
+    let index = whole.batch.records.iter().position(|r| r.position.index == 1).unwrap();
+    assert_eq!(again.batch.identity(0), whole.batch.identity(index));
+    assert_eq!(again.batch.records[0].position, whole.batch.records[index].position);
+    // Not mended, it stays the letter it was.
+    let still = worker_of(SCHEMAS).resend(letter);
+    assert_eq!((still.dead.len(), &still.dead[0].id, &still.dead[0].input), (1, &letter.id, &letter.input));
+}
+
+#[test]
+fn configuration_faults_come_all_at_once() {
+    let text = r#"{"a": {"parser": "json", "schema": {"x": "text"}},
+                   "b": {"parser": "jsn", "schema": {}},
+                   "c": {"parser": "json", "schema": {"x": "string"}, "configuration": {"optional_top_level_keys": ["y"], "json_path": "a[", "colour": 1}},
+                   "d": {"parser": "json", "schema": {"x": "string"}, "configuration": {"optional_top_level_keys": ["y"], "json_path": "a[", "priority": "high"}}}"#;
+    let faults = Schemas::read(&[("f.json".into(), text.into()), ("g.json".into(), "{".into())]).unwrap_err();
+    let said = faults.to_string();
+    for part in [
+        "f.json: a.schema.x: `text` is no type",
+        "f.json: b.parser: unknown variant `jsn`",
+        "colour",
+        "f.json: d.configuration.optional_top_level_keys: `y` is not in schema",
+        "f.json: d.configuration.json_path: `a[`",
+        "f.json: d.configuration.priority",
+        "g.json: not a JSON object",
+    ] {
+        assert!(said.contains(part), "{part} is missing in\n{said}");
+    }
+}
+
+#[test]
+fn priority_and_order_of_files_decide_between_equals() {
+    let first = r#"{"z": {"parser": "json", "schema": {"x": "string"}}, "late": {"parser": "json", "schema": {"x": "string"}, "configuration": {"priority": 1}}}"#;
+    let second = r#"{"early": {"parser": "json", "schema": {"x": "string"}, "configuration": {"priority": "0"}}}"#;
+    // In whatever order the files are handed in.
+    for files in [[("b", first), ("a", second)], [("a", second), ("b", first)]] {
+        let files: Vec<(String, String)> = files.map(|(name, text)| (name.into(), text.into())).to_vec();
+        let schemas = Schemas::read(&files).unwrap();
+        let names: Vec<&str> = schemas.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(names, ["early", "late", "z"]);
+    }
+}
