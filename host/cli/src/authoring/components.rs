@@ -77,7 +77,6 @@ fn compile(folder: &Path, builder: Builder) -> Result<Vec<PathBuf>> {
     }
     let folder = folder.canonicalize().with_context(|| format!("look into {}", folder.display()))?;
     let toolchain = Toolchain::find(&folder)?;
-    let workspace = workspace(&folder)?;
     let mut cargo = cargo(&folder);
     if builder == Builder::CargoComponent {
         let asked = self::cargo(&folder).args(["component", "--version"]).output();
@@ -87,7 +86,7 @@ fn compile(folder: &Path, builder: Builder) -> Result<Vec<PathBuf>> {
         cargo.arg("component");
     }
     cargo.args(["build", "--release", "--target", TARGET]);
-    toolchain.prepare(&mut cargo, &known_folders(&folder, &workspace))?;
+    toolchain.prepare(&mut cargo, &known_folders(&folder))?;
     let files = match builder {
         Builder::Cargo => run_and_collect(&mut cargo)?,
         // It reads cargo's messages itself.
@@ -157,24 +156,14 @@ fn cargo(folder: &Path) -> Command {
     cargo
 }
 
-fn workspace(folder: &Path) -> Result<PathBuf> {
-    let output = cargo(folder)
-        .args(["locate-project", "--workspace", "--message-format=plain"])
-        .output()
-        .context("run cargo; is Rust installed? see https://rustup.rs")?;
-    if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    let manifest = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    Ok(manifest.parent().unwrap_or(folder).to_path_buf())
-}
-
-/// Folders that differ from machine to machine, which panics would otherwise name. The most particular last.
-fn known_folders(folder: &Path, workspace: &Path) -> Vec<(PathBuf, &'static str)> {
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
-    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
+/// Folders that differ from machine to machine, which panics would otherwise name; the most particular last. A workspace's
+/// own files are no problem: cargo gives their names from its root.
+fn known_folders(folder: &Path) -> Vec<(PathBuf, &'static str)> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = set("HOME");
+    let cargo_home = set("CARGO_HOME").or_else(|| Some(home.as_ref()?.join(".cargo")));
     let checkout = super::checkout::sdk(folder).and_then(|sdk| sdk.parent()?.parent().map(Path::to_path_buf));
-    let known = [(cargo_home, "/cargo"), (checkout, "/streamalert"), (Some(workspace.to_path_buf()), "/rules")];
+    let known = [(home, "/home"), (cargo_home, "/cargo"), (checkout, "/streamalert")];
     known.into_iter().filter_map(|(folder, name)| Some((folder?, name))).collect()
 }
 

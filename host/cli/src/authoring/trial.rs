@@ -96,12 +96,35 @@ impl Trial {
             .find_map(|component| Some((&**component, component.rules().iter().position(|info| info.name == rule)?)))
     }
 
-    /// Names of rules that are most like this one, for whoever mistyped it.
-    pub fn rule_names(&self) -> String {
+    /// Which rules may have been meant by a name that no rule has.
+    pub fn rules_like(&self, name: &str) -> String {
         let mut names: Vec<&str> = self.rules().map(|rule| rule.name.as_str()).collect();
-        names.sort_unstable();
-        names.join(", ")
+        let count = names.len();
+        names.sort_by_key(|known| (distance(known, name), *known));
+        names.truncate(RULES_NAMED_MAX);
+        match count > names.len() {
+            true => format!("there are {count}, nearest are {}", names.join(", ")),
+            false => format!("there are {}", names.join(", ")),
+        }
     }
+}
+
+/// Rules that are named when one is not found.
+const RULES_NAMED_MAX: usize = 6;
+
+/// How many letters must be put in, taken out or changed to make one of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != *y);
+            let best = change.min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row[b.len()]
 }
 
 fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Vec<Arc<RuleComponent>>, Failure> {
@@ -155,5 +178,17 @@ impl Tables for ChangingTables {
 
     fn has(&self, table: &str) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).has(table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn letters_between_names() {
+        for (a, b, expected) in [("root", "root", 0), ("root", "rot", 1), ("", "abc", 3), ("kitten", "sitting", 3)] {
+            assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");
+        }
     }
 }

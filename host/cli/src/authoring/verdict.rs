@@ -67,7 +67,8 @@ pub fn judge(trial: &mut Trial, case: &Body) -> Verdict {
         }
     };
     check_types(trial, case, &sorted, &mut verdict);
-    if !case.classify_only {
+    // Without a record there is nothing that a rule could have fired on.
+    if !case.classify_only && !verdict.classified.is_empty() {
         check_rules(trial, case, &sorted, &mut verdict);
     }
     verdict
@@ -181,7 +182,7 @@ fn check_rules(trial: &Trial, case: &Body, sorted: &Sorted, verdict: &mut Verdic
 /// Why a rule did not fire on any of the records.
 fn why_silent(trial: &Trial, name: &str, batches: &[LogBatch]) -> Vec<String> {
     let Some((component, number)) = trial.find(name) else {
-        return vec![format!("no rule of this name is loaded; there are {}", trial.rule_names())];
+        return vec![format!("no rule of this name is loaded; {}", trial.rules_like(name))];
     };
     let records: usize = batches.iter().map(|batch| batch.records.len()).sum();
     let mut why = Vec::new();

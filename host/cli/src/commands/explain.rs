@@ -42,7 +42,7 @@ pub struct Args {
     /// What the input stands for, such as s3:my-bucket
     #[arg(long, value_name = "SERVICE:RESOURCE")]
     source: Option<DeclaredSource>,
-    /// Explain at most this many records
+    /// Show at most this many records, and all that the rule is asked about
     #[arg(long, value_name = "N", default_value_t = 10)]
     limit: usize,
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     })?;
     let mut trial = Trial::open(&config, &component_files(args.plugins.as_deref())?)?;
     if trial.find(&args.rule).is_none() {
-        return Err(Failure::Usage(anyhow!("there is no rule {}; there are {}", args.rule, trial.rule_names())));
+        return Err(Failure::Usage(anyhow!("no rule {} is loaded; {}", args.rule, trial.rules_like(&args.rule))));
     }
     let declared = args.source.as_ref();
     let named = args.record.display().to_string();
@@ -163,11 +163,11 @@ impl Show<'_> {
         let all = sorted.batches.iter().flat_map(|batch| (0..batch.records.len()).map(move |index| (batch, index)));
         let mut left_out = 0;
         for (at, (batch, index)) in all.enumerate() {
-            if at >= limit {
+            let explanation = explain(component, number, batch, index);
+            if at >= limit && explanation.asked.is_none() {
                 left_out += 1;
                 continue;
             }
-            let explanation = explain(component, number, batch, index);
             match self.output {
                 Output::Json => say(&serde_json::to_string(&explanation).context("write the explanation")?)?,
                 Output::Text => self.record(at + 1, &explanation)?,
@@ -178,7 +178,7 @@ impl Show<'_> {
         }
         if self.output == Output::Text {
             if left_out > 0 {
-                say(&format!("\n{left_out} more records; --limit shows them"))?;
+                say(&format!("\n{left_out} more records that the rule is not asked about; --limit shows them"))?;
             }
             if left_out == 0 && sorted.dead.is_empty() && sorted.batches.iter().all(|batch| batch.records.is_empty()) {
                 say("\nthe input holds no record")?;

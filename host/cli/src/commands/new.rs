@@ -139,7 +139,7 @@ fn rule(args: RuleArgs) -> Result<(), Failure> {
     check_name(&args.name).map_err(usage)?;
     let rule = args.name.replace('-', "_");
     let krate = args.name.replace('_', "-");
-    let folder = args.dir.join(&krate);
+    let folder = if args.dir == Path::new(".") { PathBuf::from(&krate) } else { args.dir.join(&krate) };
     if folder.exists() {
         return Err(usage(format!("{} is there already; choose another name, or --dir", folder.display())));
     }
