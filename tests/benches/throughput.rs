@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use streamalert_packed::{Builder, Record};
+use streamalert_packed::Record;
 use streamalert_pipeline::classifier::Classifier;
 use streamalert_pipeline::config::{Clusters, Schemas};
 use streamalert_pipeline::log_record::{LogBatch, Payload, Source};
@@ -24,15 +24,27 @@ fn main() {
         return;
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let own = Inputs::own(root);
-    own.report(root);
-    match Inputs::reference(root) {
-        Some(reference) => reference.report(root),
-        None => println!("\n(no reference data beside the checkout: its figures are left out)"),
+    // A name as argument runs that part only.
+    let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    if wanted("samples") {
+        Inputs::own(root).report(root);
     }
-    rules_alone(root);
-    prefilter();
-    sandbox(root);
+    if wanted("reference") {
+        match Inputs::reference(root) {
+            Some(reference) => reference.report(root),
+            None => println!("\n(no reference data beside the checkout: its figures are left out)"),
+        }
+    }
+    if wanted("rules") {
+        rules_alone(root);
+    }
+    if wanted("prefilter") {
+        prefilter(root);
+    }
+    if wanted("sandbox") {
+        sandbox(root);
+    }
 }
 
 /// Best work per CPU second over several rounds; `work` says how much it did.
@@ -77,7 +89,8 @@ impl Inputs {
         let schemas = Schemas::read(&files(&root.join("conf/schemas"))).unwrap();
         let clusters = Clusters::read(&files(&root.join("conf/clusters")), &schemas).unwrap();
         let mut inputs = Vec::new();
-        for folder in std::fs::read_dir(root.join("samples")).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()) {
+        for folder in std::fs::read_dir(root.join("samples")).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir())
+        {
             let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
             paths.sort();
             for path in paths.iter().filter(|path| path.extension().is_some_and(|e| e == "jsonl")) {
@@ -110,7 +123,13 @@ impl Inputs {
             .into_iter()
             .filter(|path| path.file_name().is_some_and(|name| name == "bench_twelve.wasm"))
             .collect();
-        Some(Inputs { name: "reference events", schemas: Arc::new(schemas), clusters: Arc::new(clusters), inputs, rules })
+        Some(Inputs {
+            name: "reference events",
+            schemas: Arc::new(schemas),
+            clusters: Arc::new(clusters),
+            inputs,
+            rules,
+        })
     }
 
     fn report(&self, root: &Path) {
@@ -142,11 +161,8 @@ impl Inputs {
             }
             per_round
         });
-        let single: Vec<Payload> = self
-            .inputs
-            .iter()
-            .map(|((service, resource), text)| payload(service, resource, text.as_bytes()))
-            .collect();
+        let single: Vec<Payload> =
+            self.inputs.iter().map(|((service, resource), text)| payload(service, resource, text.as_bytes())).collect();
         let one_by_one = best(|| {
             for payload in &single {
                 std::hint::black_box(worker.classify(payload.clone()));
@@ -154,9 +170,8 @@ impl Inputs {
             single.len()
         });
         let host = Host::new(HostConfig::default()).unwrap();
-        let set = PluginSet {
-            plugins: self.rules.iter().map(|path| load(&host, path) as Arc<dyn RulePlugin>).collect(),
-        };
+        let set =
+            PluginSet { plugins: self.rules.iter().map(|path| load(&host, path) as Arc<dyn RulePlugin>).collect() };
         let count: usize = set.plugins.iter().map(|plugin| plugin.rules().len()).sum();
         let rules = Rules::new(set, &self.schemas);
         let (mut alerts, mut records) = (0, 0);
@@ -249,21 +264,30 @@ fn cloudtrail(root: &Path) -> Vec<Value> {
             text = String::from_utf8(bytes).unwrap();
         }
         let document: Value = serde_json::from_str(&text).unwrap();
-        records.extend(document["Records"].as_array().into_iter().flatten().filter(|r| r["eventName"].is_string()).cloned());
+        records.extend(
+            document["Records"].as_array().into_iter().flatten().filter(|r| r["eventName"].is_string()).cloned(),
+        );
     }
     records.truncate(256);
     records
 }
 
+/// They as the classifier makes them.
+fn classified(root: &Path) -> LogBatch {
+    let schemas = Arc::new(Schemas::read(&files(&root.join("conf/schemas"))).unwrap());
+    let clusters = Arc::new(Clusters::read(&files(&root.join("conf/clusters")), &schemas).unwrap());
+    let lines: Vec<String> = cloudtrail(root).iter().map(Value::to_string).collect();
+    let classifier = Arc::new(Classifier::new(schemas, clusters));
+    classifier.worker().classify(payload("file", "samples", lines.join("\n").as_bytes())).batch
+}
+
 /// Ten rules without conditions in one component, against the same ten as native code over `serde_json::Value`.
 fn rules_alone(root: &Path) {
-    let records = cloudtrail(root);
+    let batch = classified(root);
+    let views: Vec<Record<'_>> = (0..batch.records.len()).map(|index| batch.fields(index)).collect();
+    let records: Vec<Value> = views.iter().map(|record| record.to_value()).collect();
     let host = Host::new(HostConfig::default()).unwrap();
     let component = load(&host, &root.join("target/guests/bench-rules/bench_native.wasm"));
-    let mut packed = Vec::new();
-    let ranges: Vec<_> = records.iter().map(|record| Builder::json(&mut packed, record)).collect();
-    // SAFETY: just built.
-    let views: Vec<Record<'_>> = ranges.iter().map(|range| unsafe { Record::trusted(&packed[range.clone()]) }).collect();
     let rows: Vec<u32> = (0..records.len() as u32).collect();
     let rules = component.rules().len();
     let mut findings = 0;
@@ -290,7 +314,11 @@ fn rules_alone(root: &Path) {
     assert_eq!((findings, rules), (hits, NATIVE.len()), "the guest and the native rules disagree");
     println!("\nten rules without conditions, batch of {}, {hits} findings", records.len());
     println!("  native over serde_json::Value   {:>6.1} ns per rule and record", 1e9 / native);
-    println!("  component                       {:>6.1} ns per rule and record   ratio {:.2}", 1e9 / guest, native / guest);
+    println!(
+        "  component                       {:>6.1} ns per rule and record   ratio {:.2}",
+        1e9 / guest,
+        native / guest
+    );
 }
 
 type Native = fn(&Value) -> bool;
@@ -321,7 +349,10 @@ const NATIVE: [Native; 10] = [
         text(r, &["eventSource"]) == Some("secretsmanager.amazonaws.com")
             && text(r, &["userIdentity", "type"]) == Some("IAMUser")
     },
-    |r| text(r, &["userIdentity", "type"]) == Some("Root") && at(r, &["readOnly"]).and_then(Value::as_bool) == Some(false),
+    |r| {
+        text(r, &["userIdentity", "type"]) == Some("Root")
+            && at(r, &["readOnly"]).and_then(Value::as_bool) == Some(false)
+    },
     |r| match (text(r, &["recipientAccountId"]), text(r, &["userIdentity", "accountId"])) {
         (Some(recipient), Some(caller)) => recipient != caller,
         _ => false,
@@ -359,18 +390,13 @@ impl RuleSession for Silent {
 }
 
 /// A thousand rules with conditions against ten, over the same records.
-fn prefilter() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let schemas = Arc::new(Schemas::read(&files(&root.join("conf/schemas"))).unwrap());
-    let clusters = Arc::new(Clusters::read(&files(&root.join("conf/clusters")), &schemas).unwrap());
-    let classifier = Arc::new(Classifier::new(schemas.clone(), clusters));
-    let lines: Vec<String> = cloudtrail(root).iter().map(Value::to_string).collect();
-    let classified = classifier.worker().classify(payload("file", "samples", lines.join("\n").as_bytes()));
-    let batch: &LogBatch = &classified.batch;
+fn prefilter(root: &Path) {
+    let schemas = Schemas::read(&files(&root.join("conf/schemas"))).unwrap();
+    let batch = &classified(root);
     println!("\nprefilter over {} records", batch.records.len());
     let mut costs = Vec::new();
     for count in [10, 100, 1000] {
-        let rules = (0..count).map(|number| indexed_rule(number)).collect();
+        let rules = (0..count).map(indexed_rule).collect();
         let set = PluginSet { plugins: vec![Arc::new(Indexed(rules))] };
         let rules = Rules::new(set, &schemas);
         let rate = best(|| {
@@ -378,7 +404,11 @@ fn prefilter() {
             batch.records.len()
         });
         costs.push(1e9 / rate);
-        println!("  {count:>5} rules   {:>6.1} ns per record   ratio {:.2}", 1e9 / rate, costs[costs.len() - 1] / costs[0]);
+        println!(
+            "  {count:>5} rules   {:>6.1} ns per record   ratio {:.2}",
+            1e9 / rate,
+            costs[costs.len() - 1] / costs[0]
+        );
     }
 }
 
@@ -405,11 +435,8 @@ fn indexed_rule(number: usize) -> RuleInfo {
 /// What the sandbox itself costs.
 fn sandbox(root: &Path) {
     let path = root.join("target/guests/bench-rules/bench_native.wasm");
-    let records = cloudtrail(root);
-    let mut packed = Vec::new();
-    let ranges: Vec<_> = records.iter().map(|record| Builder::json(&mut packed, record)).collect();
-    // SAFETY: just built.
-    let views: Vec<Record<'_>> = ranges.iter().map(|range| unsafe { Record::trusted(&packed[range.clone()]) }).collect();
+    let batch = classified(root);
+    let views: Vec<Record<'_>> = (0..batch.records.len()).map(|index| batch.fields(index)).collect();
     let bytes = std::fs::read(&path).unwrap();
     let measured = streamalert_plugins::measure::measure(&bytes, views.into_iter()).unwrap();
     println!("\nsandbox, medians; component of {} KB", bytes.len() >> 10);

@@ -124,9 +124,33 @@ pub struct Batch {
     frame: Vec<u8>,
 }
 
+thread_local! {
+    /// Buffers of batches that are done with: fresh memory of this size costs more than filling it.
+    static SPARE: std::cell::RefCell<Vec<Vec<u8>>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Spare buffers a thread keeps, and the largest it keeps, in bytes.
+const SPARES_MAX: usize = 4;
+const SPARE_BYTES_MAX: usize = 8 << 20;
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let frame = std::mem::take(&mut self.frame);
+        if (1..=SPARE_BYTES_MAX).contains(&frame.capacity()) {
+            // A thread that is ending has no spares any more, and needs none.
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < SPARES_MAX {
+                    spare.push(frame);
+                }
+            });
+        }
+    }
+}
+
 impl Batch {
     pub fn new<'a>(id: u64, records: impl ExactSizeIterator<Item = Record<'a>>) -> Self {
-        let mut frame = Vec::new();
+        let mut frame = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
         frame_into(&mut frame, records.map(Record::bytes));
         Batch { id, frame }
     }

@@ -10,6 +10,13 @@ pub struct Slot {
     pub(crate) payload: u32,
 }
 
+/// The slot of a value, for another place in the same record.
+impl From<crate::Node<'_>> for Slot {
+    fn from(node: crate::Node<'_>) -> Slot {
+        node.slot()
+    }
+}
+
 impl Slot {
     pub const NULL: Slot = Slot { tag: Kind::Null as u32, payload: 0 };
     pub const FALSE: Slot = Slot { tag: Kind::False as u32, payload: 0 };
@@ -32,6 +39,43 @@ impl Slot {
 
     fn bytes(self) -> [u8; 8] {
         (u64::from(self.payload) << 32 | u64::from(self.tag)).to_le_bytes()
+    }
+}
+
+/// An entry that many records share, with offsets relative to bytes that are put into each.
+#[derive(Clone, Copy, Debug)]
+pub struct Template {
+    pub key: u32,
+    pub length: u32,
+    pub value: Slot,
+    /// 1: the value's payload is an offset too and moves with the bytes. 0: it stands by itself.
+    pub moves: u32,
+}
+
+impl Template {
+    /// Eight zero bytes that must stand at offset 0 of the shared bytes serve all of these.
+    pub fn float_zero(key: u32, length: u32) -> Self {
+        Template { key, length, value: Slot::new(Kind::F64, 0, 0), moves: 1 }
+    }
+
+    pub fn integer_zero(key: u32, length: u32) -> Self {
+        Template { key, length, value: Slot::new(Kind::I32, 0, 0), moves: 0 }
+    }
+
+    pub fn is_false(key: u32, length: u32) -> Self {
+        Template { key, length, value: Slot::FALSE, moves: 0 }
+    }
+
+    pub fn empty_text(key: u32, length: u32) -> Self {
+        Template { key, length, value: Slot::text(0, 0), moves: 0 }
+    }
+
+    pub fn empty_object(key: u32, length: u32) -> Self {
+        Template { key, length, value: Slot::new(Kind::Object, 0, 0), moves: 0 }
+    }
+
+    pub fn empty_list(key: u32, length: u32) -> Self {
+        Template { key, length, value: Slot::new(Kind::Array, 0, 0), moves: 0 }
     }
 }
 
@@ -133,12 +177,31 @@ impl<'a> Builder<'a> {
         Slot::new(Kind::Object, len, object.payload)
     }
 
+    /// Entries behind one another, as [`Builder::entry`] writes them; their offsets count from `base`, which is added.
+    #[inline]
+    pub fn entries(&mut self, object: Slot, first: usize, entries: &[Template], base: u32) {
+        let at = self.start + object.payload as usize + first * 16;
+        let room = &mut self.out[at..at + entries.len() * 16];
+        for (entry, template) in room.chunks_exact_mut(16).zip(entries) {
+            entry[..8]
+                .copy_from_slice(&(u64::from(template.key + base) | u64::from(template.length) << 32).to_le_bytes());
+            let slot = Slot { tag: template.value.tag, payload: template.value.payload + template.moves * base };
+            entry[8..].copy_from_slice(&slot.bytes());
+        }
+    }
+
     /// Writes the header; the record is `start..end` of the buffer.
     pub fn finish(self, root: Slot) -> std::ops::Range<usize> {
+        self.finish_as(root, 0)
+    }
+
+    /// The same for a record of a known shape, see [`crate::Record::shape`].
+    pub fn finish_as(self, root: Slot, shape: u32) -> std::ops::Range<usize> {
         let end = self.out.len();
         let header = &mut self.out[self.start..self.start + HEADER];
         header[..8].copy_from_slice(&root.bytes());
         header[8..12].copy_from_slice(&((end - self.start) as u32).to_le_bytes());
+        header[12..].copy_from_slice(&shape.to_le_bytes());
         self.start..end
     }
 

@@ -6,7 +6,7 @@
 //!  0  u32  tag and length of the root value   ┐ a slot
 //!  4  u32  payload of the root value          ┘
 //!  8  u32  length of the whole record in bytes
-//! 12  u32  zero
+//! 12  u32  shape: records with one number other than 0 have the same root keys in the same order
 //! 16  …    texts and containers, in any order
 //! ```
 //!
@@ -36,10 +36,10 @@ mod json;
 mod path;
 mod read;
 
-pub use build::{Builder, Slot};
+pub use build::{Builder, Slot, Template};
 pub use frame::{Frame, frame_into};
 pub use path::{PathCache, Paths, segments};
-pub use read::{Entries, Items, Kind, Node, Record};
+pub use read::{Entries, Items, Kind, Node, Record, same};
 
 /// Bytes before the first text or container.
 pub const HEADER: usize = 16;

@@ -1,6 +1,6 @@
 //! Paths: `userIdentity.arn`, `\.` for a dot inside a key (`\\` for a backslash), a number for an item of a list.
 
-use crate::read::{Node, Record};
+use crate::read::{Kind, Node, Record, same};
 use std::borrow::Cow;
 
 /// The steps of a path. A path without a backslash costs no allocation.
@@ -33,33 +33,65 @@ fn unescape(segment: &str) -> String {
     out
 }
 
-/// A path taken apart once, which remembers where each step was found last: logs of one kind have their keys in one
-/// order, so the remembered place is nearly always right and one comparison confirms it.
+/// A path taken apart once, which remembers for each shape of records where its steps were found: one comparison
+/// confirms a place, and that a key is not there needs no search at all.
 pub struct PathCache {
     path: Box<str>,
-    steps: Box<[(Box<str>, usize)]>,
+    steps: Box<[Box<str>]>,
+    shapes: [Places; SHAPES],
+}
+
+/// Shapes remembered per path: those of one log type that are frequent at a time.
+const SHAPES: usize = 16;
+/// Steps of a path whose places are remembered; longer paths search for the rest.
+const STEPS: usize = 3;
+const ABSENT: u16 = u16::MAX;
+
+#[derive(Clone, Copy, Default)]
+struct Places {
+    shape: u32,
+    at: [u16; STEPS],
 }
 
 impl PathCache {
     pub fn new(path: &str) -> Self {
         PathCache {
             path: path.into(),
-            steps: segments(path).map(|segment| (segment.into_owned().into_boxed_str(), 0)).collect(),
+            steps: segments(path).map(|segment| segment.into_owned().into_boxed_str()).collect(),
+            shapes: [Places::default(); SHAPES],
         }
     }
 
     #[inline]
     pub fn get<'a>(&mut self, record: Record<'a>) -> Option<Node<'a>> {
+        let shape = record.shape();
+        let places = &mut self.shapes[shape as usize % SHAPES];
+        if places.shape != shape {
+            *places = Places { shape, at: [0; STEPS] };
+        }
+        // Only the root's keys are what the shape vouches for.
+        if places.at[0] == ABSENT && shape != 0 {
+            return None;
+        }
         let mut node = record.root();
-        for (key, place) in &mut self.steps {
-            node = match node.entry_if(*place, key) {
+        for (step, key) in self.steps.iter().enumerate() {
+            let Some(place) = places.at.get_mut(step) else {
+                node = node.step(key)?;
+                continue;
+            };
+            node = match node.entry_if(usize::from(*place), key) {
                 Some(found) => found,
                 None => match node.find(key) {
                     Some((index, found)) => {
-                        *place = index;
+                        *place = u16::try_from(index).unwrap_or(0);
                         found
                     }
-                    None => node.step(key)?,
+                    None => {
+                        if step == 0 && matches!(node.kind(), Kind::Object) {
+                            *place = ABSENT;
+                        }
+                        node.step(key)?
+                    }
                 },
             };
         }
@@ -89,7 +121,7 @@ impl Paths {
         let hash = (address ^ address >> 8 ^ path.len().wrapping_mul(31)) % PATHS;
         let slot = &mut self.slots[hash];
         match slot {
-            Some(cache) if *cache.path == *path => cache.get(record),
+            Some(cache) if same(cache.path.as_bytes(), path.as_bytes()) => cache.get(record),
             _ => slot.insert(PathCache::new(path)).get(record),
         }
     }

@@ -118,13 +118,14 @@ impl Record {
     /// Whether the text at `path` is `text`; `false` when nothing is there.
     #[inline]
     pub fn is(&self, path: &str, text: &str) -> bool {
-        self.text(path) == Some(text)
+        self.text(path).is_some_and(|found| packed::same(found.as_bytes(), text.as_bytes()))
     }
 
     /// Whether the text at `path` is one of these; `false` when nothing is there.
     #[inline]
     pub fn is_any<S: AsRef<str>>(&self, path: &str, texts: &[S]) -> bool {
-        self.text(path).is_some_and(|found| texts.iter().any(|text| text.as_ref() == found))
+        self.text(path)
+            .is_some_and(|found| texts.iter().any(|text| packed::same(text.as_ref().as_bytes(), found.as_bytes())))
     }
 
     /// The texts of the list at `path`, passing over other items; a text counts as a list of one. Nothing there, or

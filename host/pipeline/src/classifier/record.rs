@@ -101,28 +101,29 @@ fn write(
             entries += 1;
         }
     }
-    for (name, default) in &plan.absent {
-        let key = (writer.builder.raw(name.as_bytes()), name.len());
-        let slot = writer.default(*default);
-        writer.builder.entry(root, entries, key, slot);
-        entries += 1;
+    if !plan.absent.is_empty() {
+        let base = writer.builder.raw(&plan.absent_bytes);
+        writer.builder.entries(root, entries, &plan.absent, base);
+        entries += plan.absent.len();
     }
+    // What a plan leaves out or adds depends on the plan alone, with one exception: an envelope that is not there.
+    let shape = if with_envelope == !plan.log_type.envelope.0.is_empty() { plan.shape } else { 0 };
     if !with_normalization {
         let root = writer.builder.shrink(root, entries);
-        return Ok(writer.builder.finish(root));
+        return Ok(writer.builder.finish_as(root, shape));
     }
     // What the normalizers look at is the record as rules will see it.
     let shrunk = writer.builder.shrink(root, entries);
     let so_far = writer.builder.finish(shrunk);
     debug_assert_eq!(so_far.start, start);
     // SAFETY: just finished.
-    let found = normalize::find(unsafe { Record::trusted(&out[so_far]) }, plan.normalizers(), record_id);
+    let found = normalize::find(unsafe { Record::trusted(&out[so_far]) }, plan.normalizers());
     let mut builder = Builder::resume(out, start);
     let key = (builder.raw(NORMALIZATION_KEY.as_bytes()), NORMALIZATION_KEY.len());
-    let slot = builder.value(&found);
+    let slot = normalize::write(&mut builder, &found, plan.normalizers(), record_id);
     builder.entry(root, entries, key, slot);
     let root = builder.shrink(root, entries + 1);
-    Ok(builder.finish(root))
+    Ok(builder.finish_as(root, shape))
 }
 
 /// A pattern looks at the value as text, whatever its kind. An absent value matches nothing.
