@@ -20,6 +20,8 @@ use streamalert_pipeline::log_record::{Payload, Position, Source};
 /// Bytes of a payload, unless one input is larger: some hundred records, so that the queue costs nothing beside them, and
 /// a file of some megabytes still keeps all cores busy.
 pub const PAYLOAD_BYTES: usize = 512 << 10;
+/// What lies beside logs in a folder and is none: how they came about, and what they mean.
+const NO_LOGS: [&str; 2] = ["md", "py"];
 /// Bytes read from a pipe at once: what a pipe holds.
 const EAGER_BYTES: usize = 64 << 10;
 /// Bytes that a letter keeps of something too long or cut off: enough to see what it was.
@@ -291,6 +293,10 @@ fn walk(folder: &Path, seen: &mut HashSet<PathBuf>, found: &mut Found) -> io::Re
             found.ignored.push((path, "hidden"));
             continue;
         }
+        if path.extension().is_some_and(|end| NO_LOGS.iter().any(|no_log| end == *no_log)) {
+            found.ignored.push((path, "no log by its name; name the file itself to have it read"));
+            continue;
+        }
         match fs::metadata(&path) {
             Ok(kind) if kind.is_dir() => walk(&path, seen, found)?,
             Ok(kind) if kind.is_file() => {
@@ -486,7 +492,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         fs::create_dir_all(root.join("b/c")).unwrap();
-        for file in ["b/c/two.json", "b/one.json", "a.json", ".hidden.json"] {
+        for file in ["b/c/two.json", "b/one.json", "a.json", ".hidden.json", "README.md"] {
             fs::write(root.join(file), "{}").unwrap();
         }
         #[cfg(unix)]
@@ -498,7 +504,7 @@ mod tests {
         let file = |name: &str| Input::File(root.join(name));
         assert_eq!(found.inputs, [file("a.json"), file("b/c/two.json"), file("b/one.json"), Input::Stdin]);
         assert_eq!(found.bytes, 6);
-        assert_eq!(found.ignored.len(), if cfg!(unix) { 2 } else { 1 });
+        assert_eq!(found.ignored.len(), if cfg!(unix) { 3 } else { 2 });
         let error = find(&[root.join("nowhere")]).unwrap_err();
         assert!(error.to_string().contains("nowhere"), "{error}");
     }

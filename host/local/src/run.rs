@@ -188,11 +188,12 @@ pub fn run(
         ));
     }
     let rules = Arc::new(ArcSwap::from_pointee(Rules::new(loaded.set, &schemas)));
-    let reloading = {
+    {
         let progress = progress.clone();
         let tell = move |notice: &str| progress.tell(notice);
-        reload::start(&folder, source, rules.clone(), schemas.clone(), stop.clone(), tell)?
-    };
+        // Never joined: it may be compiling something that nobody will use.
+        reload::start(&folder, source, rules.clone(), schemas.clone(), stop.clone(), tell)?;
+    }
 
     let setup = Setup {
         classifier: Arc::new(Classifier::new(schemas, Arc::new(clusters))),
@@ -238,10 +239,10 @@ pub fn run(
     // Connections that linger hold a door; with the runtime they go.
     runtime.shutdown_timeout(RUNTIME_PATIENCE);
     let tally = runner.finish()?;
-    join(Some(reloading));
+    let elapsed = begun.elapsed();
     let unread = inputs.lock().unwrap_or_else(PoisonError::into_inner).len();
     let failures = std::mem::take(&mut *progress.failures.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Report { tally, elapsed: begun.elapsed(), unread, failures })
+    Ok(Report { tally, elapsed, unread, failures })
 }
 
 fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {

@@ -61,7 +61,7 @@ pub struct Args {
     workers: Option<u16>,
 }
 
-const AFTER_HELP: &str = "A hidden file in a folder is left out. An alert with the output `file:NAME` is also appended to
+const AFTER_HELP: &str = "Hidden files, *.md and *.py in a folder are left out, unless named themselves. An alert with the output `file:NAME` is also appended to
 DATA/outputs/NAME.jsonl. STREAMALERT_LOG=info says more on stderr; NO_COLOR turns colours off.
 
 Exit codes:
