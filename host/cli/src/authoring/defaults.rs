@@ -27,6 +27,21 @@ pub fn full_input(log_type: &LogType, part: Map<String, Value>) -> Result<Value,
     place(log_type, Some(overlaid(&log_type.envelope, outer)), overlaid(&log_type.fields, inner))
 }
 
+/// What a part must say so that the type's `log_patterns` take it.
+pub fn wanted_by_patterns(log_type: &LogType) -> Map<String, Value> {
+    let mut part = Map::new();
+    for pattern in &log_type.options.log_patterns {
+        // The first alternative, without what stands for anything.
+        let text = pattern.text.split("` or `").next().unwrap_or_default().replace(['*', '?'], "");
+        let Some((key, inner)) = pattern.path.split_first() else { continue };
+        let fields = if pattern.in_envelope { &log_type.envelope } else { &log_type.fields };
+        let default = || fields.position(key).map_or(Value::Null, |at| empty_of(&fields.0[at].kind));
+        let steps: Vec<PathStep> = inner.iter().map(|key| PathStep::Key(key.clone())).collect();
+        insert(part.entry(key.as_str()).or_insert_with(default), &steps, Value::from(text));
+    }
+    part
+}
+
 /// Keys of a part that neither schema nor envelope names.
 pub fn unknown_keys(log_type: &LogType, part: &Map<String, Value>) -> Vec<String> {
     let first = log_type.options.json_path.as_ref().map(|path| path.text.as_str());
@@ -90,7 +105,11 @@ fn overlaid(fields: &Fields, part: Map<String, Value>) -> Map<String, Value> {
 }
 
 fn empty(fields: &Fields) -> Map<String, Value> {
-    let of = |kind: &FieldKind| match kind {
+    fields.0.iter().map(|field| (field.name.clone(), empty_of(&field.kind))).collect()
+}
+
+fn empty_of(kind: &FieldKind) -> Value {
+    match kind {
         FieldKind::String => json!(""),
         FieldKind::Integer => json!(0),
         FieldKind::Float => json!(0.0),
@@ -98,8 +117,7 @@ fn empty(fields: &Fields) -> Map<String, Value> {
         FieldKind::Any => json!({}),
         FieldKind::List => json!([]),
         FieldKind::Object(fields) => Value::Object(empty(fields)),
-    };
-    fields.0.iter().map(|field| (field.name.clone(), of(&field.kind))).collect()
+    }
 }
 
 #[cfg(test)]
@@ -138,5 +156,15 @@ mod tests {
         check(envelope(), json!({"who": "me", "a": "x"}), json!({"who": "me", "rows": [record("x")]}));
         // The original's way.
         check(envelope(), json!({"rows": [{"a": "x"}]}), json!({"who": "", "rows": [{"a": "x"}]}));
+    }
+
+    #[test]
+    fn what_patterns_want_is_made_from_them() {
+        let schema = json!({"a": "string", "o": {"in": "string", "n": "integer"}});
+        let configuration = json!({"log_patterns": {"a": ["get*", "put"], "o": {"in": "*x"}}});
+        let file = json!({"t": {"parser": "json", "schema": schema, "configuration": configuration}}).to_string();
+        let schemas = Schemas::read(&[("t.json".into(), file)]).expect("a schema");
+        let wanted = wanted_by_patterns(schemas.get("t").expect("the type"));
+        assert_eq!(Value::Object(wanted), json!({"a": "get", "o": {"in": "x", "n": 0}}));
     }
 }

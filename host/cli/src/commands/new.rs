@@ -1,10 +1,10 @@
 //! `streamalert new`: a crate to begin with, which builds, tests and passes as it is.
 
 use super::run::say;
-use crate::authoring::checkout;
+use crate::authoring::{checkout, defaults};
 use crate::{Failure, rules};
 use anyhow::{Context, anyhow};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::path::{Component, Path, PathBuf};
 use streamalert_pipeline::config::schema::{FieldKind, LogType};
 use streamalert_pipeline::config::{Clusters, Schemas};
@@ -224,6 +224,8 @@ struct Beginning {
     silent: String,
     service: String,
     source: String,
+    /// What a record must say besides to be of the log type.
+    besides: Map<String, Value>,
 }
 
 impl Beginning {
@@ -253,16 +255,20 @@ impl Beginning {
         if let Some((name, field, fires, silent)) = known
             && log_type.fields.position(field).is_some()
         {
-            return Ok(Beginning::new(name, field, fires, silent, source));
+            return Ok(Beginning::new(name, field, fires, silent, source).besides(log_type));
         }
         let field = telling_field(log_type)
             .ok_or_else(|| usage(format!("{} has no text field to begin with; begin with another", log_type.name)))?;
-        Ok(Beginning::new(&log_type.name, field, "suspicious", "ordinary", source))
+        Ok(Beginning::new(&log_type.name, field, "suspicious", "ordinary", source).besides(log_type))
     }
 
     fn new(log: &str, field: &str, fires: &str, silent: &str, (service, source): (String, String)) -> Self {
         let [log, field, fires, silent] = [log, field, fires, silent].map(str::to_owned);
-        Beginning { log, field, fires, silent, service, source }
+        Beginning { log, field, fires, silent, service, source, besides: Map::new() }
+    }
+
+    fn besides(self, log_type: &LogType) -> Self {
+        Beginning { besides: defaults::wanted_by_patterns(log_type), ..self }
     }
 }
 
@@ -271,10 +277,13 @@ fn log_type<'a>(schemas: &'a Schemas, log: &str) -> Option<&'a LogType> {
     schemas.iter().find(|log_type| log_type.is_named_by(log)).map(|log_type| &**log_type)
 }
 
-/// A text field, if possible one whose name says that it tells what happened.
+/// A text field that does not decide the type, if possible one whose name says that it tells what happened.
 fn telling_field(log_type: &LogType) -> Option<&str> {
-    let texts =
-        || log_type.fields.0.iter().filter(|field| field.kind == FieldKind::String).map(|field| field.name.as_str());
+    let decides = |name: &str| log_type.options.log_patterns.iter().any(|pattern| pattern.path[0] == name);
+    let texts = || {
+        let texts = log_type.fields.0.iter().filter(|field| field.kind == FieldKind::String && !decides(&field.name));
+        texts.map(|field| field.name.as_str())
+    };
     let telling = ["eventName", "eventType", "event_type", "action", "type", "name", "operation"];
     telling.into_iter().find_map(|name| texts().find(|field| *field == name)).or_else(|| texts().next())
 }
@@ -372,15 +381,17 @@ mod tests {{
 }
 
 fn cases(rule: &str, beginning: &Beginning) -> String {
-    let Beginning { log, field, fires, silent, service, source } = beginning;
+    let Beginning { log, field, fires, silent, service, source, besides } = beginning;
     let case = |value: &str, expected: Value, what: &str| {
+        let mut part = besides.clone();
+        part.insert(field.clone(), Value::from(value));
         json!({
             "description": format!("{field} is {value}: {what}"),
             "log": log,
             "service": service,
             "source": source,
             "trigger_rules": expected,
-            "override_record": {(field): value},
+            "override_record": part,
         })
     };
     let cases = json!([case(fires, json!([rule]), "an alert"), case(silent, json!([]), "no alert")]);
