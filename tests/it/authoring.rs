@@ -1,0 +1,318 @@
+//! The authoring loop as its user sees it: new, build, test, inspect, explain.
+//!
+//! What compiles a rule needs the WebAssembly toolchain; where it is missing these tests fail with the command that sets it up.
+
+use crate::run_world::{Guest, World, program};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The body of a rule that reports nothing.
+const NOTHING: &str = "(call $list (i32.const 0) (i32.const 0))";
+
+/// The checkout this test was built from: where the SDK and the shipped configuration are.
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_path_buf()
+}
+
+/// Compiled dependencies are kept from run to run.
+fn with_kept_target(command: &mut Command) -> &mut Command {
+    command.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("authoring")).env("NO_COLOR", "1")
+}
+
+fn streamalert(folder: &Path, arguments: &[&str]) -> Output {
+    with_kept_target(Command::new(program()).args(arguments).current_dir(folder)).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[track_caller]
+fn exits(output: Output, code: i32) -> Output {
+    let told = format!("{}\n{}", out(&output), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    output
+}
+
+#[track_caller]
+fn says(text: &str, parts: &[&str]) {
+    parts.iter().for_each(|part| assert!(text.contains(part), "`{part}` is not in:\n{text}"));
+}
+
+#[track_caller]
+fn edit(file: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "`{from}` is not in {}:\n{text}", file.display());
+    std::fs::write(file, text.replace(from, to)).unwrap();
+}
+
+/// A new crate in a folder of its own.
+fn new_rule(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    exits(streamalert(place.path(), &["new", "rule", name]), 0);
+    let folder = place.path().join(name.replace('_', "-"));
+    (place, folder)
+}
+
+#[test]
+fn from_nothing_to_an_explained_verdict() {
+    let (_place, folder) = new_rule("trail_stopped");
+
+    let native =
+        with_kept_target(Command::new("cargo").args(["test", "--quiet"]).current_dir(&folder)).output().unwrap();
+    says(&out(&exits(native, 0)), &["1 passed"]);
+
+    says(
+        &out(&exits(streamalert(&folder, &["build"]), 0)),
+        &["trail_stopped.wasm", "trail_stopped  cloudtrail:events"],
+    );
+    let wasm = folder.join("target/plugins/trail_stopped.wasm");
+    let component = std::fs::read(&wasm).unwrap();
+    let names: Vec<_> =
+        std::fs::read_dir(wasm.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["trail_stopped.wasm"], "nothing half done is left");
+    let home = std::env::var("HOME").unwrap();
+    let names_home = component.windows(home.len()).any(|bytes| bytes == home.as_bytes());
+    assert!(!names_home, "the component names {home}");
+
+    let tested = out(&exits(streamalert(&folder, &["test", "--verbose"]), 0));
+    says(&tested, &["✓ eventName is StopLogging", "→ trail_stopped", "✓ eventName is DescribeTrails", "2 passed in"]);
+
+    let inspected =
+        exits(streamalert(&folder, &["inspect", "target/plugins/trail_stopped.wasm", "--output", "json"]), 0);
+    let about: Value = serde_json::from_slice(&inspected.stdout).unwrap();
+    assert_eq!(about["rules"][0]["name"], "trail_stopped");
+    assert_eq!(about["size"], component.len());
+    let imports: Vec<&str> = about["imports"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(imports.iter().all(|name| name.starts_with("streamalert:plugin/")), "{imports:?}");
+
+    // The same input that the first case stands for, as a file.
+    let mut record = serde_json::Map::new();
+    for key in ["awsRegion", "eventID", "eventSource", "eventTime", "eventType", "eventVersion", "sourceIPAddress"] {
+        record.insert(key.into(), "".into());
+    }
+    record.insert("userIdentity".into(), serde_json::json!({}));
+    record.insert("eventName".into(), "StopLogging".into());
+    std::fs::write(folder.join("record.json"), Value::Object(record.clone()).to_string()).unwrap();
+    let explained =
+        out(&exits(streamalert(&folder, &["explain", "--rule", "trail_stopped", "--record", "record.json"]), 0));
+    says(
+        &explained,
+        &[
+            "classified as cloudtrail:events",
+            r#"✓ when eventName is "StopLogging": the record holds "StopLogging""#,
+            r#"it read eventName: "StopLogging""#,
+            "fires",
+            "severity  medium",
+            "fuel ",
+        ],
+    );
+
+    // A rule that no longer means what its cases say.
+    edit(&folder.join("src/lib.rs"), r#"record.is("eventName", "StopLogging")"#, r#"record.is("errorCode", "x")"#);
+    let failed = out(&exits(streamalert(&folder, &["test"]), 1));
+    says(
+        &failed,
+        &[
+            "✗ eventName is StopLogging",
+            "expected trail_stopped to fire, but it did not",
+            "all its conditions hold; the rule itself said no",
+            "it read errorCode: ",
+            "1 passed, 1 failed",
+        ],
+    );
+    assert!(!failed.contains("DescribeTrails"), "what passes is not talked about:\n{failed}");
+}
+
+#[test]
+fn a_mistake_in_the_macro_is_shown_at_its_line() {
+    let (_place, folder) = new_rule("mistaken");
+    let source = folder.join("src/lib.rs");
+    edit(&source, "severity = \"medium\"", "severity = \"terrible\"");
+    let line =
+        1 + std::fs::read_to_string(&source).unwrap().lines().position(|line| line.contains("terrible")).unwrap();
+    let failed = exits(streamalert(&folder, &["build"]), 2);
+    let told = String::from_utf8_lossy(&failed.stderr);
+    says(&told, &[&format!("src/lib.rs:{line}:"), "cargo could not build"]);
+    assert!(!folder.join("target/plugins/mistaken.wasm").exists());
+}
+
+#[test]
+fn names_that_cannot_be_are_refused_and_nothing_is_written() {
+    let place = tempfile::tempdir().unwrap();
+    for name in ["Root", "../escape", "match", "2fa"] {
+        let refused = exits(streamalert(place.path(), &["new", "rule", name]), 2);
+        says(&String::from_utf8_lossy(&refused.stderr), &[&format!("`{name}`")]);
+    }
+    let refused = exits(streamalert(place.path(), &["new", "rule", "fine", "--logs", "cloudtrial:events"]), 2);
+    says(&String::from_utf8_lossy(&refused.stderr), &["defines cloudtrial:events", "cloudtrail:events"]);
+    let refused = exits(streamalert(place.path(), &["new", "rule", "fine", "--sdk", "."]), 2);
+    says(&String::from_utf8_lossy(&refused.stderr), &["not the crate streamalert-sdk"]);
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+
+    exits(streamalert(place.path(), &["new", "rule", "twice"]), 0);
+    let refused = exits(streamalert(place.path(), &["new", "rule", "twice"]), 2);
+    says(&String::from_utf8_lossy(&refused.stderr), &["twice is there already"]);
+}
+
+#[test]
+fn every_shipped_log_type_has_a_rule_to_begin_with() {
+    let place = tempfile::tempdir().unwrap();
+    let mut cases = Vec::new();
+    for (number, file) in std::fs::read_dir(checkout().join("conf/schemas")).unwrap().enumerate() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let types: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
+        for (index, log) in types.keys().enumerate() {
+            let name = format!("rule_{number}_{index}");
+            exits(streamalert(place.path(), &["new", "rule", &name, "--logs", log]), 0);
+            cases.push((log.clone(), place.path().join(name.replace('_', "-"))));
+        }
+    }
+    assert!(cases.len() > 10, "{cases:?}");
+    // Their cases are what they say: all of the wanted log type. Which rule fires does not matter here.
+    let world = loud_world();
+    for (log, folder) in cases {
+        let file = std::fs::read_dir(folder.join("cases")).unwrap().next().unwrap().unwrap().path();
+        let arguments =
+            ["test", file.to_str().unwrap(), "--plugins", world.at("any").to_str().unwrap(), "--output", "json"]
+                .map(str::to_owned);
+        let tested =
+            with_kept_target(Command::new(program()).args(&arguments).current_dir(checkout())).output().unwrap();
+        let told = out(&tested);
+        for line in told.lines().filter(|line| line.contains("\"case\"")) {
+            let case: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(case["case"]["classified"], serde_json::json!([log]), "{line}");
+        }
+        assert_eq!(told.lines().count(), 3, "{told}{}", String::from_utf8_lossy(&tested.stderr));
+    }
+}
+
+/// With a rule that reports every record of `test:row`, one that reports none, and, apart, one over a log type that is known
+/// everywhere.
+fn loud_world() -> World {
+    let world = World::new();
+    let silent = Guest { rules: vec![("silent", NOTHING)], logs: "test:row", ..Guest::default() };
+    world.write("plugins/silent.wasm", silent.build());
+    let any = Guest { rules: vec![("none_at_all", NOTHING)], logs: "cloudtrail:events", ..Guest::default() };
+    world.write("any/none_at_all.wasm", any.build());
+    world.write(
+        "conf/clusters/local.json",
+        r#"{"data_sources": {"file": {"*": ["test"]}, "s3": {"bucket": ["test"]}}}"#,
+    );
+    world
+}
+
+/// What `test` says of one case, given as the members of its object.
+#[track_caller]
+fn check(case: &str, code: i32, parts: &[&str]) {
+    let world = loud_world();
+    world.write(
+        "cases/one.json",
+        format!("[{{\"description\": \"the case\", \"service\": \"file\", \"source\": \"a\", {case}}}]"),
+    );
+    let mut command = world.command(&["test", "--plugins", "plugins"]);
+    let output = command.env("XDG_CACHE_HOME", world.at("cache")).output().unwrap();
+    says(&out(&exits(output, code)), parts);
+}
+
+#[test]
+fn a_case_passes_only_if_exactly_its_rules_fire_on_its_log_type() {
+    let good = r#""log": "test:row", "trigger_rules": ["every_row"]"#;
+    check(&format!(r#"{good}, "data": {{"n": 1}}"#), 0, &["1 passed in", "without a case that expects them: silent"]);
+    check(&format!(r#"{good}, "data": "{{\"n\": 1}}\n{{\"n\": 2}}""#), 0, &["1 passed"]);
+    check(&format!(r#"{good}, "override_record": {{}}, "compress": true"#), 0, &["1 passed"]);
+    check(&format!(r#"{good}, "data": {{"n": "<helper:last_hour>"}}"#), 0, &["1 passed"]);
+
+    let silent = r#""log": "test:row", "trigger_rules": ["every_row", "silent"], "data": {"n": 1}"#;
+    check(silent, 1, &["✗ the case", "expected silent to fire, but it did not", "the rule itself said no"]);
+    let none = r#""log": "test:row", "trigger_rules": [], "data": {"n": 1}"#;
+    check(none, 1, &["every_row fired, but `trigger_rules` does not list it", "title: every_row"]);
+    let typo = r#""log": "test:row", "trigger_rules": ["every_row", "silnet"], "data": {"n": 1}"#;
+    check(typo, 1, &["no rule of this name is loaded", "silent"]);
+    check(
+        &format!(r#"{good}, "data": {{"m": 1}}"#),
+        1,
+        &["expected test:row, but the input was not classified", "no schema knows any of its keys"],
+    );
+    check(&format!(r#"{good}, "data": {{"n": "<helper:never>"}}"#), 1, &["no helper `never`"]);
+    check(r#""log": "test:row", "data": {"n": 1}"#, 1, &["`trigger_rules` is missing"]);
+    check(
+        r#""log": "test:raw", "classify_only": true, "data": {"n": 1}"#,
+        1,
+        &["no schema defines the log type test:raw"],
+    );
+    let unknown =
+        r#""log": "test:row", "classify_only": true, "data": {"n": 1}, "kolour": "red", "publisher_tests": {"a": []}"#;
+    check(unknown, 0, &["warning: unknown key `kolour`", "publisher_tests is not run yet (1 case)", "1 passed"]);
+    // The later one of two keys counts.
+    let nowhere = r#""service": "s3", "source": "nowhere", "log": "test:row", "classify_only": true, "data": {"n": 1}"#;
+    check(
+        nowhere,
+        1,
+        &["no cluster names the source s3:nowhere", "add \"nowhere\" under data_sources.s3", "s3:bucket"],
+    );
+}
+
+#[test]
+fn what_cannot_be_tested_at_all_is_no_failed_case() {
+    let world = loud_world();
+    let run = |arguments: &[&str]| {
+        let output = world.command(arguments).env("XDG_CACHE_HOME", world.at("cache")).output().unwrap();
+        String::from_utf8_lossy(&exits(output, 2).stderr).into_owned()
+    };
+    says(&run(&["test", "--plugins", "plugins"]), &["no case files below ."]);
+    world.write("cases/one.json", "[]");
+    says(&run(&["test", "--plugins", "plugins"]), &["hold no cases"]);
+    says(&run(&["test", "--plugins", "conf"]), &["conf holds no components"]);
+    says(&run(&["test", "--plugins", "plugins", "--config", "nowhere"]), &["nowhere", "no such folder"]);
+    let bad = Guest { rules: vec![("bad", NOTHING)], logs: "no:such", ..Guest::default() };
+    world.write("plugins/bad.wasm", bad.build());
+    says(&run(&["test", "--plugins", "plugins"]), &["bad.wasm", "rule bad", "no:such"]);
+    says(&run(&["build"]), &["has no Cargo.toml"]);
+}
+
+#[test]
+fn inspect_says_why_the_host_would_refuse_a_file() {
+    let world = loud_world();
+    let two = Guest { rules: vec![("same", NOTHING), ("same", NOTHING)], ..Guest::default() };
+    world.write("two.wasm", two.build());
+    world.write("text.wasm", "not wasm at all");
+    says(&out(&exits(world.streamalert(&["inspect", "two.wasm"]), 1)), &["kind      component", "✗", "same"]);
+    says(&out(&exits(world.streamalert(&["inspect", "text.wasm"]), 1)), &["not WebAssembly", "✗"]);
+    let good = out(&exits(world.streamalert(&["inspect", "plugins/every_row.wasm"]), 0));
+    says(
+        &good,
+        &[
+            "world     rule@0.1.0",
+            "rule every_row",
+            "logs        test:row",
+            "severity    low",
+            "outputs     file:audit",
+        ],
+    );
+    exits(world.streamalert(&["inspect", "nothing.wasm"]), 2);
+}
+
+#[test]
+fn explain_follows_each_record_of_its_input() {
+    let world = loud_world();
+    world.write("in.jsonl", "{\"n\": 1}\n{\"m\": 2}\n{\"n\": 3}\n");
+    let run = |rule: &str, more: &[&str]| {
+        let mut arguments = vec!["explain", "--rule", rule, "--record", "in.jsonl"];
+        arguments.extend(more);
+        world.command(&arguments).env("XDG_CACHE_HOME", world.at("cache")).output().unwrap()
+    };
+    let told = out(&exits(run("every_row", &[]), 0));
+    says(
+        &told,
+        &["record 1  byte 0", "record 2  byte 18", "fires", "severity  low", "not classified  byte 9", "no_schema"],
+    );
+    let told = out(&exits(run("silent", &["--source", "s3:elsewhere"]), 0));
+    says(&told, &["source s3:elsewhere, which no cluster names", "no finding"]);
+    let lines = out(&exits(run("every_row", &["--output", "json"]), 0));
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().filter(|line| line["asked"]["fired"] == true).count(), 2, "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line["dead"]["reason"] == "no_schema").count(), 1, "{lines:?}");
+    says(&String::from_utf8_lossy(&exits(run("nobody", &[]), 2).stderr), &["no rule nobody is loaded"]);
+}
