@@ -76,7 +76,8 @@ pub fn alert_text(alert: &Alert, color: bool) -> String {
     if !alert.context.is_empty() {
         line("context", pairs(alert.context.iter().map(|(key, value)| (key.as_str(), value))));
     }
-    let fields = telling(&alert.record);
+    let record = alert.record.to_value();
+    let fields = telling(&record);
     if !fields.is_empty() {
         line("record", pairs(fields.iter().map(|(key, value)| (key.as_str(), *value))));
     }
@@ -240,7 +241,7 @@ pub(crate) mod tests {
         hostile.source.object = evil.into();
         hostile.outputs = vec![evil.into()];
         hostile.context.insert(evil.into(), evil.into());
-        hostile.record = serde_json::json!({ evil: evil, "nested": { evil: evil } });
+        hostile.record = serde_json::json!({ evil: evil, "nested": { evil: evil } }).into();
         let text = alert_text(&hostile, false);
         assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}' || c == '\u{200b}'), "{text:?}");
         assert_eq!(text.lines().count(), alert_text(&alert("id1"), false).lines().count(), "{text}");
@@ -249,7 +250,7 @@ pub(crate) mod tests {
     #[test]
     fn long_values_are_cut_and_unknown_records_show_their_first_fields() {
         let mut other = alert("id1");
-        other.record = serde_json::json!({ "a": { "b": "é".repeat(500) }, "c": [1], "d": null, "e": true });
+        other.record = serde_json::json!({ "a": { "b": "é".repeat(500) }, "c": [1], "d": null, "e": true }).into();
         let text = alert_text(&other, false);
         let line = text.lines().last().unwrap();
         assert_eq!(line, format!("  record    a.b={}…  e=true", "é".repeat(VALUE_CHARS_MAX)));

@@ -1,9 +1,11 @@
 //! A finding that we stored and owe delivery.
 
 use crate::log_record::{Position, Source, short_id};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use streamalert_packed::Record;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,13 +60,55 @@ pub struct Alert {
     pub tags: Vec<String>,
     pub references: Vec<String>,
     pub context: Map<String, Value>,
-    pub record: Value,
+    pub record: RecordText,
     pub staged: bool,
     /// SHA-256 of the component that raised it.
     pub component_digest: String,
     pub host_version: String,
     /// Fuel of the call that raised it, divided by the rows of that call: the rule's cost per record.
     pub fuel: u64,
+}
+
+/// A record as JSON text: an alert carries it along, and hardly anybody takes it apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordText(String);
+
+impl RecordText {
+    pub fn of(record: Record<'_>) -> Self {
+        RecordText(record.to_json())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The record taken apart.
+    pub fn to_value(&self) -> Value {
+        // Numbers beyond a double are valid JSON, but not for serde's types: only then is the text all there is.
+        serde_json::from_str(&self.0).unwrap_or_else(|_| Value::String(self.0.clone()))
+    }
+}
+
+impl From<Value> for RecordText {
+    fn from(value: Value) -> Self {
+        RecordText(value.to_string())
+    }
+}
+
+impl Serialize for RecordText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serde_json::from_str::<&RawValue>(&self.0) {
+            Ok(raw) => raw.serialize(serializer),
+            Err(_) => self.0.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RecordText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(RecordText(raw.get().to_owned()))
+    }
 }
 
 /// The id of the alert that `rule` raises on the record of this identity. The component's digest is no part of it: a

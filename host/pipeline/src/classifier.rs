@@ -14,7 +14,7 @@ use crate::config::schema::{PathPlan, PathStep};
 use crate::config::{Clusters, Schemas};
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::limits::{DEPTH_MAX, INPUT_BYTES_MAX, KEYS_MAX, UNWRAP_DEPTH_MAX};
-use crate::log_record::{LogBatch, LogRecord, Payload, Position, Source, short_id};
+use crate::log_record::{LastDigest, LogBatch, LogRecord, Payload, Position, Source, short_id};
 use candidates::{Candidates, Group, Place, Shape, Shapes};
 use document::{Document, Item};
 use framing::{Framed, depth, frame, line_end};
@@ -96,11 +96,12 @@ impl Worker {
             inputs: 0,
             skipped: 0,
             position: Position { offset: 0, length: 0, index: 0 },
+            last_digest: LastDigest::default(),
         };
         run.inputs(&mut self.documents);
         let Run { records, bytes, dead, inputs, skipped, .. } = run;
         self.record_bytes = bytes.len() / records.len().max(1);
-        let batch = LogBatch { cluster, records, bytes, identity: None, payload };
+        let batch = LogBatch { cluster, records, bytes, identity: None, last_digest: Default::default(), payload };
         Classified { batch, dead, inputs, skipped }
     }
 
@@ -173,6 +174,7 @@ struct Run<'a> {
     skipped: u64,
     /// Of the input at hand; `index` is that of the next record.
     position: Position,
+    last_digest: LastDigest,
 }
 
 /// Where an object that should become a record stands, and how to show it in a dead letter.
@@ -560,8 +562,8 @@ impl Run<'_> {
                 wrong.get_or_insert_with(|| Refused::pattern(&plan.log_type.name, message));
                 continue;
             }
-            let (payload, position) = (self.payload, self.position);
-            let record_id = move || uuid(&short_id(&payload.identity(position)));
+            let (payload, position, last_digest) = (self.payload, self.position, &self.last_digest);
+            let record_id = move || uuid(&short_id(&last_digest.identity(payload, position)));
             match record::build(&mut self.bytes, document, candidate.at, plan, candidate.envelope.as_ref(), &record_id)
             {
                 Ok(packed) => {
@@ -623,14 +625,13 @@ impl Run<'_> {
 
     /// Writes the dead letter of one object and counts it as the next record.
     fn bury(&mut self, candidate: &Candidate<'_>, reason: Reason, message: String, tried: Vec<String>) {
-        let mut letter = DeadLetter::new(self.payload, self.cluster, self.position, reason, message);
+        let part = (candidate.of_input && candidate.document.in_place())
+            .then(|| part_of(self.payload.input(self.position), candidate.document.span(candidate.at).start))
+            .flatten();
+        let identity = self.last_digest.identity(self.payload, self.position);
+        let (payload, cluster, position) = (self.payload, self.cluster, self.position);
+        let mut letter = DeadLetter::about(payload, cluster, position, &identity, part, reason, message);
         letter.tried = tried;
-        if candidate.of_input
-            && candidate.document.in_place()
-            && let Some(part) = part_of(self.payload.input(self.position), candidate.document.span(candidate.at).start)
-        {
-            letter.take_part(part);
-        }
         self.dead.push(letter);
         self.position.index += 1;
     }

@@ -110,7 +110,23 @@ impl Input {
 }
 
 impl DeadLetter {
+    /// A letter about the whole input at `position`.
     pub fn new(payload: &Payload, cluster: &str, position: Position, reason: Reason, message: String) -> Self {
+        let identity = payload.identity(position);
+        DeadLetter::about(payload, cluster, position, &identity, None, reason, message)
+    }
+
+    /// A letter about one record of the input at `position`, of this identity; `part` is the record's own text, if it is
+    /// a part of the input that can be sent again by itself.
+    pub fn about(
+        payload: &Payload,
+        cluster: &str,
+        position: Position,
+        identity: &[u8; 32],
+        part: Option<&[u8]>,
+        reason: Reason,
+        message: String,
+    ) -> Self {
         let mut letter = DeadLetter {
             id: String::new(),
             reason,
@@ -120,14 +136,12 @@ impl DeadLetter {
             position,
             tried: Vec::new(),
             fault: None,
-            identity: String::new(),
-            part: false,
-            input: Input::new(payload.input(position)),
+            identity: hex(identity),
+            part: part.is_some(),
+            input: Input::new(part.unwrap_or_else(|| payload.input(position))),
             first_seen: String::new(),
         };
-        let identity = payload.identity(position);
-        letter.identity = hex(&identity);
-        letter.id = letter.derive_id(&identity);
+        letter.id = letter.derive_id(identity);
         letter
     }
 
@@ -135,12 +149,6 @@ impl DeadLetter {
         self.fault = Some(fault);
         self.id = self.derive_id(identity);
         self
-    }
-
-    /// Keeps only the record's own part of the input.
-    pub(crate) fn take_part(&mut self, part: &[u8]) {
-        self.input = Input::new(part);
-        self.part = true;
     }
 
     /// A letter whose identity is damaged gets one of its own, so that it cannot be taken for another.

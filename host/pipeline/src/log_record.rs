@@ -4,7 +4,7 @@ use crate::config::schema::LogType;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use streamalert_packed::Record;
 
 /// Where a payload came from. `service` and `resource` choose the log types, the whole of it is part of every record's identity.
@@ -59,11 +59,19 @@ pub struct LogBatch {
     pub(crate) bytes: Vec<u8>,
     /// That of a record which is sent again.
     pub(crate) identity: Option<[u8; 32]>,
+    pub(crate) last_digest: LastDigest,
 }
 
 impl LogBatch {
     pub fn new(payload: Payload, cluster: Arc<str>) -> Self {
-        LogBatch { payload, cluster, records: Vec::new(), bytes: Vec::new(), identity: None }
+        LogBatch {
+            payload,
+            cluster,
+            records: Vec::new(),
+            bytes: Vec::new(),
+            identity: None,
+            last_digest: LastDigest::default(),
+        }
     }
 
     /// The fields of record `index`.
@@ -86,7 +94,7 @@ impl LogBatch {
 
     /// What makes this record this record: source, the content at its position (the version), and the position.
     pub fn identity(&self, index: usize) -> [u8; 32] {
-        self.identity.unwrap_or_else(|| self.payload.identity(self.records[index].position))
+        self.identity.unwrap_or_else(|| self.last_digest.identity(&self.payload, self.records[index].position))
     }
 }
 
@@ -99,16 +107,40 @@ impl Payload {
     /// Same source, same bytes, same place: same identity. The digest of the input stands for the object's version, so
     /// that a file which grew keeps the identity of its old records, and one that was rewritten does not.
     pub fn identity(&self, position: Position) -> [u8; 32] {
-        let version = Sha256::digest(self.input(position));
+        self.identity_by(&self.digest(position), position)
+    }
+
+    /// The digest of the input at `position`: the same for all of its records, so worth keeping.
+    pub(crate) fn digest(&self, position: Position) -> [u8; 32] {
+        Sha256::digest(self.input(position)).into()
+    }
+
+    pub(crate) fn identity_by(&self, digest: &[u8; 32], position: Position) -> [u8; 32] {
         let mut hash = Sha256::new();
         for part in [&self.source.service, &self.source.resource, &self.source.object] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        hash.update(version);
+        hash.update(digest);
         hash.update(position.offset.to_le_bytes());
         hash.update(position.index.to_le_bytes());
         hash.finalize().into()
+    }
+}
+
+/// The digest of the input that was asked about last.
+#[derive(Debug, Default)]
+pub(crate) struct LastDigest(Mutex<Option<(u64, [u8; 32])>>);
+
+impl LastDigest {
+    pub fn identity(&self, payload: &Payload, position: Position) -> [u8; 32] {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let digest = match *last {
+            Some((offset, digest)) if offset == position.offset => digest,
+            _ => payload.digest(position),
+        };
+        *last = Some((position.offset, digest));
+        payload.identity_by(&digest, position)
     }
 }
 

@@ -5,7 +5,7 @@ pub mod prefilter;
 #[cfg(test)]
 mod tests;
 
-use crate::alert::{Alert, alert_id};
+use crate::alert::{Alert, RecordText, alert_id};
 use crate::config::Schemas;
 use crate::dead_letter::{DeadLetter, Reason, RuleFault};
 use crate::limits::{BATCH_RECORDS, RUNAWAYS_IN_A_ROW_MAX, SUSPENDED_BATCHES_MAX};
@@ -311,7 +311,7 @@ fn alert(
         tags: options.tags.clone(),
         references: options.references.clone(),
         context,
-        record: fields.to_value(),
+        record: RecordText::of(fields),
         staged: false,
         component_digest: plugin.digest().to_owned(),
         host_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -362,11 +362,9 @@ fn dead_letter(
         kind: error.kind.code().to_owned(),
     };
     let message = format!("rule {} of {}: {error}", info.name, plugin.name());
-    let mut letter = DeadLetter::new(&batch.payload, &batch.cluster, record.position, Reason::RuleFault, message);
+    let (payload, cluster, part) = (&batch.payload, &batch.cluster, batch.part(row));
+    let mut letter = DeadLetter::about(payload, cluster, record.position, &identity, part, Reason::RuleFault, message);
     letter.tried = vec![record.log_type.name.clone()];
-    if let Some(part) = batch.part(row) {
-        letter.take_part(part);
-    }
     letter.with_fault(fault, &identity)
 }
 

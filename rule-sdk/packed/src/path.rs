@@ -36,6 +36,8 @@ fn unescape(segment: &str) -> String {
 /// A path taken apart once, which remembers for each shape of records where its steps were found: one comparison
 /// confirms a place, and that a key is not there needs no search at all.
 pub struct PathCache {
+    /// Where the path's text was when it was taken apart.
+    address: usize,
     path: Box<str>,
     steps: Box<[Box<str>]>,
     shapes: [Places; SHAPES],
@@ -46,20 +48,35 @@ const SHAPES: usize = 16;
 /// Steps of a path whose places are remembered; longer paths search for the rest.
 const STEPS: usize = 3;
 const ABSENT: u16 = u16::MAX;
+const UNKNOWN: u16 = u16::MAX - 1;
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Places {
     shape: u32,
     at: [u16; STEPS],
 }
 
+impl Places {
+    const fn of(shape: u32) -> Self {
+        Places { shape, at: [UNKNOWN; STEPS] }
+    }
+}
+
 impl PathCache {
     pub fn new(path: &str) -> Self {
         PathCache {
+            address: path.as_ptr() as usize,
             path: path.into(),
             steps: segments(path).map(|segment| segment.into_owned().into_boxed_str()).collect(),
-            shapes: [Places::default(); SHAPES],
+            shapes: [Places::of(0); SHAPES],
         }
+    }
+
+    /// Whether this is `path`. A text in the program's own constants is the same as long as it is in the same place.
+    #[inline]
+    fn is(&self, path: &str) -> bool {
+        (self.address == path.as_ptr() as usize && self.path.len() == path.len() && is_constant(path))
+            || same(self.path.as_bytes(), path.as_bytes())
     }
 
     #[inline]
@@ -67,14 +84,19 @@ impl PathCache {
         let shape = record.shape();
         let places = &mut self.shapes[shape as usize % SHAPES];
         if places.shape != shape {
-            *places = Places { shape, at: [0; STEPS] };
-        }
-        // Only the root's keys are what the shape vouches for.
-        if places.at[0] == ABSENT && shape != 0 {
-            return None;
+            *places = Places::of(shape);
         }
         let mut node = record.root();
-        for (step, key) in self.steps.iter().enumerate() {
+        let mut from = 0;
+        // The root's keys are what a shape vouches for: where the first was found once, there it is.
+        if shape != 0 && places.at[0] != UNKNOWN {
+            if places.at[0] == ABSENT {
+                return None;
+            }
+            node = node.entry(usize::from(places.at[0]))?;
+            from = 1;
+        }
+        for (step, key) in self.steps.iter().enumerate().skip(from) {
             let Some(place) = places.at.get_mut(step) else {
                 node = node.step(key)?;
                 continue;
@@ -83,7 +105,7 @@ impl PathCache {
                 Some(found) => found,
                 None => match node.find(key) {
                     Some((index, found)) => {
-                        *place = u16::try_from(index).unwrap_or(0);
+                        *place = u16::try_from(index).ok().filter(|place| *place < UNKNOWN).unwrap_or(UNKNOWN);
                         found
                     }
                     None => {
@@ -97,6 +119,24 @@ impl PathCache {
         }
         Some(node)
     }
+}
+
+#[cfg(target_family = "wasm")]
+#[inline]
+fn is_constant(text: &str) -> bool {
+    // The linker's own marks: what lies between them is put there when the component is built.
+    unsafe extern "C" {
+        static __global_base: u8;
+        static __data_end: u8;
+    }
+    let (from, to) = (&raw const __global_base as usize, &raw const __data_end as usize);
+    (from..to).contains(&(text.as_ptr() as usize))
+}
+
+#[cfg(not(target_family = "wasm"))]
+#[inline]
+fn is_constant(_: &str) -> bool {
+    false
 }
 
 /// How many paths are remembered at a time: more than a component of fifty rules reads, and a few KB.
@@ -121,7 +161,7 @@ impl Paths {
         let hash = (address ^ address >> 8 ^ path.len().wrapping_mul(31)) % PATHS;
         let slot = &mut self.slots[hash];
         match slot {
-            Some(cache) if same(cache.path.as_bytes(), path.as_bytes()) => cache.get(record),
+            Some(cache) if cache.is(path) => cache.get(record),
             _ => slot.insert(PathCache::new(path)).get(record),
         }
     }

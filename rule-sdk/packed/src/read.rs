@@ -203,6 +203,16 @@ impl<'a> Node<'a> {
         None
     }
 
+    /// The value of entry `index`, whatever its key.
+    #[inline]
+    pub fn entry(self, index: usize) -> Option<Node<'a>> {
+        if self.kind() != Kind::Object || index >= self.length() {
+            return None;
+        }
+        let at = self.payload() + index * 16;
+        Some(Node { bytes: self.bytes, slot: read8(self.bytes.get(at..at + 16)?, 8) })
+    }
+
     /// The value of entry `index` if its key is `key`: what makes a remembered place worth trying first.
     #[inline]
     pub fn entry_if(self, index: usize, key: &str) -> Option<Node<'a>> {

@@ -67,7 +67,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
                     say(alert_text(&alert, color).trim_end())?;
                     // Of JSON text, only what is no control character remains: serde_json escapes the others.
-                    let record = serde_json::to_string_pretty(&alert.record).context("write the record")?;
+                    let record = serde_json::to_string_pretty(&alert.record.to_value()).context("write the record")?;
                     for line in record.lines() {
                         say(&format!("  {}", printable(line)))?;
                     }

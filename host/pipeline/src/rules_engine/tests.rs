@@ -97,8 +97,9 @@ fn only_the_poisonous_record_is_lost_and_only_to_its_rule() {
         _ => Ok(true),
     });
     let detected = rules.judge(&batch(&rows(0..10)), "now");
-    let of =
-        |name: &str| detected.alerts.iter().filter(|a| a.rule_name == name).map(|a| a.record["n"].clone()).collect();
+    let of = |name: &str| {
+        detected.alerts.iter().filter(|a| a.rule_name == name).map(|a| a.record.to_value()["n"].clone()).collect()
+    };
     let fragile: Vec<Value> = of("fragile");
     assert_eq!(fragile, [1, 3, 5, 9]);
     assert_eq!(Vec::<Value>::len(&of("sound")), 10);
@@ -162,8 +163,12 @@ fn conditions_decide_who_is_asked() {
             json!({"n": 3, "s": "loginConsole", "o": {"big": 18446744073709551615u64}}),
         ];
         let (rules, _) = rules(vec![rule("r", &[(path, test.clone())])], |_, _| Ok(true));
-        let found: Vec<i64> =
-            rules.judge(&batch(&lines), "x").alerts.iter().map(|a| a.record["n"].as_i64().unwrap()).collect();
+        let found: Vec<i64> = rules
+            .judge(&batch(&lines), "x")
+            .alerts
+            .iter()
+            .map(|a| a.record.to_value()["n"].as_i64().unwrap())
+            .collect();
         assert_eq!(found, expected, "{path} {test:?}");
     };
     check(Test::Equals(vec!["ConsoleLogin".into(), "".into()]), "s", &[0, 2]);
