@@ -35,7 +35,7 @@ lint:
 guests: toolchain dev
 	$(DEV) build example-rules --out target/guests/example-rules
 	$(DEV) build tests/bench-rules --out target/guests/bench-rules
-	$(DEV) build tests/bad-guests --out target/guests/bad-guests --unchecked
+	CARGO_TARGET_DIR=$(abspath target/guests/build) tests/bad-guests/build.sh
 
 toolchain:
 	rule-sdk/rust/toolchain.sh

@@ -1,14 +1,18 @@
 #!/bin/sh
 # Builds the bad guests into target/guests/bad-guests of the repository, where the tests look for them.
 #
-# Needs the standard library for wasm32-unknown-unknown: `rustup target add wasm32-unknown-unknown`, or a sysroot that has
-# it, named by WASM_SYSROOT. The linker that makes components comes with rustc.
+# Needs the standard library for wasm32-unknown-unknown: rule-sdk/rust/toolchain.sh sees to it. The linker that makes
+# components comes with rustc.
 set -eu
 cd "$(dirname "$0")"
 host=$(rustc -vV | sed -n 's/^host: //p')
 PATH=$(rustc --print sysroot)/lib/rustlib/$host/bin:$PATH
 export PATH CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-component-ld
-[ -z "${WASM_SYSROOT:-}" ] || export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--sysroot $WASM_SYSROOT"
+if ! ls "$(rustc --print target-libdir --target wasm32-unknown-unknown)"/libstd-*.rlib >/dev/null 2>&1; then
+    version=$(rustc -vV | sed -n 's/^release: //p')
+    sysroot=${STREAMALERT_WASM_SYSROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/streamalert/wasm-sysroot-$version}
+    export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--sysroot $sysroot"
+fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-../../target/guests/build}"
 cargo build --release --examples --target wasm32-unknown-unknown
 out=../../target/guests/bad-guests

@@ -56,9 +56,7 @@ fn every_json_event_is_classified_as_the_original_did() {
     let Some(folder) = reference::folder("streamalert") else { return };
     let classifier = classifier(&folder);
     let mut worker = classifier.worker();
-    let chosen: Value =
-        serde_json::from_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/differences.json")))
-            .unwrap();
+    let chosen: Value = serde_json::from_str(include_str!("../differences.json")).unwrap();
     let chosen = chosen["records"].as_array().unwrap();
     let expected = reference::lines(folder.join("expected.jsonl"));
     let actual = reference::lines(folder.join("actual-classified.jsonl"));

@@ -1,4 +1,12 @@
 //! Scenarios over the whole of StreamAlert. What needs reference data beside the checkout skips where that is absent.
 
+mod authoring;
+mod bad_guests;
 mod classify_reference;
 mod reference;
+mod run_doors;
+mod run_files;
+mod run_reload;
+mod run_world;
+mod tidy;
+mod wasi;

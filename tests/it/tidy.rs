@@ -43,7 +43,8 @@ fn crates_depend_only_in_the_allowed_direction() {
         ("streamalert-tests", &[]),
     ]);
     for (name, dependencies) in dependencies() {
-        let allowed = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name}: say in tests/it/tidy.rs what it may use"));
+        let allowed =
+            allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name}: say in tests/it/tidy.rs what it may use"));
         for dependency in dependencies.iter().filter_map(|d| d.strip_prefix("streamalert-")) {
             assert!(allowed.contains(&dependency), "{name} must not depend on streamalert-{dependency}");
         }
@@ -62,7 +63,10 @@ fn each_heavy_library_has_one_home() {
     ];
     for (name, dependencies) in dependencies() {
         for (library, homes) in homes {
-            assert!(!dependencies.contains(*library) || homes.contains(&name.as_str()), "{name} must not name {library}");
+            assert!(
+                !dependencies.contains(*library) || homes.contains(&name.as_str()),
+                "{name} must not name {library}"
+            );
         }
         assert!(
             name == "streamalert-aws" || !dependencies.iter().any(|d| d.starts_with("aws-sdk-") || d == "aws-config"),
@@ -125,7 +129,8 @@ fn nothing_unfinished_is_left_behind() {
         sources(&root().join(folder), &mut files);
     }
     // Put together, so that this file does not find itself.
-    let words = [["to", "do!("].concat(), ["unimplem", "ented!("].concat(), ["FIX", "ME"].concat(), ["#[ign", "ore"].concat()];
+    let words =
+        [["to", "do!("].concat(), ["unimplem", "ented!("].concat(), ["FIX", "ME"].concat(), ["#[ign", "ore"].concat()];
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         for word in &words {

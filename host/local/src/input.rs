@@ -82,7 +82,8 @@ impl<R: Read> Pieces<R> {
 
     /// `None` at the end. An error is the reader's: what came before it stands, what comes after it is unknown.
     pub fn next(&mut self) -> io::Result<Option<Piece>> {
-        let mut want = if self.eager { self.buffer.len() + 1 } else { self.payload_bytes };
+        // What the last payload left may be complete by itself.
+        let mut want = if self.eager { self.buffer.len().max(1) } else { self.payload_bytes };
         loop {
             if self.too_long.is_some() {
                 if let Some(letter) = self.skip_to_next_line()? {
@@ -103,6 +104,8 @@ impl<R: Read> Pieces<R> {
                     });
                     self.drop_bytes(self.buffer.len());
                 }
+                // Small enough to look again at every byte that comes.
+                0 if self.eager && self.buffer.len() < EAGER_BYTES => want = self.buffer.len() + 1,
                 // Each look starts from the beginning; by doubling, all looks together cost two.
                 0 => want = (self.buffer.len() * 2).min(self.input_bytes_max),
                 end => return Ok(Some(Piece::Payload(self.take(end)))),
@@ -341,6 +344,15 @@ mod tests {
         }
     }
 
+    /// Whoever reads it would wait for ever.
+    struct Silent;
+
+    impl Read for Silent {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("this would wait for ever"))
+        }
+    }
+
     fn read(bytes: &[u8], payload_bytes: usize, max: usize) -> Vec<Piece> {
         let source = Arc::new(stdin_source(None));
         let mut pieces = Pieces::with_sizes(source, Drip(bytes), payload_bytes, max);
@@ -399,6 +411,14 @@ mod tests {
         let mut pieces = Pieces::new(Arc::new(stdin_source(None)), Drip(text)).eager();
         let all: Vec<Piece> = std::iter::from_fn(|| pieces.next().unwrap()).collect();
         assert!(all.len() > 1, "{:?}", shown(&all));
+        assert_eq!(whole(&all), text);
+        // Three lines at once and then silence: all three come.
+        let silence = Drip(text).chain(Silent);
+        let mut pieces = Pieces::new(Arc::new(stdin_source(None)), silence).eager();
+        let mut all = Vec::new();
+        while let Ok(Some(piece)) = pieces.next() {
+            all.push(piece);
+        }
         assert_eq!(whole(&all), text);
     }
 

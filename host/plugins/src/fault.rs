@@ -68,8 +68,30 @@ fn frames(error: &wasmtime::Error) -> String {
     let names: Vec<String> = text
         .lines()
         .filter_map(|line| line.split_once(" - "))
-        .map(|(_, name)| crate::host::printable(name.trim(), 200))
+        .map(|(_, name)| crate::host::printable(plain(name.trim()), 200))
         .take(BACKTRACE_FRAMES)
         .collect();
     if names.is_empty() { String::new() } else { format!(" in {}", names.join(" < ")) }
+}
+
+/// `file.wasm!rule::judge::h0123456789abcdef` as the author knows it: `rule::judge`.
+fn plain(frame: &str) -> &str {
+    let name = frame.split_once('!').map_or(frame, |(_, name)| name);
+    match name.rsplit_once("::h") {
+        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => path,
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn frames_are_named_as_in_the_source() {
+        assert_eq!(super::plain("x-1.wasm!rules::root::h0123456789abcdef"), "rules::root");
+        assert_eq!(
+            super::plain("x.wasm!streamalert:plugin/detection@0.1.0#evaluate"),
+            "streamalert:plugin/detection@0.1.0#evaluate"
+        );
+        assert_eq!(super::plain("<unknown>!<wasm function 3>"), "<wasm function 3>");
+    }
 }

@@ -43,7 +43,8 @@ impl Guest for Sleeper {
             },
             _ => {}
         }
-        let finding = |row| Finding { row, title: None, severity: None, dedup_key: None, context: None, outputs: vec![] };
+        let finding =
+            |row| Finding { row, title: None, severity: None, dedup_key: None, context: None, outputs: vec![] };
         batch.rows.into_iter().map(finding).collect()
     }
 }
