@@ -112,7 +112,8 @@ fn stages_meet_only_in_the_shared_nouns() {
     for file in files {
         let path = file.strip_prefix(root().join("host/pipeline/src")).unwrap();
         let own = path.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned();
-        if !stages.contains(&own.as_str()) {
+        // Tests of one stage may get their records from another.
+        if !stages.contains(&own.as_str()) || file.ends_with("tests.rs") {
             continue;
         }
         let text = std::fs::read_to_string(&file).unwrap();

@@ -242,7 +242,7 @@ fn unpack(source: Arc<Source>, bytes: &[u8]) -> Result<Vec<Piece>, Turned> {
     let mut pieces = Pieces::new(source, Cursor::new(bytes));
     let mut all = Vec::new();
     loop {
-        let piece = pieces.next().map_err(|error| turned(StatusCode::BAD_REQUEST, error.to_string()))?;
+        let piece = pieces.read_piece().map_err(|error| turned(StatusCode::BAD_REQUEST, error.to_string()))?;
         let Some(piece) = piece else { return Ok(all) };
         unpacked += match &piece {
             Piece::Payload(payload) => payload.bytes.len() as u64,

@@ -81,7 +81,7 @@ impl<R: Read> Pieces<R> {
     }
 
     /// `None` at the end. An error is the reader's: what came before it stands, what comes after it is unknown.
-    pub fn next(&mut self) -> io::Result<Option<Piece>> {
+    pub fn read_piece(&mut self) -> io::Result<Option<Piece>> {
         // What the last payload left may be complete by itself.
         let mut want = if self.eager { self.buffer.len().max(1) } else { self.payload_bytes };
         loop {
@@ -356,7 +356,7 @@ mod tests {
     fn read(bytes: &[u8], payload_bytes: usize, max: usize) -> Vec<Piece> {
         let source = Arc::new(stdin_source(None));
         let mut pieces = Pieces::with_sizes(source, Drip(bytes), payload_bytes, max);
-        std::iter::from_fn(|| pieces.next().unwrap()).collect()
+        std::iter::from_fn(|| pieces.read_piece().unwrap()).collect()
     }
 
     /// `offset:text` of payloads, `offset+length reason` of letters.
@@ -409,14 +409,14 @@ mod tests {
     fn a_pipe_is_not_waited_for() {
         let text = b"{\"a\": 1}\n{\"b\": 2}\n{\"c\": 3}\n";
         let mut pieces = Pieces::new(Arc::new(stdin_source(None)), Drip(text)).eager();
-        let all: Vec<Piece> = std::iter::from_fn(|| pieces.next().unwrap()).collect();
+        let all: Vec<Piece> = std::iter::from_fn(|| pieces.read_piece().unwrap()).collect();
         assert!(all.len() > 1, "{:?}", shown(&all));
         assert_eq!(whole(&all), text);
         // Three lines at once and then silence: all three come.
         let silence = Drip(text).chain(Silent);
         let mut pieces = Pieces::new(Arc::new(stdin_source(None)), silence).eager();
         let mut all = Vec::new();
-        while let Ok(Some(piece)) = pieces.next() {
+        while let Ok(Some(piece)) = pieces.read_piece() {
             all.push(piece);
         }
         assert_eq!(whole(&all), text);

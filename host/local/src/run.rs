@@ -351,7 +351,7 @@ pub fn feed<R: Read>(mut pieces: Pieces<R>, door: &Door, receipt: &Arc<Receipt>,
         if stop.is_requested() {
             return Ok(false);
         }
-        let sent = match pieces.next() {
+        let sent = match pieces.read_piece() {
             Ok(None) => {
                 receipt.whole();
                 return Ok(true);

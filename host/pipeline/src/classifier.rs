@@ -14,7 +14,7 @@ use crate::config::schema::{PathPlan, PathStep};
 use crate::config::{Clusters, Schemas};
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::limits::{DEPTH_MAX, INPUT_BYTES_MAX, KEYS_MAX, UNWRAP_DEPTH_MAX};
-use crate::log_record::{LastDigest, LogBatch, LogRecord, Payload, Position, Source, short_id};
+use crate::log_record::{LastDigest, LogBatch, LogRecord, Payload, Position, Source, part_of, short_id};
 use candidates::{Candidates, Group, Place, Shape, Shapes};
 use document::{Document, Item};
 use framing::{Framed, depth, frame, line_end};
@@ -54,8 +54,7 @@ impl Classifier {
             routes: HashMap::new(),
             last: None,
             sets: Vec::new(),
-            documents: vec![Document::default()],
-            record_bytes: 1024,
+            document: Document::default(),
         }
     }
 }
@@ -67,10 +66,8 @@ pub struct Worker {
     routes: HashMap<Source, (Arc<str>, usize)>,
     last: Option<(Arc<Source>, Arc<str>, usize)>,
     sets: Vec<Set>,
-    /// Documents to parse into: the input itself, then what is embedded in it.
-    documents: Vec<Document>,
-    /// About how many bytes a record took lately.
-    record_bytes: usize,
+    /// What inputs are parsed into.
+    document: Document,
 }
 
 /// The log types some sources may send, and what this worker knows of the shapes of their records.
@@ -98,9 +95,8 @@ impl Worker {
             position: Position { offset: 0, length: 0, index: 0 },
             last_digest: LastDigest::default(),
         };
-        run.inputs(&mut self.documents);
+        run.inputs(&mut self.document);
         let Run { records, bytes, dead, inputs, skipped, .. } = run;
-        self.record_bytes = bytes.len() / records.len().max(1);
         let batch = LogBatch { cluster, records, bytes, identity: None, last_digest: Default::default(), payload };
         Classified { batch, dead, inputs, skipped }
     }
@@ -195,7 +191,7 @@ enum Fit {
 }
 
 impl Run<'_> {
-    fn inputs(&mut self, documents: &mut Vec<Document>) {
+    fn inputs(&mut self, document: &mut Document) {
         let bytes = &self.payload.bytes.clone();
         let mut at = 0;
         loop {
@@ -206,8 +202,8 @@ impl Run<'_> {
             // Nearly always an input is a line.
             let end = line_end(bytes, at);
             let line = trim_end(bytes, at, end);
-            if line - at <= INPUT_BYTES_MAX && documents[0].parse(&bytes[at..line]) {
-                self.input(documents, at..line);
+            if line - at <= INPUT_BYTES_MAX && document.parse(&bytes[at..line]) {
+                self.input(document, at..line);
                 at = end;
                 continue;
             }
@@ -218,8 +214,8 @@ impl Run<'_> {
                     at += length;
                 }
                 Framed::Value(length) => {
-                    if documents[0].parse(&bytes[at..at + length]) {
-                        self.input(documents, at..at + length);
+                    if document.parse(&bytes[at..at + length]) {
+                        self.input(document, at..at + length);
                     } else {
                         let value = &bytes[at..at + length];
                         let depth = depth(value);
@@ -264,10 +260,9 @@ impl Run<'_> {
         self.dead.push(letter);
     }
 
-    /// The input that `documents[0]` holds.
-    fn input(&mut self, documents: &mut [Document], range: Range<usize>) {
+    /// The input that `document` holds.
+    fn input(&mut self, document: &Document, range: Range<usize>) {
         self.place(&range);
-        let (document, _) = documents.split_first().expect("there is one from the start");
         if let Item::Object { len } = document.item(0)
             && len > KEYS_MAX
         {
@@ -634,15 +629,6 @@ impl Run<'_> {
         letter.tried = tried;
         self.dead.push(letter);
         self.position.index += 1;
-    }
-}
-
-/// The object within `input` whose first text lies at `at`, as it arrived.
-pub(crate) fn part_of(input: &[u8], at: usize) -> Option<&[u8]> {
-    let open = input[..at].iter().rposition(|b| *b == b'{')?;
-    match frame(&input[open..]) {
-        Framed::Value(length) => Some(&input[open..open + length]),
-        _ => None,
     }
 }
 

@@ -89,7 +89,7 @@ impl LogBatch {
     /// The record's own part of the input it came from; `None` where it is all of it, or was made of something embedded.
     pub fn part(&self, index: usize) -> Option<&[u8]> {
         let record = &self.records[index];
-        crate::classifier::part_of(self.payload.input(record.position), record.part_at? as usize)
+        part_of(self.payload.input(record.position), record.part_at? as usize)
     }
 
     /// What makes this record this record: source, the content at its position (the version), and the position.
@@ -142,6 +142,14 @@ impl LastDigest {
         *last = Some((position.offset, digest));
         payload.identity_by(&digest, position)
     }
+}
+
+/// The object within `input` whose first text lies at `at`, as it arrived.
+pub(crate) fn part_of(input: &[u8], at: usize) -> Option<&[u8]> {
+    let open = input[..at].iter().rposition(|b| *b == b'{')?;
+    let mut values = serde_json::Deserializer::from_slice(&input[open..]).into_iter::<serde::de::IgnoredAny>();
+    values.next()?.ok()?;
+    Some(&input[open..open + values.byte_offset()])
 }
 
 /// 128 bits of a digest as lower-case hex: enough that no two things we name meet by chance.

@@ -54,10 +54,16 @@ pub fn measure<'a>(bytes: &[u8], records: impl ExactSizeIterator<Item = Record<'
     };
 
     let compiling = Host::new(HostConfig { cache_dir: None, ..config.clone() })?;
-    let load_compiling = timed(3, &mut || Ok(drop(compiling.load("measured", bytes, &check)?)))?;
+    let load_compiling = timed(3, &mut || {
+        let _: () = drop(compiling.load("measured", bytes, &check)?);
+        Ok(())
+    })?;
     let host = Host::new(config)?;
     let component = host.load("measured", bytes, &check)?;
-    let load_cached = timed(50, &mut || Ok(drop(host.load("measured", bytes, &check)?)))?;
+    let load_cached = timed(50, &mut || {
+        let _: () = drop(host.load("measured", bytes, &check)?);
+        Ok(())
+    })?;
 
     let (mut create, mut dropped) = (Vec::new(), Vec::new());
     for _ in 0..500 {

@@ -125,6 +125,12 @@ pub struct Idle {
 /// More than any number of threads that share a component at a time.
 const IDLE_MAX: usize = 64;
 
+impl Default for Idle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Idle {
     pub fn new() -> Self {
         Idle { waiting: Mutex::default() }
@@ -217,7 +223,7 @@ impl Sandbox {
             store.set_epoch_deadline(limits.ticks(0));
             let instance = pre.instantiate(&mut store)?;
             let lacks = || wasmtime::Error::msg("`evaluate` is no function");
-            let evaluate = instance.get_func(&mut store, &exports.evaluate).ok_or_else(lacks)?;
+            let evaluate = instance.get_func(&mut store, exports.evaluate).ok_or_else(lacks)?;
             Ok((instance, evaluate))
         })();
         match started {

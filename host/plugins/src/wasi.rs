@@ -66,10 +66,10 @@ pub fn link(linker: &mut Linker<State>, component: &Component) -> wasmtime::Resu
         let short = format!("{}/{}", &name.package["wasi:".len()..], name.interface);
         for (item, export) in interface.exports(&engine) {
             match export.ty {
-                ComponentItem::ComponentFunc(_) => {
-                    if !(stdio(&mut to, &short, item)? || ambient(&mut to, &short, item)?) {
-                        absent(&mut to, &short, item)?;
-                    }
+                ComponentItem::ComponentFunc(_)
+                    if !(stdio(&mut to, &short, item)? || ambient(&mut to, &short, item)?) =>
+                {
+                    absent(&mut to, &short, item)?;
                 }
                 ComponentItem::Resource(_) => to.resource(item, resource(item), |_, _| Ok(()))?,
                 _ => {}

@@ -61,7 +61,7 @@ impl Trial {
     pub fn sort(&mut self, source: Source, reader: impl Read) -> std::io::Result<Sorted> {
         let mut sorted = Sorted::default();
         let mut pieces = Pieces::new(Arc::new(source), reader);
-        while let Some(piece) = pieces.next()? {
+        while let Some(piece) = pieces.read_piece()? {
             match piece {
                 Piece::Dead(letter) => sorted.dead.push(*letter),
                 Piece::Payload(payload) => {

@@ -49,7 +49,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
         None => components::build(&args.folder, &out, builder, &LoadCheck::any_log())?,
     };
-    report(&built, &out, |line| say(line))?;
+    report(&built, &out, say)?;
     match built.iter().filter(|built| !built.problems.is_empty()).count() {
         0 => Ok(()),
         refused => Err(Failure::Running(anyhow!("{refused} of {} components would be refused", built.len()))),

@@ -107,7 +107,7 @@ fn write(
         entries += plan.absent.len();
     }
     // What a plan leaves out or adds depends on the plan alone, with one exception: an envelope that is not there.
-    let shape = if with_envelope == !plan.log_type.envelope.0.is_empty() { plan.shape } else { 0 };
+    let shape = if with_envelope != plan.log_type.envelope.0.is_empty() { plan.shape } else { 0 };
     if !with_normalization {
         let root = writer.builder.shrink(root, entries);
         return Ok(writer.builder.finish_as(root, shape));
@@ -332,8 +332,7 @@ impl Writer<'_, '_> {
             }
         }
         let object = self.builder.object(fields.0.len());
-        let mut entries = 0;
-        for field in &fields.0 {
+        for (index, field) in fields.0.iter().enumerate() {
             let slot = match document.get(at, &field.name) {
                 Some(value) if std::ptr::eq(document, self.document) => self.typed(value, field)?,
                 Some(value) => self.typed_elsewhere(document, value, field)?,
@@ -341,8 +340,7 @@ impl Writer<'_, '_> {
                 None => return Err(Refusal::Type(format!("`{name}` lacks the key `{}`", field.name))),
             };
             let key = (self.builder.raw(field.name.as_bytes()), field.name.len());
-            self.builder.entry(object, entries, key, slot);
-            entries += 1;
+            self.builder.entry(object, index, key, slot);
         }
         Ok(object)
     }
