@@ -89,7 +89,7 @@ const THIRDS: [i64; 4] = [0, 3, 6, 9];
 #[test]
 fn unruly_rules_lose_their_own_rows_and_nobody_elses() {
     let unruly = load("unruly").unwrap();
-    let detected = judge(&[unruly.clone()]);
+    let detected = judge(std::slice::from_ref(&unruly));
 
     for (rule, kind, words) in FAULTS {
         let stats = &detected.stats[*rule];
@@ -122,7 +122,7 @@ fn a_neighbour_in_another_component_judges_as_if_alone() {
     let any = LoadCheck::any_log();
     let awake = host.load("sleeper.wasm", &guest("sleeper"), &any).unwrap();
     let unruly = host.load("unruly.wasm", &guest("unruly"), &any).unwrap();
-    let alone = judge(&[awake.clone()]);
+    let alone = judge(std::slice::from_ref(&awake));
     let beside = judge(&[unruly, awake]);
     assert_eq!(alerts_of(&alone, "wide_awake").len(), 12);
     let ids = |detected: &Detected| -> Vec<String> {

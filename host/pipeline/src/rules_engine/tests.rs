@@ -6,10 +6,12 @@ use crate::plugin::{Condition, Judged, RuleOptions, Test};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 
+type Judge = dyn Fn(usize, Record<'_>) -> Result<bool, PluginErrorKind> + Send + Sync;
+
 /// Rules as closures: what the pipeline sees of a component.
 struct Native {
     rules: Vec<RuleInfo>,
-    judge: Box<dyn Fn(usize, Record<'_>) -> Result<bool, PluginErrorKind> + Send + Sync>,
+    judge: Box<Judge>,
     calls: Mutex<Vec<(usize, usize)>>,
 }
 
