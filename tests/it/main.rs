@@ -3,6 +3,7 @@
 mod authoring;
 mod bad_guests;
 mod classify_reference;
+mod readme;
 mod reference;
 mod run_doors;
 mod run_files;
