@@ -40,8 +40,9 @@ guests: toolchain dev
 toolchain:
 	rule-sdk/rust/toolchain.sh
 
+# Together with the tests: cargo would build the sandbox twice if their features differed.
 dev:
-	cargo build --quiet -p streamalert-cli
+	cargo build --quiet --workspace --bins --tests
 
 release:
 	cargo build --release -p streamalert-cli
