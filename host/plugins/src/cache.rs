@@ -95,7 +95,6 @@ impl Cache {
             file.read_to_end(&mut bytes)?;
             Ok(true)
         })();
-        let t1=std::time::Instant::now();
         match read {
             Ok(ours) if ours && whole(&bytes, &key) => {}
             Ok(_) => return self.discard(&path, "it is not as it was written"),
@@ -105,10 +104,7 @@ impl Cache {
         // SAFETY: the bytes are what `store` serialized: they lie in a file of ours, in a folder nobody else can write, and
         // have the checksum `store` gave them. The key holds what the compiler depends on, and wasmtime checks its own
         // header against this engine besides.
-        let t2=std::time::Instant::now();
-        let d = unsafe { Component::deserialize(engine, &bytes[HEADER..]) };
-        if std::env::var_os("T").is_some() { eprintln!("size {} verify {:?} deserialize {:?}", bytes.len(), t2-t1, t2.elapsed()); }
-        match d {
+        match unsafe { Component::deserialize(engine, &bytes[HEADER..]) } {
             Ok(component) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
                 Some(component)

@@ -174,9 +174,7 @@ impl Host {
 
     fn load_parts(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<RuleComponent, Vec<Problem>> {
         let shared = &self.shared;
-        let t0=std::time::Instant::now();
         let (component, digest) = self.compile(bytes).map_err(|problem| vec![problem])?;
-        let t1=std::time::Instant::now();
         let version = contract::check(&shared.engine, &component)?;
         let pre = self.link(&component, version).map_err(|problem| vec![problem])?;
         let exports = Exports::find(&component, version).map_err(|problem| vec![problem])?;
@@ -187,7 +185,6 @@ impl Host {
         });
         let (sandbox, described) = started.map_err(|error| vec![start_problem(&error)])?;
         let rules = describe::check(described, &shared.limits, check)?;
-        if std::env::var_os("T").is_some() { eprintln!("compile {:?} rest {:?}", t1-t0, t1.elapsed()); }
         let idle = Arc::new(Idle::new());
         idle.put(sandbox);
         shared.register(&idle);

@@ -38,8 +38,6 @@ fn config(limits: &PluginLimits, pooled: bool) -> Config {
         .epoch_interruption(true)
         .cranelift_opt_level(OptLevel::Speed)
         .memory_init_cow(true)
-        // A backtrace names functions; where in the wasm they stood would be a third of the compiled code's size.
-        .generate_address_map(false)
         // The same rows give the same verdict and the same fuel on every processor.
         .relaxed_simd_deterministic(true)
         .max_wasm_stack(limits.stack_bytes)
