@@ -13,7 +13,9 @@ use streamalert_pipeline::backend::BackendError;
 
 /// Alerts read from the table at once.
 const ALERTS_AT_ONCE: usize = 1_000;
-/// Names a rule may give to files. A rule is a guest: it may choose a name, never a place.
+/// Names that are told to be no names; a rule could make up any number.
+const REFUSALS_TOLD_MAX: usize = 100;
+/// Bytes of the names a rule may give to files. A rule is a guest: it may choose a name, never a place.
 const NAME_BYTES_MAX: usize = 64;
 
 /// Which alerts, and where to.
@@ -48,6 +50,8 @@ impl FileOutput {
         let reached = table.cursor(&cursor)?;
         let mut output = FileOutput { table, target, cursor, reached, refused: BTreeSet::new() };
         output.catch_up()?;
+        // Alerts that no file wants move no cursor while we run; the next start need not look at them again.
+        output.table.set_cursor(&output.cursor, output.reached)?;
         Ok(output)
     }
 
@@ -58,11 +62,9 @@ impl FileOutput {
             let last = *last;
             let mut texts: BTreeMap<PathBuf, String> = BTreeMap::new();
             for (_, alert) in &alerts {
-                let line = serde_json::to_string(alert)
-                    .map_err(|error| BackendError::other("write an alert as JSON", error))?;
-                for path in self.paths(alert) {
+                for path in self.paths(alert)? {
                     let text = texts.entry(path).or_default();
-                    text.push_str(&line);
+                    text.push_str(alert);
                     text.push('\n');
                 }
             }
@@ -77,16 +79,26 @@ impl FileOutput {
         }
     }
 
-    fn paths(&mut self, alert: &Alert) -> BTreeSet<PathBuf> {
+    /// The files that want this alert, given as JSON text.
+    fn paths(&mut self, text: &str) -> Result<BTreeSet<PathBuf>, BackendError> {
+        #[derive(serde::Deserialize)]
+        struct Addressed {
+            rule_name: String,
+            outputs: Vec<String>,
+        }
         let folder = match &self.target {
-            Target::All(path) => return BTreeSet::from([path.clone()]),
+            Target::All(path) => return Ok(BTreeSet::from([path.clone()])),
+            // Most alerts have no such output, and looking is far cheaper than parsing.
+            Target::Named(_) if !text.contains("\"file:") => return Ok(BTreeSet::new()),
             Target::Named(folder) => folder,
         };
+        let alert: Addressed =
+            serde_json::from_str(text).map_err(|error| BackendError::other("read a stored alert", error))?;
         let mut paths = BTreeSet::new();
         for name in alert.outputs.iter().filter_map(|output| output.strip_prefix("file:")) {
             if is_name(name) {
                 paths.insert(folder.join(format!("{name}.jsonl")));
-            } else if self.refused.len() < 100 && self.refused.insert(name.to_owned()) {
+            } else if self.refused.len() < REFUSALS_TOLD_MAX && self.refused.insert(name.to_owned()) {
                 tracing::warn!(
                     rule = alert.rule_name,
                     output = name,
@@ -94,7 +106,7 @@ impl FileOutput {
                 );
             }
         }
-        paths
+        Ok(paths)
     }
 }
 

@@ -29,9 +29,10 @@ use tokio::sync::{Semaphore, oneshot};
 /// Bytes of one body as it is sent. Shippers send batches of a few megabytes.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
 /// Bytes of one body unpacked; more is a bomb or a file, and files have a door of their own.
-pub const UNPACKED_BYTES_MAX: u64 = 256 << 20;
-/// Requests read and judged at a time: bounds memory, and more would only wait for the same workers.
-pub const REQUESTS_MAX: usize = 32;
+pub const UNPACKED_BYTES_MAX: u64 = 64 << 20;
+/// Requests read and judged at a time. At their largest, all of them together hold 1.5 GB; more of them would only wait for
+/// the same workers.
+pub const REQUESTS_MAX: usize = 16;
 /// How long a full queue is waited for before the sender is asked to come again.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a body may take to arrive.

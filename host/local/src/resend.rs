@@ -47,12 +47,12 @@ impl<'a> Resender<'a> {
         Resender { worker: classifier.worker(), rules, schemas, alone: Default::default(), alerts, dead }
     }
 
-    /// `print` gets each new alert once it is stored.
+    /// `print` gets new alerts once they are stored.
     pub fn resend(
         &mut self,
         letters: &[DeadLetter],
         now: impl Fn() -> String,
-        mut print: impl FnMut(&Alert),
+        mut print: impl FnMut(&[&Alert]),
     ) -> Result<Resent, BackendError> {
         let mut resent = Resent::default();
         for letters in letters.chunks(LETTERS_AT_ONCE) {
@@ -73,14 +73,10 @@ impl<'a> Resender<'a> {
             let new = self.alerts.add(&alerts)?;
             self.dead.put(&new_letters)?;
             self.dead.remove(&through)?;
-            for (alert, new) in alerts.iter().zip(new) {
-                if new {
-                    resent.new_alerts += 1;
-                    print(alert);
-                } else {
-                    resent.known_alerts += 1;
-                }
-            }
+            let new: Vec<&Alert> = alerts.iter().zip(new).filter_map(|(alert, new)| new.then_some(alert)).collect();
+            resent.new_alerts += new.len() as u64;
+            resent.known_alerts += (alerts.len() - new.len()) as u64;
+            print(&new);
             resent.new_letters += new_letters.len() as u64;
             resent.through.append(&mut through);
         }

@@ -151,13 +151,14 @@ pub struct Report {
     pub failures: Vec<String>,
 }
 
-/// Runs until all inputs are read, or with an inbox or an HTTP door until a signal comes. `print` gets each new alert.
+/// Runs until all inputs are read, or with an inbox or an HTTP door until a signal comes. `print` gets new alerts,
+/// once they are stored.
 pub fn run(
     options: Options,
     config: Config,
     plugins: Plugins,
     progress: Arc<Progress>,
-    print: impl FnMut(&Alert) + Send + 'static,
+    print: impl FnMut(&[&Alert]) + Send + 'static,
 ) -> Result<Report> {
     let begun = Instant::now();
     let stop = Stop::default();
@@ -255,7 +256,7 @@ fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
 /// What becomes of alerts after they are stored.
 struct Outputs {
     files: Vec<FileOutput>,
-    print: Box<dyn FnMut(&Alert) + Send>,
+    print: Box<dyn FnMut(&[&Alert]) + Send>,
 }
 
 impl Sink for Outputs {
@@ -263,7 +264,7 @@ impl Sink for Outputs {
         for file in &mut self.files {
             file.alerts(new)?;
         }
-        new.iter().for_each(|alert| (self.print)(alert));
+        (self.print)(new);
         Ok(())
     }
 }

@@ -347,3 +347,159 @@ fn patiently<T>(stop: &Stop, mut action: impl FnMut() -> Result<T, BackendError>
         thread::sleep(Duration::from_secs(1 << (attempt - 1)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letters::DeadLetterFolder;
+    use crate::input::stdin_source;
+    use crate::sqlite::SqliteAlerts;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use streamalert_pipeline::config::{Clusters, Schemas};
+    use streamalert_pipeline::plugin::PluginSet;
+
+    /// Fails the first calls, and waits for `open` in the others.
+    struct Rough {
+        table: SqliteAlerts,
+        failures: AtomicU32,
+        open: Mutex<()>,
+    }
+
+    impl AlertTable for Rough {
+        fn add(&self, alerts: &[Alert]) -> Result<Vec<bool>, BackendError> {
+            let _open = self.open.lock().unwrap();
+            let fails = |left: u32| left.checked_sub(1);
+            if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
+                return Err(BackendError::other("add alerts to the table", "disk full"));
+            }
+            self.table.add(alerts)
+        }
+        fn list(&self, limit: usize) -> Result<Vec<Alert>, BackendError> {
+            self.table.list(limit)
+        }
+        fn get(&self, id: &str) -> Result<Option<Alert>, BackendError> {
+            self.table.get(id)
+        }
+    }
+
+    struct Quiet;
+
+    impl Sink for Quiet {
+        fn alerts(&mut self, _: &[&Alert]) -> Result<(), BackendError> {
+            Ok(())
+        }
+    }
+
+    struct Stage {
+        folder: tempfile::TempDir,
+        table: Arc<Rough>,
+        stop: Stop,
+        acknowledged: Arc<Mutex<Vec<u64>>>,
+    }
+
+    impl Stage {
+        fn new(failures: u32) -> Stage {
+            let folder = tempfile::tempdir().unwrap();
+            let table = SqliteAlerts::open(&folder.path().join("alerts.sqlite")).unwrap();
+            let table = Arc::new(Rough { table, failures: AtomicU32::new(failures), open: Mutex::default() });
+            Stage { folder, table, stop: Stop::default(), acknowledged: Arc::default() }
+        }
+
+        fn start(&self) -> Runner {
+            let schema = r#"{"test:row": {"parser": "json", "schema": {"n": "integer"}}}"#;
+            let schemas = Arc::new(Schemas::read(&[("test.json".into(), schema.into())]).unwrap());
+            let rules = Rules::new(PluginSet::default(), &schemas);
+            let setup = Setup {
+                classifier: Arc::new(Classifier::new(schemas, Arc::new(Clusters::default()))),
+                rules: Arc::new(ArcSwap::from_pointee(rules)),
+                alerts: self.table.clone(),
+                dead: Arc::new(DeadLetterFolder::open(&self.folder.path().join("dead")).unwrap()),
+                workers: 1,
+                stop: self.stop.clone(),
+            };
+            Runner::start(setup, Box::new(Quiet)).unwrap()
+        }
+
+        fn offer(&self, door: &Door, number: u64, patience: Duration) -> Result<(), Refused> {
+            let acknowledged = self.acknowledged.clone();
+            let receipt = Receipt::new(move |_| acknowledged.lock().unwrap().push(number));
+            let bytes = Arc::from(format!("{{\"n\": {number}}}\nno json\n").as_bytes());
+            let payload = Payload { source: Arc::new(stdin_source(None)), offset: number * 100, bytes };
+            door.payload(payload, &receipt, Some(patience))?;
+            receipt.whole();
+            Ok(())
+        }
+
+        fn acknowledged(&self) -> Vec<u64> {
+            self.acknowledged.lock().unwrap().clone()
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_not_acknowledged_and_ends_the_run() {
+        let stage = Stage::new(u32::MAX);
+        // Nobody has the patience to try again.
+        stage.stop.request();
+        let runner = stage.start();
+        let door = runner.door();
+        stage.offer(&door, 1, Duration::from_secs(10)).unwrap();
+        let mut number = 2;
+        while stage.offer(&door, number, Duration::from_secs(10)) != Err(Refused::Closed) {
+            number += 1;
+        }
+        drop(door);
+        assert!(matches!(runner.finish(), Err(RunError::Store(_))));
+        assert!(stage.acknowledged().is_empty());
+    }
+
+    #[test]
+    fn storing_is_tried_again() {
+        let stage = Stage::new(1);
+        let runner = stage.start();
+        stage.offer(&runner.door(), 1, Duration::from_secs(10)).unwrap();
+        let tally = runner.finish().unwrap();
+        assert_eq!((tally.records(), tally.classified["test:row"], tally.dead["not_json"]), (2, 1, 1));
+        assert_eq!((tally.inputs, tally.unaccounted), (2, 0));
+        assert_eq!(stage.acknowledged(), [1]);
+        assert!(!stage.stop.is_requested());
+    }
+
+    #[test]
+    fn a_full_queue_says_so_and_what_was_taken_is_still_stored() {
+        let stage = Stage::new(0);
+        let runner = stage.start();
+        let door = runner.door();
+        let mut taken = Vec::new();
+        {
+            let _closed = stage.table.open.lock().unwrap();
+            for number in 0.. {
+                match stage.offer(&door, number, Duration::from_millis(200)) {
+                    Ok(()) => taken.push(number),
+                    Err(refused) => {
+                        assert_eq!(refused, Refused::Full);
+                        break;
+                    }
+                }
+                assert!(number < 10_000, "the queue has no end");
+            }
+            assert!(stage.acknowledged().is_empty(), "the table is closed");
+        }
+        drop(door);
+        let tally = runner.finish().unwrap();
+        assert_eq!(tally.inputs, 2 * taken.len() as u64);
+        assert_eq!(stage.acknowledged(), taken);
+    }
+
+    #[test]
+    fn an_object_that_was_not_read_to_its_end_is_not_acknowledged() {
+        let stage = Stage::new(0);
+        let runner = stage.start();
+        let acknowledged = stage.acknowledged.clone();
+        let receipt = Receipt::new(move |_| acknowledged.lock().unwrap().push(0));
+        let payload = Payload { source: Arc::new(stdin_source(None)), offset: 0, bytes: Arc::from(&b"{\"n\": 1}"[..]) };
+        runner.door().payload(payload, &receipt, None).unwrap();
+        drop(receipt);
+        assert_eq!(runner.finish().unwrap().records(), 1);
+        assert!(stage.acknowledged().is_empty());
+    }
+}

@@ -149,17 +149,18 @@ fn bar(bytes: u64) -> ProgressBar {
 }
 
 /// Writes alerts to stdout. When nobody reads them any more it falls silent: they are stored all the same.
-pub fn printer(output: Output, bar: ProgressBar) -> impl FnMut(&Alert) + Send + 'static {
+pub fn printer(output: Output, bar: ProgressBar) -> impl FnMut(&[&Alert]) + Send + 'static {
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let mut silent = false;
-    move |alert| {
-        if silent {
+    move |alerts| {
+        if silent || alerts.is_empty() {
             return;
         }
-        let text = match output {
+        let one = |alert: &&Alert| match output {
             Output::Text => alert_text(alert, color) + "\n",
             Output::Json => serde_json::to_string(alert).unwrap_or_default() + "\n",
         };
+        let text: String = alerts.iter().map(one).collect();
         silent = bar.suspend(|| {
             let mut stdout = std::io::stdout().lock();
             stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err()
