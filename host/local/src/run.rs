@@ -253,10 +253,12 @@ fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
     }
 }
 
+type Printer = Box<dyn FnMut(&[&Alert]) + Send>;
+
 /// What becomes of alerts after they are stored.
 struct Outputs {
     files: Vec<FileOutput>,
-    print: Box<dyn FnMut(&[&Alert]) + Send>,
+    print: Printer,
 }
 
 impl Sink for Outputs {
