@@ -718,12 +718,14 @@ fn envelope_fits(fields: &crate::config::schema::Fields, envelope: Option<&Envel
     }
 }
 
-/// What a path of keys and `[*]` leads to.
+/// What a path of keys and `[*]` leads to. Behind `[*]` every item counts, also a null and one that lacks a key (which then
+/// stands for itself): JMESPath would leave them out, and nobody would know.
 fn follow(document: &Document, at: usize, steps: &[PathStep]) -> Vec<usize> {
     let mut places = vec![at];
     let mut each = false;
     for step in steps {
         places = match step {
+            PathStep::Key(key) if each => places.iter().map(|at| document.get(*at, key).unwrap_or(*at)).collect(),
             PathStep::Key(key) => places.iter().filter_map(|at| document.get(*at, key)).collect(),
             PathStep::Each => {
                 each = true;
@@ -731,14 +733,14 @@ fn follow(document: &Document, at: usize, steps: &[PathStep]) -> Vec<usize> {
             }
         };
     }
-    // Without a projection, a list that is found is a list of records.
-    if !each
-        && let [only] = places[..]
-        && matches!(document.item(only), Item::Array { .. })
-    {
-        return document.items(only).collect();
+    if let (false, &[only]) = (each, &places[..]) {
+        return match document.item(only) {
+            // Without a projection, a list that is found is a list of records.
+            Item::Array { .. } => document.items(only).collect(),
+            Item::Null => Vec::new(),
+            _ => places,
+        };
     }
-    places.retain(|at| document.item(*at) != Item::Null);
     places
 }
 

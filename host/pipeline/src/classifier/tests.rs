@@ -337,3 +337,26 @@ fn priority_and_order_of_files_decide_between_equals() {
         assert_eq!(names, ["early", "late", "z"]);
     }
 }
+
+#[test]
+fn every_item_under_a_path_is_a_record_or_a_dead_letter() {
+    let good = r#"{"name":"a","region":"b"}"#;
+    let out = r#"trail {"name":"a","region":"b"}"#;
+    check(
+        &format!(r#"{{"Records":[{good},5,null,"x",[],{{}},{{"q":1}}]}}"#),
+        &[
+            out,
+            "dead not_an_object 1",
+            "dead not_an_object 2",
+            "dead not_an_object 3",
+            "dead not_an_object 4",
+            "dead no_schema 5",
+            "dead no_schema 6",
+        ],
+    );
+    check(
+        r#"{"owner":"o","logEvents":[{"message":"{\"a\":1}"},{"id":"no message"},{"message":null}]}"#,
+        &[r#"embedded {"a":1,"streamalert:envelope_keys":{"owner":"o"}}"#, "dead no_schema 1", "dead no_schema 2"],
+    );
+    check(r#"{"Records":null}"#, &["dead no_schema 0"]);
+}
