@@ -170,8 +170,10 @@ impl Inputs {
             single.len()
         });
         let host = Host::new(HostConfig::default()).unwrap();
-        let set =
-            PluginSet { plugins: self.rules.iter().map(|path| load(&host, path) as Arc<dyn RulePlugin>).collect() };
+        let set = PluginSet {
+            plugins: self.rules.iter().map(|path| load(&host, path) as Arc<dyn RulePlugin>).collect(),
+            ..PluginSet::default()
+        };
         let count: usize = set.plugins.iter().map(|plugin| plugin.rules().len()).sum();
         let rules = Rules::new(set, &self.schemas);
         let (mut alerts, mut records) = (0, 0);
@@ -222,8 +224,8 @@ impl Inputs {
 }
 
 fn payload(service: &str, resource: &str, bytes: &[u8]) -> Payload {
-    let source = Source { service: service.to_owned(), resource: resource.to_owned(), object: "bench".to_owned() };
-    Payload { source: Arc::new(source), offset: 0, bytes: bytes.into() }
+    let source = Source::new(service.to_owned(), resource.to_owned(), "bench".to_owned());
+    Payload::new(Arc::new(source), 0, bytes)
 }
 
 fn files(folder: &Path) -> Vec<(String, String)> {
@@ -397,7 +399,7 @@ fn prefilter(root: &Path) {
     let mut costs = Vec::new();
     for count in [10, 100, 1000] {
         let rules = (0..count).map(indexed_rule).collect();
-        let set = PluginSet { plugins: vec![Arc::new(Indexed(rules))] };
+        let set = PluginSet { plugins: vec![Arc::new(Indexed(rules))], ..PluginSet::default() };
         let rules = Rules::new(set, &schemas);
         let rate = best(|| {
             std::hint::black_box(rules.judge(batch, ""));

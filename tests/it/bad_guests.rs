@@ -49,16 +49,15 @@ pub fn twelve() -> LogBatch {
     let clusters = Clusters::read(&[("test.json".into(), cluster.into())], &SCHEMAS).unwrap();
     let classifier = Arc::new(Classifier::new(SCHEMAS.clone(), Arc::new(clusters)));
     let lines: String = (0..12).map(|n| format!("{{\"n\": {n}}}\n")).collect();
-    let source = Source { service: "file".into(), resource: "*".into(), object: "rows".into() };
-    let classified =
-        classifier.worker().classify(Payload { source: Arc::new(source), offset: 0, bytes: lines.as_bytes().into() });
+    let source = Source::new("file", "*", "rows");
+    let classified = classifier.worker().classify(Payload::new(Arc::new(source), 0, lines.as_bytes()));
     assert_eq!((classified.batch.records.len(), classified.dead.len()), (12, 0));
     classified.batch
 }
 
 pub fn judge(components: &[Arc<RuleComponent>]) -> Detected {
     let plugins = components.iter().map(|component| component.clone() as Arc<dyn RulePlugin>).collect();
-    Rules::new(PluginSet { plugins }, &SCHEMAS).judge(&twelve(), "2026-01-01T00:00:00Z")
+    Rules::new(PluginSet { plugins, ..PluginSet::default() }, &SCHEMAS).judge(&twelve(), "2026-01-01T00:00:00Z")
 }
 
 fn alerts_of(detected: &Detected, rule: &str) -> BTreeSet<i64> {

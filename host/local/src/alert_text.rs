@@ -191,7 +191,7 @@ pub(crate) mod tests {
             cluster: "default".into(),
             log_source: "cloudtrail:events".into(),
             log_type: "json".into(),
-            source: Source { service: "file".into(), resource: "/logs".into(), object: "/logs/a.json".into() },
+            source: Source::new("file", "/logs", "/logs/a.json"),
             position: Position { offset: 120, length: 80, index: 2 },
             outputs: vec!["slack:security".into()],
             publishers: Value::Null,

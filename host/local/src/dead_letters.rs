@@ -271,8 +271,8 @@ pub(crate) mod tests {
     use streamalert_pipeline::log_record::{Payload, Position, Source};
 
     pub(crate) fn letter(text: &str) -> DeadLetter {
-        let source = Source { service: "file".into(), resource: "/logs".into(), object: "/logs/a.json".into() };
-        let payload = Payload { source: Arc::new(source), offset: 0, bytes: Arc::from(text.as_bytes()) };
+        let source = Source::new("file", "/logs", "/logs/a.json");
+        let payload = Payload::new(Arc::new(source), 0, Arc::from(text.as_bytes()));
         let position = Position { offset: 0, length: text.len() as u64, index: 0 };
         DeadLetter::new(&payload, "default", position, Reason::NotJson, "not JSON".to_owned())
     }

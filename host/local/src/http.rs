@@ -145,7 +145,7 @@ async fn logs(State(http): State<HttpDoor>, request: Request) -> Result<Response
             return Err(turned(StatusCode::BAD_REQUEST, "Content-Encoding is gzip, the body is not"));
         }
         let object = key.unwrap_or_else(|| format!("sha256:{}", short_id(&Sha256::digest(&bytes))));
-        let source = Arc::new(Source { service, resource, object });
+        let source = Arc::new(Source::new(service, resource, object));
         let pieces = unpack(source, &bytes)?;
         let receipt = Receipt::new(move |tally| {
             // Nobody listens any more if the client is gone; the results are stored all the same.

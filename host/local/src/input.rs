@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use streamalert_pipeline::classifier::complete_inputs;
+use streamalert_pipeline::classifier::{Framing, complete_inputs};
 use streamalert_pipeline::config::cluster::SERVICES;
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 use streamalert_pipeline::limits::INPUT_BYTES_MAX;
@@ -95,7 +95,7 @@ impl<R: Read> Pieces<R> {
             if self.ended {
                 return Ok(self.last());
             }
-            match complete_inputs(&self.buffer) {
+            match complete_inputs(&self.buffer, &Framing::default()) {
                 0 if self.buffer.len() >= self.input_bytes_max => {
                     self.too_long = Some(TooLong {
                         sample: self.buffer[..self.buffer.len().min(SAMPLE_BYTES)].to_vec(),
@@ -128,7 +128,7 @@ impl<R: Read> Pieces<R> {
 
     fn take(&mut self, end: usize) -> Payload {
         let bytes: Arc<[u8]> = Arc::from(&self.buffer[..end]);
-        let payload = Payload { source: self.source.clone(), offset: self.offset, bytes };
+        let payload = Payload::new(self.source.clone(), self.offset, bytes);
         self.buffer.drain(..end);
         self.offset += end as u64;
         payload
@@ -140,7 +140,7 @@ impl<R: Read> Pieces<R> {
             return (!self.buffer.is_empty()).then(|| Piece::Payload(self.take(self.buffer.len())));
         };
         // What was complete before the damage is good; the rest was cut in the middle.
-        match complete_inputs(&self.buffer) {
+        match complete_inputs(&self.buffer, &Framing::default()) {
             0 => {
                 let damage = damage.to_owned();
                 self.stream.forget_damage();
@@ -195,7 +195,7 @@ impl<R: Read> Pieces<R> {
 
     /// A letter about `length` bytes of which it keeps `sample`.
     fn letter(&self, sample: &[u8], offset: u64, length: u64, reason: Reason, message: String) -> DeadLetter {
-        let payload = Payload { source: self.source.clone(), offset, bytes: Arc::from(sample) };
+        let payload = Payload::new(self.source.clone(), offset, sample);
         let position = Position { offset, length: sample.len() as u64, index: 0 };
         let mut letter = DeadLetter::new(&payload, "", position, reason, message);
         letter.position.length = length;
@@ -235,16 +235,14 @@ pub fn file_source(path: &Path, declared: Option<&DeclaredSource>) -> io::Result
         Some(declared) => (declared.service.clone(), declared.resource.clone()),
         None => ("file".to_owned(), path.parent().map(text).unwrap_or_default()),
     };
-    Ok(Source { service, resource, object: text(&path) })
+    Ok(Source::new(service, resource, text(&path)))
 }
 
 /// The source of what comes by pipe. It has no name of its own: the same bytes at the same place are the same record.
 pub fn stdin_source(declared: Option<&DeclaredSource>) -> Source {
     match declared {
-        Some(declared) => {
-            Source { service: declared.service.clone(), resource: declared.resource.clone(), object: String::new() }
-        }
-        None => Source { service: "stdin".to_owned(), resource: "-".to_owned(), object: String::new() },
+        Some(declared) => Source::new(declared.service.clone(), declared.resource.clone(), String::new()),
+        None => Source::new("stdin".to_owned(), "-".to_owned(), String::new()),
     }
 }
 

@@ -159,7 +159,7 @@ mod tests {
             self.1.retain(|name, _| self.0.join(name).exists());
             let plugin =
                 |(name, text): (&String, &String)| Arc::new(Text(name.clone(), text.clone())) as Arc<dyn RulePlugin>;
-            Loaded { set: PluginSet { plugins: self.1.iter().map(plugin).collect() }, notices }
+            Loaded { set: PluginSet { plugins: self.1.iter().map(plugin).collect(), ..PluginSet::default() }, notices }
         }
     }
 

@@ -152,7 +152,10 @@ fn alone(set: &PluginSet, rule: &str) -> Option<PluginSet> {
     set.plugins.iter().find_map(|plugin| {
         let index = plugin.rules().iter().position(|info| info.name == rule)?;
         let info = [plugin.rules()[index].clone()];
-        Some(PluginSet { plugins: vec![Arc::new(Alone { plugin: plugin.clone(), index, info })] })
+        Some(PluginSet {
+            plugins: vec![Arc::new(Alone { plugin: plugin.clone(), index, info })],
+            ..PluginSet::default()
+        })
     })
 }
 

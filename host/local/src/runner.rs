@@ -423,8 +423,8 @@ mod tests {
         fn offer(&self, door: &Door, number: u64, patience: Duration) -> Result<(), Refused> {
             let acknowledged = self.acknowledged.clone();
             let receipt = Receipt::new(move |_| acknowledged.lock().unwrap().push(number));
-            let bytes = Arc::from(format!("{{\"n\": {number}}}\nno json\n").as_bytes());
-            let payload = Payload { source: Arc::new(stdin_source(None)), offset: number * 100, bytes };
+            let bytes: Arc<[u8]> = Arc::from(format!("{{\"n\": {number}}}\nno json\n").as_bytes());
+            let payload = Payload::new(Arc::new(stdin_source(None)), number * 100, bytes);
             door.payload(payload, &receipt, Some(patience))?;
             receipt.whole();
             Ok(())
@@ -496,7 +496,7 @@ mod tests {
         let runner = stage.start();
         let acknowledged = stage.acknowledged.clone();
         let receipt = Receipt::new(move |_| acknowledged.lock().unwrap().push(0));
-        let payload = Payload { source: Arc::new(stdin_source(None)), offset: 0, bytes: Arc::from(&b"{\"n\": 1}"[..]) };
+        let payload = Payload::new(Arc::new(stdin_source(None)), 0, Arc::from(&b"{\"n\": 1}"[..]));
         runner.door().payload(payload, &receipt, None).unwrap();
         drop(receipt);
         assert_eq!(runner.finish().unwrap().records(), 1);

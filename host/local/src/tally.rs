@@ -15,8 +15,8 @@ pub struct Tally {
     pub bytes: u64,
     /// Records by log type.
     pub classified: BTreeMap<String, u64>,
-    /// Inputs that hold no record and need none.
-    pub skipped: u64,
+    /// Inputs that hold no record and need none, by reason code.
+    pub skipped: BTreeMap<&'static str, u64>,
     /// What no rule has seen, by reason code.
     pub dead: BTreeMap<&'static str, u64>,
     pub rules: BTreeMap<String, RuleTally>,
@@ -42,7 +42,7 @@ impl Tally {
         let records = &classified.batch.records;
         let mut tally = Tally {
             inputs: classified.inputs,
-            skipped: classified.skipped,
+            skipped: classified.skipped.iter().map(|(skip, count)| (skip.code(), count)).collect(),
             bytes: classified.batch.payload.bytes.len() as u64,
             ..Tally::default()
         };
@@ -58,7 +58,7 @@ impl Tally {
             .collect();
         offsets.sort_unstable();
         offsets.dedup();
-        tally.unaccounted = classified.inputs.abs_diff(offsets.len() as u64 + classified.skipped);
+        tally.unaccounted = classified.inputs.abs_diff(offsets.len() as u64 + classified.skipped.total());
         tally
     }
 
@@ -92,7 +92,9 @@ impl Tally {
     pub fn add(&mut self, other: &Tally) {
         self.inputs += other.inputs;
         self.bytes += other.bytes;
-        self.skipped += other.skipped;
+        for (reason, count) in &other.skipped {
+            *self.skipped.entry(reason).or_default() += count;
+        }
         self.unaccounted += other.unaccounted;
         for (log_type, count) in &other.classified {
             *self.classified.entry(log_type.clone()).or_default() += count;
@@ -115,11 +117,15 @@ impl Tally {
 
     /// Everything that came in: records, and what became none.
     pub fn records(&self) -> u64 {
-        self.classified_records() + self.skipped + self.dead_letters() + self.unaccounted
+        self.classified_records() + self.skipped_inputs() + self.dead_letters() + self.unaccounted
     }
 
     pub fn classified_records(&self) -> u64 {
         self.classified.values().sum()
+    }
+
+    pub fn skipped_inputs(&self) -> u64 {
+        self.skipped.values().sum()
     }
 
     /// Those that no rule has seen.
@@ -151,7 +157,10 @@ impl Tally {
         for (log_type, count) in &self.classified {
             line(&format!("    {log_type}"), *count, "");
         }
-        line("  skipped (empty)", self.skipped, "");
+        line("  skipped", self.skipped_inputs(), "");
+        for (reason, count) in &self.skipped {
+            line(&format!("    {reason}"), *count, "");
+        }
         line("  dead letters", self.dead_letters(), "");
         for (reason, count) in &self.dead {
             line(&format!("    {reason}"), *count, "");
@@ -195,11 +204,12 @@ impl Tally {
         one("inputs_total", "Documents and lines that came in.", self.inputs);
         one("input_bytes_total", "Decompressed bytes that came in.", self.bytes);
         one("records_total", "Records in: classified, skipped and dead.", self.records());
-        one("skipped_total", "Inputs that hold no record and need none.", self.skipped);
         one("unaccounted_total", "Inputs that came to nothing: a fault of streamalert.", self.unaccounted);
         let label = |name: &str, value: &str| format!("{{{name}=\"{}\"}}", escaped(value));
         let types = &mut self.classified.iter().map(|(log_type, count)| (label("log_type", log_type), *count));
         family("classified_total", "Records by log type.", types);
+        let skipped = &mut self.skipped.iter().map(|(reason, count)| (label("reason", reason), *count));
+        family("skipped_total", "Inputs that hold no record and need none, by reason.", skipped);
         let dead = &mut self.dead.iter().map(|(reason, count)| (label("reason", reason), *count));
         family("dead_letters_total", "What no rule has seen, by reason.", dead);
         let mut by_rule = |name: &str, help: &str, count: fn(&RuleTally) -> u64| {
@@ -246,7 +256,8 @@ mod tests {
     use super::*;
 
     fn tally() -> Tally {
-        let mut tally = Tally { inputs: 7, bytes: 1_234_567, skipped: 1, ..Tally::default() };
+        let mut tally = Tally { inputs: 7, bytes: 1_234_567, ..Tally::default() };
+        tally.skipped.insert("empty", 1);
         tally.classified.insert("okta:system".into(), 1_200);
         tally.dead.insert("not_json", 2);
         tally.add_alert("root_login", true);
@@ -265,7 +276,8 @@ mod tests {
             "records in                                         1,203  = 7 inputs, 1.2 MB",
             "  classified                                       1,200",
             "    okta:system                                    1,200",
-            "  skipped (empty)                                      1",
+            "  skipped                                              1",
+            "    empty                                              1",
             "  dead letters                                         2",
             "    not_json                                           2",
             "new alerts                                             1  and 1 known already",

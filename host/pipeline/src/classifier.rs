@@ -8,13 +8,14 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use framing::complete_inputs;
+pub use framing::{Framing, complete_inputs};
 
 use crate::config::schema::{PathPlan, PathStep};
 use crate::config::{Clusters, Schemas};
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::limits::{DEPTH_MAX, INPUT_BYTES_MAX, KEYS_MAX, UNWRAP_DEPTH_MAX};
 use crate::log_record::{LastDigest, LogBatch, LogRecord, Payload, Position, Source, part_of, short_id};
+use crate::skip::{Skip, Skips};
 use candidates::{Candidates, Group, Place, Shape, Shapes};
 use document::{Document, Item};
 use framing::{Framed, depth, frame, line_end};
@@ -32,7 +33,7 @@ pub struct Classified {
     /// Documents and lines that were not blank.
     pub inputs: u64,
     /// Inputs that hold no record and need none, such as `{"Records": []}`.
-    pub skipped: u64,
+    pub skipped: Skips,
 }
 
 /// The schemas of all sources, shared by all workers.
@@ -45,6 +46,11 @@ impl Classifier {
     /// A source that no cluster names may send every log type and belongs to the cluster `default`.
     pub fn new(schemas: Arc<Schemas>, clusters: Arc<Clusters>) -> Self {
         Classifier { schemas, clusters }
+    }
+
+    /// How what comes from a source is cut into payloads.
+    pub fn framing(&self, _source: &Source) -> Framing {
+        Framing::default()
     }
 
     /// A worker's own scratch memory and caches; one for each thread.
@@ -91,7 +97,7 @@ impl Worker {
             bytes: Vec::with_capacity(payload.bytes.len() + payload.bytes.len() / 2 + 1024),
             dead: Vec::new(),
             inputs: 0,
-            skipped: 0,
+            skipped: Skips::default(),
             position: Position { offset: 0, length: 0, index: 0 },
             last_digest: LastDigest::default(),
         };
@@ -107,6 +113,7 @@ impl Worker {
             source: Arc::new(letter.source.clone()),
             offset: letter.position.offset,
             bytes: letter.input.bytes().into(),
+            head: letter.head.as_bytes().into(),
         };
         let mut classified = self.classify(payload);
         let index = if letter.part { 0 } else { letter.position.index };
@@ -167,7 +174,7 @@ struct Run<'a> {
     bytes: Vec<u8>,
     dead: Vec<DeadLetter>,
     inputs: u64,
-    skipped: u64,
+    skipped: Skips,
     /// Of the input at hand; `index` is that of the next record.
     position: Position,
     last_digest: LastDigest,
@@ -301,7 +308,7 @@ impl Run<'_> {
     fn document(&mut self, document: &Document, at: usize, depth: usize) {
         match document.item(at) {
             Item::Object { .. } => self.object(document, at, depth),
-            Item::Array { len: 0 } => self.skipped += 1,
+            Item::Array { len: 0 } => self.skipped.add(Skip::Empty),
             Item::Array { .. } => {
                 for fit in [Fit::Exact, Fit::Tolerant] {
                     for group in 0..self.set.candidates.groups.len() {
@@ -340,7 +347,7 @@ impl Run<'_> {
 
     fn object(&mut self, document: &Document, at: usize, depth: usize) {
         if document.item(at) == (Item::Object { len: 0 }) {
-            self.skipped += 1;
+            self.skipped.add(Skip::Empty);
             return;
         }
         for fit in [Fit::Exact, Fit::Tolerant] {
@@ -366,7 +373,7 @@ impl Run<'_> {
             let Some(list) = document.get(at, key) else { continue };
             match document.item(list) {
                 Item::Array { len: 0 } => {
-                    self.skipped += 1;
+                    self.skipped.add(Skip::Empty);
                     return;
                 }
                 Item::Array { .. } if depth < UNWRAP_DEPTH_MAX => {

@@ -18,20 +18,26 @@ pub enum Reason {
     WrongType,
     /// Deeper, longer or wider than a limit allows.
     Limit,
-    /// Compressed bytes that end early or are damaged.
+    /// Compressed bytes that end early or are damaged, or a container (Parquet, Avro, zip) that cannot be read.
     Compression,
+    /// An envelope (notification, queue message, stream record) that is not what it says it is.
+    Envelope,
+    /// The component that parses this source failed on it.
+    ParserFault,
     /// A rule failed on this record; all other rules have judged it.
     RuleFault,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 9] = [
         Reason::NotJson,
         Reason::NotAnObject,
         Reason::NoSchema,
         Reason::WrongType,
         Reason::Limit,
         Reason::Compression,
+        Reason::Envelope,
+        Reason::ParserFault,
         Reason::RuleFault,
     ];
 
@@ -43,6 +49,8 @@ impl Reason {
             Reason::WrongType => "wrong_type",
             Reason::Limit => "limit",
             Reason::Compression => "compression",
+            Reason::Envelope => "envelope",
+            Reason::ParserFault => "parser_fault",
             Reason::RuleFault => "rule_fault",
         }
     }
@@ -77,12 +85,22 @@ pub struct DeadLetter {
     /// `input` is only the record's own part of the input at `position`.
     #[serde(default)]
     pub part: bool,
+    /// The header line that says what stands where in `input`, if it needs one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub head: String,
     /// The input as it arrived: text, or hex digits when it is not UTF-8.
     #[serde(flatten)]
     pub input: Input,
     /// RFC 3339, UTC; set by whoever stores it.
     #[serde(default)]
     pub first_seen: String,
+    /// Times it came, the first one included; kept by whoever stores it.
+    #[serde(default = "one")]
+    pub count: u64,
+}
+
+fn one() -> u64 {
+    1
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,7 +157,9 @@ impl DeadLetter {
             identity: hex(identity),
             part: part.is_some(),
             input: Input::new(part.unwrap_or_else(|| payload.input(position))),
+            head: String::from_utf8_lossy(&payload.head).into_owned(),
             first_seen: String::new(),
+            count: 1,
         };
         letter.id = letter.derive_id(identity);
         letter

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`classifier`] | bytes become typed records: schemas, JSON, extraction, normalization |
 //! | [`rules_engine`] | the prefilter picks rules per record, rules judge batches, findings become alerts |
-//! | [`log_record`], [`alert`], [`dead_letter`] | the nouns every stage shares |
+//! | [`log_record`], [`alert`], [`dead_letter`], [`skip`] | the nouns every stage shares |
 //! | [`plugin`] | what a plugin is to the pipeline, and whose fault a failure is |
 //! | [`backend`] | everything the pipeline asks of the outside world |
 //! | [`config`] | schema and cluster files |
@@ -20,3 +20,4 @@ pub mod limits;
 pub mod log_record;
 pub mod plugin;
 pub mod rules_engine;
+pub mod skip;

@@ -16,6 +16,15 @@ pub struct Source {
     pub resource: String,
     /// Key of the object, path of the file; empty where there is none.
     pub object: String,
+    /// Version or entity tag of the object, where the service has one. No part of a record's identity: its content is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+}
+
+impl Source {
+    pub fn new(service: impl Into<String>, resource: impl Into<String>, object: impl Into<String>) -> Self {
+        Source { service: service.into(), resource: resource.into(), object: object.into(), version: String::new() }
+    }
 }
 
 /// Bytes as they arrived, unpacked from envelopes and compression.
@@ -25,6 +34,9 @@ pub struct Payload {
     /// Where `bytes` begins in the (decompressed) object, in bytes.
     pub offset: u64,
     pub bytes: Arc<[u8]>,
+    /// What a reader must know of the object's bytes before these: the header line in force. Empty at the beginning of an
+    /// object, and where there is none.
+    pub head: Arc<[u8]>,
 }
 
 /// Where a record stands in its source.
@@ -99,6 +111,11 @@ impl LogBatch {
 }
 
 impl Payload {
+    /// A payload that needs to know nothing of what came before it.
+    pub fn new(source: Arc<Source>, offset: u64, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Payload { source, offset, bytes: bytes.into(), head: Arc::default() }
+    }
+
     pub fn input(&self, position: Position) -> &[u8] {
         let from = (position.offset - self.offset) as usize;
         &self.bytes[from..from + position.length as usize]

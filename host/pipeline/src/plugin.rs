@@ -207,8 +207,63 @@ pub trait RuleSession {
     fn evaluate(&mut self, rule: usize, rows: &[u32]) -> Result<Judged, PluginError>;
 }
 
+/// How much of an object a parser must see at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Takes {
+    /// Any number of whole lines.
+    #[default]
+    Lines,
+    /// The whole object.
+    Whole,
+}
+
+/// What the host must know of a parser.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ParserInfo {
+    /// What clusters call it.
+    pub name: String,
+    pub description: String,
+    /// A schema file of the log types it makes records of, as text; the records' `parser` there is `json`.
+    pub schemas: String,
+    pub takes: Takes,
+    /// It can tell its own payloads by their first bytes.
+    pub sniffs: bool,
+}
+
+/// What a parser made of a piece of its payload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParsedPart {
+    /// First byte of the piece, counted in the payload, and its length.
+    pub offset: u32,
+    pub length: u32,
+    pub outcome: Result<ParsedRecord, String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParsedRecord {
+    /// One of the parser's log types; empty: whichever fits.
+    pub log_type: String,
+    /// A JSON object.
+    pub json: String,
+}
+
+/// One loaded component that parses.
+pub trait ParserPlugin: Send + Sync {
+    /// File name, for messages.
+    fn name(&self) -> &str;
+    /// SHA-256 of the component, hex.
+    fn digest(&self) -> &str;
+    fn info(&self) -> &ParserInfo;
+    /// Whether a payload that begins with `head` is one of its own.
+    fn sniff(&self, head: &[u8]) -> Result<bool, PluginError>;
+    /// Every byte of the payload that means something is in one of the parts.
+    fn parse(&self, payload: &[u8]) -> Result<Vec<ParsedPart>, PluginError>;
+}
+
 /// The components that are live together. A batch sees one set from start to end.
 #[derive(Default, Clone)]
 pub struct PluginSet {
     pub plugins: Vec<Arc<dyn RulePlugin>>,
+    pub parsers: Vec<Arc<dyn ParserPlugin>>,
 }

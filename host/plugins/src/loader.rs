@@ -135,7 +135,10 @@ impl PluginFolder {
         let names =
             |pairs: Vec<(&String, &Arc<RuleComponent>)>| pairs.into_iter().map(|(name, _)| name.clone()).collect();
         let report = LoadReport {
-            set: PluginSet { plugins: live.values().map(|c| c.clone() as Arc<dyn RulePlugin>).collect() },
+            set: PluginSet {
+                plugins: live.values().map(|c| c.clone() as Arc<dyn RulePlugin>).collect(),
+                ..PluginSet::default()
+            },
             loaded: names(loaded),
             kept: names(kept.into_iter().filter(|(name, _)| !refused.contains_key(*name)).collect()),
             removed: self.live.keys().filter(|name| !live.contains_key(*name)).cloned().collect(),

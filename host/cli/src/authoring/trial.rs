@@ -48,7 +48,7 @@ impl Trial {
         let plugins = components.iter().map(|component| component.clone() as Arc<dyn RulePlugin>).collect();
         Ok(Trial {
             worker: Arc::new(Classifier::new(schemas.clone(), clusters.clone())).worker(),
-            rules: Rules::new(PluginSet { plugins }, &schemas),
+            rules: Rules::new(PluginSet { plugins, ..PluginSet::default() }, &schemas),
             schemas,
             clusters,
             tables,
@@ -68,7 +68,7 @@ impl Trial {
                     let classified = self.worker.classify(payload);
                     sorted.batches.push(classified.batch);
                     sorted.dead.extend(classified.dead);
-                    sorted.skipped += classified.skipped;
+                    sorted.skipped += classified.skipped.total();
                 }
             }
         }

@@ -52,7 +52,7 @@ pub fn judge(trial: &mut Trial, case: &Body) -> Verdict {
             return verdict;
         }
     };
-    let source = Source { service: case.service.clone(), resource: case.source.clone(), object: String::new() };
+    let source = Source::new(case.service.clone(), case.source.clone(), String::new());
     if trial.clusters.find(&source).is_none() {
         verdict
             .miss(format!("no cluster names the source {}:{}", case.service, case.source), unknown_source(trial, case));

@@ -15,6 +15,22 @@ pub(super) enum Framed {
     Cut { message: String },
 }
 
+/// How the inputs of a source are divided, which depends on the log types it may send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Framing {
+    /// The first line of an object, or its last line that begins with `#Fields:`, says what stands where in the others and
+    /// must travel with every payload as its `head`.
+    pub header: bool,
+    /// Between two of these a newline divides nothing: rows of CSV.
+    pub quote: Option<u8>,
+    /// Takes away the meaning of a quote behind it.
+    pub escape: Option<u8>,
+    /// An input may be an XML element over many lines.
+    pub xml: bool,
+    /// A component reads the object, and must have it whole.
+    pub whole: bool,
+}
+
 /// Looks at bytes that begin with no white space.
 pub(super) fn frame(bytes: &[u8]) -> Framed {
     let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
@@ -82,7 +98,7 @@ pub(super) fn line_end(bytes: &[u8], from: usize) -> usize {
 /// How many leading bytes hold only complete inputs, so that a stream can be cut there. 0: none is complete yet.
 ///
 /// `}` or `]`, white space with a newline, `{` or `[`: that stands in no JSON value, so between them one ends.
-pub fn complete_inputs(bytes: &[u8]) -> usize {
+pub fn complete_inputs(bytes: &[u8], _framing: &Framing) -> usize {
     let mut end = bytes.len();
     // A line of another kind at the very end must not make us scan everything: look back over a few newlines.
     for _ in 0..8 {
@@ -129,7 +145,7 @@ mod tests {
     #[test]
     fn a_stream_is_cut_between_inputs_only() {
         let check = |text: &str, expected: &str| {
-            assert_eq!(&text[..complete_inputs(text.as_bytes())], expected, "{text:?}");
+            assert_eq!(&text[..complete_inputs(text.as_bytes(), &Framing::default())], expected, "{text:?}");
         };
         check("{\"a\":1}\n{\"b\":2}\n{\"c\"", "{\"a\":1}\n{\"b\":2}\n");
         check("{\"a\":1}{\"b\":2}{\"c\"", "{\"a\":1}{\"b\":2}");

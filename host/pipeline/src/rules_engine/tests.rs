@@ -68,9 +68,9 @@ fn schemas() -> Arc<Schemas> {
 
 fn batch(lines: &[Value]) -> LogBatch {
     let bytes: Vec<u8> = lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
-    let source = Source { service: "file".into(), resource: "r".into(), object: "o".into() };
+    let source = Source::new("file", "r", "o");
     let classifier = Arc::new(Classifier::new(schemas(), Arc::new(Clusters::default())));
-    let classified = classifier.worker().classify(Payload { source: Arc::new(source), offset: 0, bytes: bytes.into() });
+    let classified = classifier.worker().classify(Payload::new(Arc::new(source), 0, bytes));
     assert!(classified.dead.is_empty(), "{:?}", classified.dead);
     classified.batch
 }
@@ -84,7 +84,7 @@ fn rules(
     judge: impl Fn(usize, Record<'_>) -> Result<bool, PluginErrorKind> + Send + Sync + 'static,
 ) -> (Rules, Arc<Native>) {
     let native = Arc::new(Native { rules: infos, judge: Box::new(judge), calls: Mutex::default() });
-    (Rules::new(PluginSet { plugins: vec![native.clone()] }, &schemas()), native)
+    (Rules::new(PluginSet { plugins: vec![native.clone()], ..PluginSet::default() }, &schemas()), native)
 }
 
 fn n(record: Record<'_>) -> i64 {
