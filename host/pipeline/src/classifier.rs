@@ -3,27 +3,35 @@
 mod candidates;
 mod document;
 mod framing;
+mod lines;
 mod normalize;
 mod record;
+mod text;
 #[cfg(test)]
 mod tests;
 
+pub use candidates::Near;
 pub use framing::{Framing, complete_inputs};
 
 use crate::config::schema::{PathPlan, PathStep};
 use crate::config::{Clusters, Schemas};
 use crate::dead_letter::{DeadLetter, Reason};
-use crate::limits::{DEPTH_MAX, INPUT_BYTES_MAX, KEYS_MAX, UNWRAP_DEPTH_MAX};
+use crate::limits::{
+    AMBIGUITY_SAMPLES, DEPTH_MAX, INPUT_BYTES_MAX, KEYS_MAX, RECORDS_PER_INPUT_MAX, UNWRAP_DEPTH_MAX,
+};
 use crate::log_record::{LastDigest, LogBatch, LogRecord, Payload, Position, Source, part_of, short_id};
 use crate::skip::{Skip, Skips};
-use candidates::{Candidates, Group, Place, Shape, Shapes};
-use document::{Document, Item};
+use candidates::{Candidates, Keyed, Place, Shape, Shapes};
+use document::{Columns, Document, Item};
 use framing::{Framed, depth, frame, line_end};
 use hashbrown::HashMap;
+use lines::Lines;
 use record::{Envelope, Refusal};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What one payload came to. Every record of it is in `batch` or in `dead`.
 #[derive(Debug)]
@@ -34,6 +42,18 @@ pub struct Classified {
     pub inputs: u64,
     /// Inputs that hold no record and need none, such as `{"Records": []}`.
     pub skipped: Skips,
+    /// Log types that fit the same records, and how many such inputs were met: `taken` → `also`. Only the first inputs of
+    /// each sequence of keys are looked at.
+    pub ambiguous: BTreeMap<Ambiguity, u64>,
+    /// Inputs that came to nothing at all. Anything but 0 is a fault of ours.
+    pub unaccounted: u64,
+}
+
+/// Types that would all take a record; the first by priority did.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Ambiguity {
+    pub taken: String,
+    pub also: Vec<String>,
 }
 
 /// The schemas of all sources, shared by all workers.
@@ -49,8 +69,9 @@ impl Classifier {
     }
 
     /// How what comes from a source is cut into payloads.
-    pub fn framing(&self, _source: &Source) -> Framing {
-        Framing::default()
+    pub fn framing(&self, source: &Source) -> Framing {
+        let logs = self.clusters.find(source).map(|(_, logs)| logs);
+        Framing::of(self.schemas.iter().filter(|t| logs.is_none_or(|logs| logs.iter().any(|log| t.is_named_by(log)))))
     }
 
     /// A worker's own scratch memory and caches; one for each thread.
@@ -61,6 +82,7 @@ impl Classifier {
             last: None,
             sets: Vec::new(),
             document: Document::default(),
+            lines: None,
         }
     }
 }
@@ -74,6 +96,8 @@ pub struct Worker {
     sets: Vec<Set>,
     /// What inputs are parsed into.
     document: Document,
+    /// What is kept from one text to the next.
+    lines: Option<Box<Lines>>,
 }
 
 /// The log types some sources may send, and what this worker knows of the shapes of their records.
@@ -81,6 +105,7 @@ struct Set {
     logs: Option<Vec<String>>,
     candidates: Arc<Candidates>,
     shapes: Shapes,
+    framing: Framing,
 }
 
 /// Sources one worker remembers; the cap stops a door that names a new source for every request.
@@ -90,6 +115,11 @@ impl Worker {
     pub fn classify(&mut self, payload: Payload) -> Classified {
         let (cluster, set) = self.route(&payload.source);
         let mut run = Run {
+            lines: self.lines.take(),
+            takers: None,
+            ambiguous: BTreeMap::new(),
+            settled: (0, 0),
+            unaccounted: 0,
             set: &mut self.sets[set],
             payload: &payload,
             cluster: &cluster,
@@ -101,10 +131,22 @@ impl Worker {
             position: Position { offset: 0, length: 0, index: 0 },
             last_digest: LastDigest::default(),
         };
+        if let Some(lines) = &mut run.lines {
+            lines.next_payload();
+        }
+        run.take_head();
         run.inputs(&mut self.document);
-        let Run { records, bytes, dead, inputs, skipped, .. } = run;
+        let Run { records, bytes, mut dead, inputs, skipped, ambiguous, lines, unaccounted, .. } = run;
+        // Whoever sends one of these again must know its header.
+        let head = lines.as_ref().map(|lines| lines.head_line.as_str()).unwrap_or_default();
+        let mut payload = payload;
+        if payload.head.is_empty() && !head.is_empty() {
+            dead.iter_mut().for_each(|letter| letter.head = head.to_owned());
+            payload.head = head.as_bytes().into();
+        }
+        self.lines = lines;
         let batch = LogBatch { cluster, records, bytes, identity: None, last_digest: Default::default(), payload };
-        Classified { batch, dead, inputs, skipped }
+        Classified { batch, dead, inputs, skipped, ambiguous, unaccounted }
     }
 
     /// Classifies the input of a dead letter again, as what it was: at its old place, with its old identity.
@@ -149,7 +191,8 @@ impl Worker {
                     Some(set) => set,
                     None => {
                         let candidates = Arc::new(Candidates::new(&self.shared.schemas, logs.as_deref()));
-                        self.sets.push(Set { logs, candidates, shapes: Shapes::new() });
+                        let framing = Framing::of(candidates.types.iter());
+                        self.sets.push(Set { logs, candidates, shapes: Shapes::new(), framing });
                         self.sets.len() - 1
                     }
                 };
@@ -178,6 +221,13 @@ struct Run<'a> {
     /// Of the input at hand; `index` is that of the next record.
     position: Position,
     last_digest: LastDigest,
+    lines: Option<Box<Lines>>,
+    /// Nothing is made while this is there: types that would take a record are only noted.
+    takers: Option<BTreeSet<String>>,
+    ambiguous: BTreeMap<Ambiguity, u64>,
+    /// Inputs, and what came of them, when the last one was done with.
+    settled: (u64, u64),
+    unaccounted: u64,
 }
 
 /// Where an object that should become a record stands, and how to show it in a dead letter.
@@ -200,11 +250,30 @@ enum Fit {
 impl Run<'_> {
     fn inputs(&mut self, document: &mut Document) {
         let bytes = &self.payload.bytes.clone();
+        let texts = !self.set.candidates.texts.is_empty();
         let mut at = 0;
         loop {
+            let behind = at;
             at = skip_blank(bytes, at);
             if at >= bytes.len() {
+                self.settle();
                 return;
+            }
+            if texts && !matches!(bytes[at], b'{' | b'[') {
+                match self.text_input(behind, at) {
+                    Ok(end) => at = end,
+                    Err((range, refused)) => {
+                        let end = range.end.max(at + 1);
+                        if document.parse(&bytes[at..trim_end(bytes, at, range.end)]) {
+                            // A JSON text or number: not what anybody logs.
+                            self.input(document, at..trim_end(bytes, at, range.end));
+                        } else {
+                            self.bad_text(range, refused);
+                        }
+                        at = end;
+                    }
+                }
+                continue;
             }
             // Nearly always an input is a line.
             let end = line_end(bytes, at);
@@ -214,7 +283,15 @@ impl Run<'_> {
                 at = end;
                 continue;
             }
-            match frame(&bytes[at..]) {
+            let framed = frame(&bytes[at..]);
+            if texts && !matches!(framed, Framed::Value(_)) {
+                // `[01/Jan/2020:00:00:00 +0000] …` is no JSON list.
+                if let Ok(end) = self.text_input(behind, at) {
+                    at = end;
+                    continue;
+                }
+            }
+            match framed {
                 Framed::Value(length) if length > INPUT_BYTES_MAX => {
                     let message = format!("an input of {length} bytes; at most {INPUT_BYTES_MAX} are taken");
                     self.bad_input(at..at + length, Reason::Limit, message);
@@ -224,12 +301,9 @@ impl Run<'_> {
                     if document.parse(&bytes[at..at + length]) {
                         self.input(document, at..at + length);
                     } else {
-                        let value = &bytes[at..at + length];
-                        let depth = depth(value);
+                        let depth = depth(&bytes[at..at + length]);
                         let (reason, message) = if depth > DEPTH_MAX {
                             (Reason::Limit, format!("nested {depth} levels deep; at most {DEPTH_MAX} are taken"))
-                        } else if std::str::from_utf8(value).is_err() {
-                            (Reason::NotJson, "not UTF-8, which JSON must be; convert it or mend the sender".to_owned())
                         } else {
                             (Reason::NotJson, "not JSON: a text or number in it is malformed".to_owned())
                         };
@@ -239,7 +313,12 @@ impl Run<'_> {
                 }
                 Framed::Bad { length, message } => {
                     let end = trim_end(bytes, at, at + length);
-                    self.bad_input(at..end.max(at + 1), Reason::NotJson, message);
+                    // The text of a value over several lines may only need repair.
+                    if document.parse(&bytes[at..end]) {
+                        self.input(document, at..end);
+                    } else {
+                        self.bad_input(at..end.max(at + 1), Reason::NotJson, message);
+                    }
                     at += length.max(1);
                 }
                 Framed::Cut { message } => {
@@ -256,14 +335,32 @@ impl Run<'_> {
     }
 
     fn place(&mut self, range: &Range<usize>) {
+        self.settle();
         self.inputs += 1;
         self.position =
             Position { offset: self.payload.offset + range.start as u64, length: range.len() as u64, index: 0 };
     }
 
+    /// The input before this one is done with: something must have come of it.
+    fn settle(&mut self) {
+        let now = (self.inputs, self.records.len() as u64 + self.dead.len() as u64 + self.skipped.total());
+        if now.0 > self.settled.0 && now.1 == self.settled.1 {
+            self.unaccounted += 1;
+        }
+        self.settled = now;
+    }
+
     fn bad_input(&mut self, range: Range<usize>, reason: Reason, message: String) {
         self.place(&range);
         let letter = DeadLetter::new(self.payload, self.cluster, self.position, reason, message);
+        self.dead.push(letter);
+    }
+
+    /// A letter about a text that no format takes.
+    fn bad_text(&mut self, range: Range<usize>, refused: Refused) {
+        self.place(&range);
+        let mut letter = DeadLetter::new(self.payload, self.cluster, self.position, refused.reason, refused.message);
+        letter.tried = refused.tried;
         self.dead.push(letter);
     }
 
@@ -282,25 +379,53 @@ impl Run<'_> {
             );
             return;
         }
-        if let Item::Object { len: 1.. } = document.item(0)
-            && self.root(document, 0)
-        {
-            return;
+        if let Item::Object { len: 1.. } = document.item(0) {
+            let keyed = self.keyed(document, 0);
+            if keyed.sampled.load(Ordering::Relaxed) < AMBIGUITY_SAMPLES {
+                self.sample(document, &keyed);
+            }
+            // The hot path: the object is itself a record.
+            if let Some(shape) = &keyed.root {
+                let envelope = Some(Envelope { document, at: 0 });
+                let candidate = Candidate { document, at: 0, envelope, of_input: true };
+                if self.record_of(shape, &candidate, Fit::Exact).is_ok() {
+                    return;
+                }
+            }
         }
         self.document(document, 0, 0);
     }
 
-    /// The hot path: the object at `at` is itself a record. Says whether some type took it.
-    #[inline]
-    fn root(&mut self, document: &Document, at: usize) -> bool {
-        let Some(root) = self.set.candidates.root else { return false };
-        let shape = self.shape(root, document, at);
-        // Types that look into the input come first if they have the better rank and could apply.
-        if shape.elsewhere {
-            return false;
+    /// Notes the types that would all take records of this input.
+    #[cold]
+    fn sample(&mut self, document: &Document, keyed: &Keyed) {
+        keyed.sampled.fetch_add(1, Ordering::Relaxed);
+        let takers = self.takers(document, 0, keyed);
+        if takers.len() > 1 {
+            let mut by_rank: Vec<&Arc<crate::config::LogType>> =
+                self.set.candidates.types.iter().filter(|t| takers.contains(&t.name)).collect();
+            by_rank.sort_by_key(|log_type| log_type.rank);
+            let mut names = by_rank.iter().map(|log_type| log_type.name.clone());
+            if let Some(taken) = names.next() {
+                *self.ambiguous.entry(Ambiguity { taken, also: names.collect() }).or_default() += 1;
+            }
         }
-        let candidate = Candidate { document, at, envelope: Some(Envelope { document, at }), of_input: true };
-        self.record_of(&shape, &candidate, Fit::Exact).is_ok()
+    }
+
+    /// The types that take a record of the object at `at` exactly, wherever in it.
+    fn takers(&mut self, document: &Document, at: usize, keyed: &Keyed) -> BTreeSet<String> {
+        let before = (self.position, self.dead.len());
+        self.takers = Some(BTreeSet::new());
+        for &group in &keyed.applicable {
+            self.group(group, document, at, keyed, Fit::Exact);
+        }
+        for &group in &keyed.bare {
+            let candidate = Candidate { document, at, envelope: None, of_input: false };
+            let _ = self.record(group, &candidate, Some(keyed.hash), Fit::Exact);
+        }
+        self.position = before.0;
+        self.dead.truncate(before.1);
+        self.takers.take().unwrap_or_default()
     }
 
     /// Everything else that a document may be: records under a path, embedded ones, lists, wrapped ones.
@@ -312,9 +437,8 @@ impl Run<'_> {
             Item::Array { .. } => {
                 for fit in [Fit::Exact, Fit::Tolerant] {
                     for group in 0..self.set.candidates.groups.len() {
-                        if matches!(self.set.candidates.groups[group].place, Place::Path { .. })
-                            && applies(&self.set.candidates.groups[group], document, at, &self.set.candidates)
-                            && self.group(group, document, at, fit)
+                        if self.set.candidates.groups[group].takes_lists(&self.set.candidates.types)
+                            && self.group(group, document, at, &Keyed::default(), fit)
                         {
                             return;
                         }
@@ -350,23 +474,72 @@ impl Run<'_> {
             self.skipped.add(Skip::Empty);
             return;
         }
+        let keyed = self.keyed(document, at);
         for fit in [Fit::Exact, Fit::Tolerant] {
-            for group in 0..self.set.candidates.groups.len() {
-                if applies(&self.set.candidates.groups[group], document, at, &self.set.candidates)
-                    && self.group(group, document, at, fit)
-                {
+            for &group in &keyed.applicable {
+                if self.group(group, document, at, &keyed, fit) {
                     return;
                 }
             }
             // The records of a type that has them under a path may also come one by one.
-            for group in 0..self.set.candidates.groups.len() {
-                if matches!(self.set.candidates.groups[group].place, Place::Path { .. }) {
-                    let candidate = Candidate { document, at, envelope: None, of_input: true };
-                    if self.record(group, &candidate, fit).is_ok() {
-                        return;
-                    }
+            for &group in &keyed.bare {
+                let candidate = Candidate { document, at, envelope: None, of_input: true };
+                if self.record(group, &candidate, Some(keyed.hash), fit).is_ok() {
+                    return;
                 }
             }
+        }
+        if depth < UNWRAP_DEPTH_MAX && self.unwrap(document, at, depth) {
+            return;
+        }
+        self.unclassified(document, at, &keyed);
+    }
+
+    /// What services and vendors wrap records in, when no schema asks for the wrapping itself.
+    fn unwrap(&mut self, document: &Document, at: usize, depth: usize) -> bool {
+        let text = |key: &str| match document.get(at, key).map(|at| document.item(at)) {
+            Some(Item::Text(text)) => Some(text),
+            _ => None,
+        };
+        // A subscription of CloudWatch Logs.
+        if let (Some(kind), Some(events)) = (text("messageType"), document.get(at, "logEvents")) {
+            if kind == "CONTROL_MESSAGE" {
+                self.skipped.add(Skip::ControlMessage);
+                return true;
+            }
+            if kind == "DATA_MESSAGE" && matches!(document.item(events), Item::Array { .. }) {
+                let events: Vec<usize> = document.items(events).collect();
+                if events.is_empty() {
+                    self.skipped.add(Skip::Empty);
+                }
+                for event in events {
+                    match document.get(event, "message").map(|at| document.item(at)) {
+                        Some(Item::Text(message)) => self.embedded(document, at, event, message, depth),
+                        _ => self.no_object(document, event),
+                    }
+                }
+                return true;
+            }
+        }
+        // A test of a notification of S3.
+        if text("Event") == Some("s3:TestEvent") && text("Bucket").is_some() {
+            self.skipped.add(Skip::TestEvent);
+            return true;
+        }
+        // A message of SNS, and one of SQS.
+        for (mark, key) in [("TopicArn", "Message"), ("receiptHandle", "body")] {
+            if let (Some(_), Some(message)) = (text(mark), text(key)) {
+                self.embedded(document, at, at, message, depth);
+                return true;
+            }
+        }
+        // An event of EventBridge.
+        if text("detail-type").is_some()
+            && let Some(detail) = document.get(at, "detail")
+            && matches!(document.item(detail), Item::Object { len: 1.. })
+        {
+            self.document(document, detail, depth + 1);
+            return true;
         }
         // Records of any type under the names that vendors wrap theirs in.
         for key in ["Records", "records", "value", "events", "Events"] {
@@ -374,32 +547,57 @@ impl Run<'_> {
             match document.item(list) {
                 Item::Array { len: 0 } => {
                     self.skipped.add(Skip::Empty);
-                    return;
+                    return true;
                 }
-                Item::Array { .. } if depth < UNWRAP_DEPTH_MAX => {
+                Item::Array { .. } => {
                     let items: Vec<usize> = document.items(list).collect();
                     if items.iter().all(|item| matches!(document.item(*item), Item::Object { len: 1.. })) {
                         for item in items {
                             self.document(document, item, depth + 1);
                         }
-                        return;
+                        return true;
                     }
                 }
                 _ => {}
             }
         }
-        self.unclassified(document, at);
+        false
+    }
+
+    /// A text within a document: JSON, or one of the source's formats. The document at `at` is around it; `holder` is what
+    /// of it a letter is about.
+    fn embedded(&mut self, document: &Document, at: usize, holder: usize, message: &str, depth: usize) {
+        let trimmed = message.trim();
+        let mut inner = Document::default();
+        if matches!(trimmed.as_bytes().first(), Some(b'{' | b'[')) && inner.parse(trimmed.as_bytes()) {
+            self.document(&inner, 0, depth + 1);
+            return;
+        }
+        if trimmed.is_empty() {
+            self.skipped.add(Skip::Empty);
+            return;
+        }
+        let envelope = Some(Envelope { document, at });
+        match self.text(message.trim_end_matches(['\r', '\n']), 0, false, None, envelope) {
+            Ok(None) => {}
+            Ok(Some(skip)) => self.skipped.add(skip),
+            Err(refused) => {
+                let candidate = Candidate { document, at: holder, envelope: None, of_input: false };
+                self.bury(&candidate, refused.reason, refused.message, refused.tried);
+            }
+        }
     }
 
     /// Tries the types of one group on the document at `at`. They take it when at least one record is of one of them; the
     /// other records are then dead letters.
-    fn group(&mut self, group: usize, document: &Document, at: usize, fit: Fit) -> bool {
+    fn group(&mut self, group: usize, document: &Document, at: usize, keyed: &Keyed, fit: Fit) -> bool {
         let candidates = self.set.candidates.clone();
         let chosen = &candidates.groups[group];
         match &chosen.place {
+            Place::Root if chosen.format.is_some() => false,
             Place::Root => {
                 let candidate = Candidate { document, at, envelope: Some(Envelope { document, at }), of_input: true };
-                self.record(group, &candidate, fit).is_ok()
+                self.record(group, &candidate, Some(keyed.hash), fit).is_ok()
             }
             Place::Text { key } => {
                 let Some(value) = document.get(at, key) else { return false };
@@ -407,7 +605,7 @@ impl Run<'_> {
                 let Some(inner) = object_in_text(text) else { return false };
                 let envelope = Some(Envelope { document, at });
                 let candidate = Candidate { document: &inner, at: 0, envelope, of_input: false };
-                self.record(group, &candidate, fit).is_ok()
+                self.record(group, &candidate, None, fit).is_ok()
             }
             Place::Path { embedded, .. } => {
                 let (found, built);
@@ -454,9 +652,30 @@ impl Run<'_> {
             .types
             .iter()
             .any(|t| !self.set.candidates.types[*t].envelope.0.is_empty());
+        let text_format = self.set.candidates.groups[group].format.is_some();
         let mut inner: Option<Document> = None;
         let mut refused: Vec<(usize, u32, Refused)> = Vec::new();
         for &place in places {
+            if self.position.index >= RECORDS_PER_INPUT_MAX {
+                let message = format!("more than {RECORDS_PER_INPUT_MAX} records in one input; this and what follows");
+                refused.push((place, self.position.index, Refused { reason: Reason::Limit, message, tried: Vec::new() }));
+                break;
+            }
+            if text_format {
+                let outcome = match source.item(place) {
+                    Item::Text(text) => {
+                        let envelope = Some(Envelope { document, at });
+                        let text = text.trim_end_matches(['\r', '\n']);
+                        self.text(text, 0, false, Some(group), envelope).map(|_| ())
+                    }
+                    _ => Err(Refused::new("not a text")),
+                };
+                if let Err(reason) = outcome {
+                    refused.push((place, self.position.index, reason));
+                    self.position.index += 1;
+                }
+                continue;
+            }
             let (record, record_at) = if embedded {
                 let Item::Text(text) = source.item(place) else {
                     refused.push((place, self.position.index, Refused::new("not a text with JSON in it")));
@@ -479,9 +698,11 @@ impl Run<'_> {
                 envelope: Some(Envelope { document, at }),
                 of_input: !embedded && !with_envelope && std::ptr::eq(source, document),
             };
-            let outcome = match self.record(group, &candidate, fit) {
+            let outcome = match self.record(group, &candidate, None, fit) {
                 // Beside a record that fits, one with new fields is welcome too.
-                Err(refused) if fit == Fit::Exact => self.record(group, &candidate, Fit::Tolerant).map_err(|_| refused),
+                Err(refused) if fit == Fit::Exact => {
+                    self.record(group, &candidate, None, Fit::Tolerant).map_err(|_| refused)
+                }
                 outcome => outcome,
             };
             if let Err(reason) = outcome {
@@ -509,31 +730,30 @@ impl Run<'_> {
         true
     }
 
-    /// Makes a record of one object, of the first type of the group that takes it.
-    fn record(&mut self, group: usize, candidate: &Candidate<'_>, fit: Fit) -> Result<(), Refused> {
+    /// Makes a record of one object, of the first type of the group that takes it. `hash` is that of its keys, if it is known.
+    fn record(&mut self, group: usize, candidate: &Candidate<'_>, hash: Option<u64>, fit: Fit) -> Result<(), Refused> {
         let document = candidate.document;
-        if !matches!(document.item(candidate.at), Item::Object { .. }) {
+        let Item::Object { len } = document.item(candidate.at) else {
             return Err(Refused {
                 reason: Reason::NotAnObject,
                 message: format!("{}, where an object is expected", document.kind(candidate.at)),
                 tried: Vec::new(),
             });
-        }
-        if let Item::Object { len } = document.item(candidate.at)
-            && len > KEYS_MAX
-        {
+        };
+        if len > KEYS_MAX {
             let message = format!("an object of {len} keys; at most {KEYS_MAX} are taken");
             return Err(Refused { reason: Reason::Limit, message, tried: Vec::new() });
         }
-        let shape = self.shape(group, document, candidate.at);
+        let hash = hash.unwrap_or_else(|| self.hash(document, candidate.at));
+        let shape = self.shape(group, document, candidate.at, hash);
         self.record_of(&shape, candidate, fit)
     }
 
-    /// What records with the keys of the object at `at` may be.
+    /// The hash of the keys of the object at `at`.
     #[inline]
-    fn shape(&mut self, group: usize, document: &Document, at: usize) -> Arc<Shape> {
-        let Item::Object { len } = document.item(at) else { return Arc::default() };
-        let mut hasher = self.set.shapes.hasher(group);
+    fn hash(&self, document: &Document, at: usize) -> u64 {
+        let Item::Object { len } = document.item(at) else { return 0 };
+        let mut hasher = self.set.shapes.hasher();
         let mut next = at + 1;
         for _ in 0..len {
             let key = document.key(next);
@@ -541,17 +761,26 @@ impl Run<'_> {
             hasher.write_u8(0xff);
             next = document.after(next + 1);
         }
-        let hash = hasher.finish();
-        if let Some(shape) = self.set.shapes.find(hash) {
-            return shape.clone();
+        hasher.finish()
+    }
+
+    /// What an object with the keys of the one at `at` may be.
+    #[inline]
+    fn keyed(&mut self, document: &Document, at: usize) -> Arc<Keyed> {
+        let hash = self.hash(document, at);
+        match self.set.shapes.keyed(hash) {
+            Some(keyed) => keyed.clone(),
+            None => self.set.shapes.learn_keys(hash, &self.set.candidates, &document.keys(at)),
         }
-        let mut keys = Vec::with_capacity(len);
-        let mut next = at + 1;
-        for _ in 0..len {
-            keys.push(document.key(next));
-            next = document.after(next + 1);
+    }
+
+    /// What records with the keys of the object at `at` may be among the types of one group.
+    #[inline]
+    fn shape(&mut self, group: usize, document: &Document, at: usize, hash: u64) -> Arc<Shape> {
+        match self.set.shapes.shape(hash, group) {
+            Some(shape) => shape.clone(),
+            None => self.set.shapes.learn(hash, &self.set.candidates, group, &document.keys(at)),
         }
-        self.set.shapes.learn(hash, &self.set.candidates, group, &keys)
     }
 
     fn record_of(&mut self, shape: &Shape, candidate: &Candidate<'_>, fit: Fit) -> Result<(), Refused> {
@@ -569,6 +798,11 @@ impl Run<'_> {
             match record::build(&mut self.bytes, document, candidate.at, plan, candidate.envelope.as_ref(), &record_id)
             {
                 Ok(packed) => {
+                    if let Some(takers) = &mut self.takers {
+                        self.bytes.truncate(packed.start);
+                        takers.insert(plan.log_type.name.clone());
+                        continue;
+                    }
                     self.records.push(LogRecord {
                         log_type: plan.log_type.clone(),
                         position: self.position,
@@ -593,14 +827,19 @@ impl Run<'_> {
     }
 
     /// Nothing took the object: says what came nearest.
-    fn unclassified(&mut self, document: &Document, at: usize) {
+    fn unclassified(&mut self, document: &Document, at: usize, keyed: &Keyed) {
         let mut best: Option<Refused> = None;
         let mut tried: Vec<String> = Vec::new();
-        for group in 0..self.set.candidates.groups.len() {
+        let candidates = self.set.candidates.clone();
+        let mut groups: Vec<usize> = keyed.applicable.iter().chain(&keyed.bare).copied().collect();
+        groups.extend(candidates.groups.iter().position(|group| group.format.is_none()));
+        groups.sort_unstable();
+        groups.dedup();
+        for group in groups.into_iter().filter(|group| candidates.groups[*group].format.is_none()) {
             let candidate = Candidate { document, at, envelope: Some(Envelope { document, at }), of_input: at != 0 };
             for fit in [Fit::Exact, Fit::Tolerant] {
                 let before = (self.records.len(), self.bytes.len(), self.position.index);
-                match self.record(group, &candidate, fit) {
+                match self.record(group, &candidate, Some(keyed.hash), fit) {
                     Err(refused) => {
                         tried.extend(refused.tried.iter().cloned());
                         if best.as_ref().is_none_or(|best| best.weight() < refused.weight()) {
@@ -623,6 +862,16 @@ impl Run<'_> {
             None => (Reason::NoSchema, "the source may send no JSON log type; see conf/clusters".to_owned()),
         };
         self.bury(&Candidate { document, at, envelope: None, of_input: at != 0 }, reason, message, tried);
+    }
+
+    /// A letter about the input at hand, whole.
+    fn bury_whole(&mut self, refused: Refused) {
+        let identity = self.last_digest.identity(self.payload, self.position);
+        let (payload, cluster, position) = (self.payload, self.cluster, self.position);
+        let mut letter =
+            DeadLetter::about(payload, cluster, position, &identity, None, refused.reason, refused.message);
+        letter.tried = refused.tried;
+        self.dead.push(letter);
     }
 
     /// Writes the dead letter of one object and counts it as the next record.
@@ -649,6 +898,15 @@ struct Refused {
 impl Refused {
     fn new(message: &str) -> Self {
         Refused { reason: Reason::NoSchema, message: message.to_owned(), tried: Vec::new() }
+    }
+
+    /// A text that a format cannot read.
+    fn not_of(parser: crate::config::schema::Parser, message: &str) -> Self {
+        Refused {
+            reason: Reason::NoSchema,
+            message: format!("not {}: {message}", parser.name()),
+            tried: Vec::new(),
+        }
     }
 
     fn pattern(name: &str, message: String) -> Self {
@@ -682,35 +940,23 @@ impl Refused {
 
 fn no_schema(shape: &Shape) -> Refused {
     match &shape.nearest {
-        Some((name, missing)) if missing.is_empty() => Refused {
+        Some(near) if near.missing.is_empty() => Refused {
             reason: Reason::NoSchema,
-            message: format!("nearest is {name}, but most keys are unknown to it; add a schema for these records"),
-            tried: vec![name.clone()],
+            message: format!(
+                "nearest is {}, which does not know {}; add a schema for these records, or the keys to that one",
+                near.log_type,
+                near.unknown.join(", ")
+            ),
+            tried: vec![near.log_type.clone()],
         },
-        Some((name, missing)) => Refused {
+        Some(near) => Refused {
             reason: Reason::NoSchema,
-            message: format!("nearest is {name}, which also needs {}", missing.join(", ")),
-            tried: vec![name.clone()],
+            message: format!("nearest is {}, which also needs {}", near.log_type, near.missing.join(", ")),
+            tried: vec![near.log_type.clone()],
         },
         None => {
             Refused::new("no schema knows any of its keys; add one to conf/schemas, or the source to conf/clusters")
         }
-    }
-}
-
-/// Whether the document has what the records of the group are looked for in.
-#[inline]
-fn applies(group: &Group, document: &Document, at: usize, candidates: &Candidates) -> bool {
-    match &group.place {
-        Place::Root => true,
-        Place::Text { key } => document.get(at, key).is_some(),
-        Place::Path { .. } => match group.path_plan(&candidates.types) {
-            Some(PathPlan::Steps(steps)) => match &steps[0] {
-                PathStep::Key(key) => document.get(at, key).is_some(),
-                PathStep::Each => matches!(document.item(at), Item::Array { .. }),
-            },
-            _ => true,
-        },
     }
 }
 

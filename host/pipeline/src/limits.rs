@@ -9,6 +9,14 @@ pub const RECORD_BYTES_MAX: usize = 16 << 20;
 pub const DEPTH_MAX: usize = 128;
 /// Keys of one object. Vendors' widest have a few hundred.
 pub const KEYS_MAX: usize = 10_000;
+/// Names of duplicate keys that one record tells of.
+pub const DUPLICATES_MAX: usize = 16;
+/// Records of one input. A CloudTrail file has some ten thousand; what is beyond becomes one dead letter.
+pub const RECORDS_PER_INPUT_MAX: u32 = 1_000_000;
+/// Inputs of each sequence of keys that are looked at for types that would take them too.
+pub const AMBIGUITY_SAMPLES: u32 = 16;
+/// Bytes of one input in a text format. Multi-line messages stay below a few hundred KB.
+pub const TEXT_INPUT_BYTES_MAX: usize = 4 << 20;
 /// Shapes (key sequences) one candidate set remembers. Sources send a few dozen; the cap stops a hostile one.
 pub const SHAPES_MAX: usize = 4096;
 /// Times `embedded_json` and envelopes may be unpacked inside one another.

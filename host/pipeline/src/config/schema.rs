@@ -27,30 +27,83 @@ impl LogType {
         self.name.split(':').next().unwrap_or_default()
     }
 
+    /// Whether any field is an object with fields of its own.
+    pub fn has_objects(&self) -> bool {
+        self.fields.0.iter().any(|field| matches!(field.kind, FieldKind::Object(_)))
+    }
+
     /// Whether `name`, a source or a full type, stands for this type.
     pub fn is_named_by(&self, name: &str) -> bool {
         name == self.name || name == self.source()
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// What turns bytes into fields. The first four are the original's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Parser {
     Json,
     Csv,
     Kv,
     Syslog,
+    /// ArcSight Common Event Format.
+    Cef,
+    /// IBM Log Event Extended Format.
+    Leef,
+    Logfmt,
+    /// W3C extended: `#Fields:` names the columns.
+    W3c,
+    /// Columns between spaces, `"…"` and `[…]` around some, `-` for nothing: access logs of AWS.
+    Space,
+    /// Grok patterns, or regular expressions with named groups.
+    Grok,
+    /// Events of Windows as XML.
+    WindowsEvent,
 }
 
 impl Parser {
+    pub const ALL: [Parser; 11] = [
+        Parser::Json,
+        Parser::Csv,
+        Parser::Kv,
+        Parser::Syslog,
+        Parser::Cef,
+        Parser::Leef,
+        Parser::Logfmt,
+        Parser::W3c,
+        Parser::Space,
+        Parser::Grok,
+        Parser::WindowsEvent,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Parser::Json => "json",
             Parser::Csv => "csv",
             Parser::Kv => "kv",
             Parser::Syslog => "syslog",
+            Parser::Cef => "cef",
+            Parser::Leef => "leef",
+            Parser::Logfmt => "logfmt",
+            Parser::W3c => "w3c",
+            Parser::Space => "space",
+            Parser::Grok => "grok",
+            Parser::WindowsEvent => "windows_event",
         }
     }
+}
+
+/// What becomes of keys that a schema does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownKeys {
+    /// They make the record one of another type, as in the original.
+    Reject,
+    /// They are kept, if no type fits exactly.
+    #[default]
+    Keep,
+    /// They are left out, if no type fits exactly.
+    Drop,
 }
 
 /// The fields of an object, in the order of the file.
@@ -104,6 +157,27 @@ pub struct Options {
     pub embedded_json: bool,
     pub json_regex_key: Option<String>,
     pub log_patterns: Vec<LogPattern>,
+    pub unknown_keys: UnknownKeys,
+    /// What parsers of text need to know.
+    pub text: TextOptions,
+}
+
+/// How a text is divided into fields. Records whose types have the same options are parsed once for all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextOptions {
+    /// csv: one character, `,` if none is given; kv: any text, a space if none is given.
+    pub delimiter: Option<String>,
+    /// kv: between key and value, `=` if none is given.
+    pub separator: Option<String>,
+    /// csv, kv: `"` if none is given.
+    pub quote: Option<char>,
+    pub escape: Option<char>,
+    /// csv, space: the first line of an object names the columns.
+    pub header: bool,
+    /// grok: the first that fits counts.
+    pub patterns: Vec<String>,
+    /// grok: further names, with what they stand for.
+    pub definitions: Vec<(String, String)>,
 }
 
 /// Where records lie within an input.
@@ -198,6 +272,10 @@ struct RawOptions {
     separator: Option<String>,
     quotechar: Option<String>,
     escapechar: Option<String>,
+    header: bool,
+    pattern: Option<OneOrMany>,
+    pattern_definitions: Option<Map<String, Value>>,
+    unknown_keys: UnknownKeys,
     normalization: Option<Map<String, Value>>,
 }
 
@@ -207,6 +285,13 @@ struct RawOptions {
 enum Names {
     List(Vec<String>),
     Object(Map<String, Value>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
 }
 
 impl Names {
@@ -355,22 +440,37 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, 
     for (name, value) in options.normalization.iter().flatten() {
         read_normalizers(faults, name, value, &mut normalization);
     }
-    for (option, text) in [("quotechar", &options.quotechar), ("escapechar", &options.escapechar)] {
-        if text.as_ref().is_some_and(|text| text.chars().count() != 1) {
-            faults.add(&format!("configuration.{option}"), "must be one character");
+    if raw.parser != Parser::Json {
+        for (option, set) in
+            [("embedded_json", options.embedded_json), ("json_regex_key", options.json_regex_key.is_some())]
+        {
+            if set {
+                faults.add(&format!("configuration.{option}"), "is for the parser json; remove it");
+            }
         }
     }
-    for (option, text) in [("delimiter", &options.delimiter), ("separator", &options.separator)] {
-        if text.as_ref().is_some_and(String::is_empty) {
-            faults.add(&format!("configuration.{option}"), "must not be empty");
-        }
-    }
+    let text = TextOptions {
+        quote: one_character(faults, "quotechar", &options.quotechar),
+        escape: one_character(faults, "escapechar", &options.escapechar),
+        delimiter: options.delimiter,
+        separator: options.separator,
+        header: options.header,
+        patterns: match options.pattern {
+            None => Vec::new(),
+            Some(OneOrMany::One(pattern)) => vec![pattern],
+            Some(OneOrMany::Many(patterns)) => patterns,
+        },
+        definitions: read_definitions(faults, options.pattern_definitions),
+    };
+    check_text_options(faults, raw.parser, &text, &fields);
     (faults.list.len() == before).then(|| {
         let options = Options {
             json_path,
             embedded_json: options.embedded_json,
             json_regex_key: options.json_regex_key,
             log_patterns,
+            unknown_keys: options.unknown_keys,
+            text,
         };
         let log_type = LogType {
             name: name.to_owned(),
@@ -384,6 +484,90 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, 
         };
         (priority, log_type)
     })
+}
+
+fn one_character(faults: &mut Faults<'_>, option: &str, text: &Option<String>) -> Option<char> {
+    let text = text.as_ref()?;
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(only), None) => Some(only),
+        _ => {
+            faults.add(&format!("configuration.{option}"), format!("is {text:?}, and must be one character"));
+            None
+        }
+    }
+}
+
+fn read_definitions(faults: &mut Faults<'_>, definitions: Option<Map<String, Value>>) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (name, value) in definitions.into_iter().flatten() {
+        match value {
+            Value::String(text) => found.push((name, text)),
+            other => faults.add(
+                &format!("configuration.pattern_definitions.{name}"),
+                format!("is {other}, and must be a pattern as text"),
+            ),
+        }
+    }
+    found
+}
+
+/// Options that the parser does not know, and values it cannot work with.
+fn check_text_options(faults: &mut Faults<'_>, parser: Parser, text: &TextOptions, fields: &Fields) {
+    use Parser::{Csv, Grok, Kv, Space};
+    let mut foreign = |option: &str, set: bool, of: &[Parser]| {
+        if set && !of.contains(&parser) {
+            let names: Vec<&str> = of.iter().map(|parser| parser.name()).collect();
+            faults.add(
+                &format!("configuration.{option}"),
+                format!("means nothing to the parser {}; it is for {}; remove it", parser.name(), names.join(" and ")),
+            );
+        }
+    };
+    foreign("delimiter", text.delimiter.is_some(), &[Csv, Kv]);
+    foreign("separator", text.separator.is_some(), &[Kv]);
+    foreign("quotechar", text.quote.is_some(), &[Csv, Kv]);
+    foreign("escapechar", text.escape.is_some(), &[Csv, Kv]);
+    foreign("header", text.header, &[Csv, Space]);
+    foreign("pattern", !text.patterns.is_empty(), &[Grok]);
+    foreign("pattern_definitions", !text.definitions.is_empty(), &[Grok]);
+    for (option, value) in [("delimiter", &text.delimiter), ("separator", &text.separator)] {
+        if value.as_ref().is_some_and(String::is_empty) {
+            faults.add(&format!("configuration.{option}"), "must not be empty");
+        }
+    }
+    match parser {
+        Csv => {
+            let delimiter = text.delimiter.as_deref().unwrap_or(",");
+            if delimiter.len() > 1 {
+                let message = format!("is {delimiter:?}, and must be one ASCII character for csv");
+                faults.add("configuration.delimiter", message);
+            }
+            for (option, value) in [("quotechar", text.quote), ("escapechar", text.escape)] {
+                if value.is_some_and(|value| !value.is_ascii()) {
+                    faults.add(&format!("configuration.{option}"), "must be an ASCII character for csv");
+                }
+            }
+            if text.quote.is_some_and(|quote| delimiter.starts_with(quote)) {
+                faults.add("configuration.quotechar", "is the delimiter too; choose another");
+            }
+            if fields.0.is_empty() {
+                faults.add("schema", "needs a field for each column");
+            }
+        }
+        Space if fields.0.is_empty() => faults.add("schema", "needs a field for each column"),
+        Grok => {
+            if text.patterns.is_empty() {
+                faults.add("configuration.pattern", "is missing; write a grok pattern, or a list of them");
+            }
+            for (index, pattern) in text.patterns.iter().enumerate() {
+                if let Err(fault) = streamalert_formats::grok::Pattern::compile(pattern, &text.definitions) {
+                    faults.add(&format!("configuration.pattern[{index}]"), fault.to_string());
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn read_fields(faults: &mut Faults<'_>, path: &str, object: &Map<String, Value>) -> Fields {
