@@ -14,12 +14,13 @@ pub use candidates::Near;
 pub use framing::{Framing, complete_inputs};
 
 use crate::config::schema::{PathPlan, PathStep};
-use crate::config::{Clusters, Schemas};
+use crate::config::{Clusters, ConfigFault, Schemas};
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::limits::{
     AMBIGUITY_SAMPLES, DEPTH_MAX, INPUT_BYTES_MAX, KEYS_MAX, RECORDS_PER_INPUT_MAX, UNWRAP_DEPTH_MAX,
 };
 use crate::log_record::{LastDigest, LogBatch, LogRecord, Payload, Position, Source, part_of, short_id};
+use crate::plugin::{ParsedPart, ParserPlugin, Takes};
 use crate::skip::{Skip, Skips};
 use candidates::{Candidates, Keyed, Place, Shape, Shapes};
 use document::{Columns, Document, Item};
@@ -60,18 +61,62 @@ pub struct Ambiguity {
 pub struct Classifier {
     schemas: Arc<Schemas>,
     clusters: Arc<Clusters>,
+    parsers: Vec<Arc<dyn ParserPlugin>>,
 }
 
 impl Classifier {
     /// A source that no cluster names may send every log type and belongs to the cluster `default`.
     pub fn new(schemas: Arc<Schemas>, clusters: Arc<Clusters>) -> Self {
-        Classifier { schemas, clusters }
+        Classifier { schemas, clusters, parsers: Vec::new() }
+    }
+
+    /// With components that parse. Those whose log types clash with others are left out, and why is said.
+    pub fn with_parsers(
+        schemas: &Arc<Schemas>,
+        clusters: Arc<Clusters>,
+        parsers: &[Arc<dyn ParserPlugin>],
+    ) -> (Self, Vec<ConfigFault>) {
+        let mut all = schemas.clone();
+        let mut taken: Vec<Arc<dyn ParserPlugin>> = Vec::new();
+        let mut faults = Vec::new();
+        for parser in parsers {
+            let info = parser.info();
+            match all.with_component(&info.name, &info.schemas) {
+                Ok(more) => {
+                    all = Arc::new(more);
+                    taken.push(parser.clone());
+                }
+                Err(more) => faults.extend(more.0),
+            }
+        }
+        (Classifier { schemas: all, clusters, parsers: taken }, faults)
+    }
+
+    /// All log types, those of components too.
+    pub fn schemas(&self) -> &Arc<Schemas> {
+        &self.schemas
     }
 
     /// How what comes from a source is cut into payloads.
-    pub fn framing(&self, source: &Source) -> Framing {
-        let logs = self.clusters.find(source).map(|(_, logs)| logs);
-        Framing::of(self.schemas.iter().filter(|t| logs.is_none_or(|logs| logs.iter().any(|log| t.is_named_by(log)))))
+    /// `head` is what its object begins with, decompressed.
+    pub fn framing(&self, source: &Source, head: &[u8]) -> Framing {
+        let declared = self.clusters.find(source).map(|(_, declared)| declared);
+        let parser = match declared.and_then(|declared| declared.parser.as_ref()) {
+            Some(name) => self.parsers.iter().find(|parser| parser.info().name == *name),
+            None => self.parsers.iter().find(|parser| sniffs(&***parser, head)),
+        };
+        if let Some(parser) = parser {
+            return match parser.info().takes {
+                Takes::Whole => Framing { whole: true, ..Framing::default() },
+                // Its lines are known by the first of them.
+                Takes::Lines => Framing { header: true, text: true, ..Framing::default() },
+            };
+        }
+        let may = |t: &&Arc<crate::config::LogType>| {
+            t.component.is_none()
+                && declared.is_none_or(|declared| declared.may_send(t))
+        };
+        Framing::of(self.schemas.iter().filter(may))
     }
 
     /// A worker's own scratch memory and caches; one for each thread.
@@ -90,9 +135,8 @@ impl Classifier {
 /// One thread's part of the classifier.
 pub struct Worker {
     shared: Arc<Classifier>,
-    /// Source → cluster and place in `sets`.
-    routes: HashMap<Source, (Arc<str>, usize)>,
-    last: Option<(Arc<Source>, Arc<str>, usize)>,
+    routes: HashMap<Source, Route>,
+    last: Option<(Arc<Source>, Route)>,
     sets: Vec<Set>,
     /// What inputs are parsed into.
     document: Document,
@@ -100,9 +144,20 @@ pub struct Worker {
     lines: Option<Box<Lines>>,
 }
 
+/// Where what comes from a source goes.
+#[derive(Clone)]
+struct Route {
+    cluster: Arc<str>,
+    /// Its place in `sets`.
+    set: usize,
+    /// The component that its cluster names.
+    parser: Option<Arc<str>>,
+}
+
 /// The log types some sources may send, and what this worker knows of the shapes of their records.
 struct Set {
     logs: Option<Vec<String>>,
+    component: Option<Arc<str>>,
     candidates: Arc<Candidates>,
     shapes: Shapes,
     framing: Framing,
@@ -113,13 +168,49 @@ const ROUTES_MAX: usize = 4096;
 
 impl Worker {
     pub fn classify(&mut self, payload: Payload) -> Classified {
-        let (cluster, set) = self.route(&payload.source);
+        let route = self.route(&payload.source);
+        match self.parser(&route, &payload) {
+            None => self.run(payload, route.cluster, route.set, |run, document| {
+                run.take_head();
+                run.inputs(document);
+            }),
+            Some(Ok(parser)) => {
+                let set = self.set(None, Some(parser.info().name.as_str().into()));
+                self.run(payload, route.cluster, set, |run, document| run.parsed(&*parser, document))
+            }
+            Some(Err(message)) => self.run(payload, route.cluster, route.set, |run, _| {
+                let whole = 0..run.payload.bytes.len();
+                run.bad_input(whole, Reason::ParserFault, message);
+            }),
+        }
+    }
+
+    /// The component that reads a payload, if one does.
+    fn parser(&self, route: &Route, payload: &Payload) -> Option<Result<Arc<dyn ParserPlugin>, String>> {
+        let parsers = &self.shared.parsers;
+        if let Some(name) = &route.parser {
+            let found = parsers.iter().find(|parser| *parser.info().name == **name).cloned();
+            let message = || format!("no parser called {name} is loaded; put its component among the plugins");
+            return Some(found.ok_or_else(message));
+        }
+        let head = if payload.head.is_empty() { &payload.bytes } else { &payload.head };
+        parsers.iter().find(|parser| sniffs(&***parser, head)).cloned().map(Ok)
+    }
+
+    fn run(
+        &mut self,
+        payload: Payload,
+        cluster: Arc<str>,
+        set: usize,
+        work: impl FnOnce(&mut Run<'_>, &mut Document),
+    ) -> Classified {
         let mut run = Run {
             lines: self.lines.take(),
             takers: None,
             ambiguous: BTreeMap::new(),
             settled: (0, 0),
             unaccounted: 0,
+            made: Vec::new(),
             set: &mut self.sets[set],
             payload: &payload,
             cluster: &cluster,
@@ -134,9 +225,9 @@ impl Worker {
         if let Some(lines) = &mut run.lines {
             lines.next_payload();
         }
-        run.take_head();
-        run.inputs(&mut self.document);
-        let Run { records, bytes, mut dead, inputs, skipped, ambiguous, lines, unaccounted, .. } = run;
+        work(&mut run, &mut self.document);
+        run.settle();
+        let Run { records, bytes, made, mut dead, inputs, skipped, ambiguous, lines, unaccounted, .. } = run;
         // Whoever sends one of these again must know its header.
         let head = lines.as_ref().map(|lines| lines.head_line.as_str()).unwrap_or_default();
         let mut payload = payload;
@@ -145,7 +236,7 @@ impl Worker {
             payload.head = head.as_bytes().into();
         }
         self.lines = lines;
-        let batch = LogBatch { cluster, records, bytes, identity: None, last_digest: Default::default(), payload };
+        let batch = LogBatch { cluster, records, bytes, made, identity: None, last_digest: Default::default(), payload };
         Classified { batch, dead, inputs, skipped, ambiguous, unaccounted }
     }
 
@@ -157,7 +248,15 @@ impl Worker {
             bytes: letter.input.bytes().into(),
             head: letter.head.as_bytes().into(),
         };
-        let mut classified = self.classify(payload);
+        let mut classified = match &letter.parser {
+            // What a component made of it needs no component any more.
+            Some(parser) => {
+                let route = self.route(&payload.source);
+                let set = self.set(None, Some(parser.as_str().into()));
+                self.run(payload, route.cluster, set, |run, document| run.made_again(document))
+            }
+            None => self.classify(payload),
+        };
         let index = if letter.part { 0 } else { letter.position.index };
         if letter.part || letter.position.index > 0 || letter.reason == Reason::RuleFault {
             classified.batch.records.retain(|record| record.position.index == index);
@@ -174,38 +273,71 @@ impl Worker {
         classified
     }
 
-    fn route(&mut self, source: &Arc<Source>) -> (Arc<str>, usize) {
-        if let Some((last, cluster, set)) = &self.last
+    /// Which types came nearest to the record or input of a letter, nearest first, and what they lacked.
+    pub fn near(&mut self, letter: &DeadLetter, limit: usize) -> Vec<Near> {
+        let set = match &letter.parser {
+            Some(parser) => self.set(None, Some(parser.as_str().into())),
+            None => {
+                let source = Arc::new(letter.source.clone());
+                self.route(&source).set
+            }
+        };
+        let mut document = Document::default();
+        if !document.parse(letter.input.bytes().trim_ascii()) {
+            return Vec::new();
+        }
+        self.sets[set].candidates.near(&document.keys(0), limit)
+    }
+
+    fn route(&mut self, source: &Arc<Source>) -> Route {
+        if let Some((last, route)) = &self.last
             && (Arc::ptr_eq(last, source) || last == source)
         {
-            return (cluster.clone(), *set);
+            return route.clone();
         }
-        let (cluster, set) = match self.routes.get(&**source) {
+        let route = match self.routes.get(&**source) {
             Some(route) => route.clone(),
             None => {
-                let (cluster, logs) = match self.shared.clusters.find(source) {
-                    Some((cluster, logs)) => (cluster.name.clone(), Some(logs.to_vec())),
-                    None => ("default".into(), None),
+                let (cluster, logs, parser) = match self.shared.clusters.find(source) {
+                    Some((cluster, declared)) => (
+                        cluster.name.clone(),
+                        Some(declared.logs.clone()),
+                        declared.parser.as_deref().map(Arc::from),
+                    ),
+                    None => ("default".into(), None, None),
                 };
-                let set = match self.sets.iter().position(|set| set.logs == logs) {
-                    Some(set) => set,
-                    None => {
-                        let candidates = Arc::new(Candidates::new(&self.shared.schemas, logs.as_deref()));
-                        let framing = Framing::of(candidates.types.iter());
-                        self.sets.push(Set { logs, candidates, shapes: Shapes::new(), framing });
-                        self.sets.len() - 1
-                    }
-                };
+                let route = Route { cluster, set: self.set(logs, None), parser };
                 if self.routes.len() >= ROUTES_MAX {
                     self.routes.clear();
                 }
-                self.routes.insert((**source).clone(), (cluster.clone(), set));
-                (cluster, set)
+                self.routes.insert((**source).clone(), route.clone());
+                route
             }
         };
-        self.last = Some((source.clone(), cluster.clone(), set));
-        (cluster, set)
+        self.last = Some((source.clone(), route.clone()));
+        route
     }
+
+    /// The place in `sets` of those log types.
+    fn set(&mut self, logs: Option<Vec<String>>, component: Option<Arc<str>>) -> usize {
+        if let Some(set) = self.sets.iter().position(|set| set.logs == logs && set.component == component) {
+            return set;
+        }
+        let candidates = Candidates::new(&self.shared.schemas, logs.as_deref(), component.as_deref());
+        let candidates = Arc::new(candidates);
+        let framing = Framing::of(candidates.types.iter());
+        self.sets.push(Set { logs, component, candidates, shapes: Shapes::new(), framing });
+        self.sets.len() - 1
+    }
+}
+
+/// Bytes a parser is shown to tell its own payloads by.
+const SNIFF_BYTES: usize = 4096;
+
+fn sniffs(parser: &dyn ParserPlugin, head: &[u8]) -> bool {
+    let head = &head[..head.len().min(SNIFF_BYTES)];
+    // One that fails here claims nothing; what it would have read is told of as unclassified.
+    !head.is_empty() && parser.info().sniffs && parser.sniff(head).unwrap_or(false)
 }
 
 /// The work on one payload.
@@ -215,6 +347,8 @@ struct Run<'a> {
     cluster: &'a str,
     records: Vec<LogRecord>,
     bytes: Vec<u8>,
+    /// JSON that a parser component made.
+    made: Vec<u8>,
     dead: Vec<DeadLetter>,
     inputs: u64,
     skipped: Skips,
@@ -256,7 +390,6 @@ impl Run<'_> {
             let behind = at;
             at = skip_blank(bytes, at);
             if at >= bytes.len() {
-                self.settle();
                 return;
             }
             if texts && !matches!(bytes[at], b'{' | b'[') {
@@ -331,6 +464,78 @@ impl Run<'_> {
                     at = end;
                 }
             }
+        }
+    }
+
+    /// The payload as a component reads it.
+    fn parsed(&mut self, parser: &dyn ParserPlugin, document: &mut Document) {
+        let payload = self.payload;
+        let parts = match parser.parse(&payload.bytes) {
+            Ok(parts) => parts,
+            Err(error) => {
+                let message = format!("the parser {} failed on it: {error}", parser.info().name);
+                self.bad_input(0..payload.bytes.len(), Reason::ParserFault, message);
+                return;
+            }
+        };
+        if parts.is_empty() {
+            self.place(&(0..payload.bytes.len()));
+            self.skipped.add(Skip::Empty);
+        }
+        for ParsedPart { offset, length, outcome } in parts {
+            let start = (offset as usize).min(payload.bytes.len());
+            let range = start..(start + length as usize).min(payload.bytes.len());
+            match outcome {
+                Err(message) => {
+                    self.bad_input(range, Reason::ParserFault, format!("{}: {message}", parser.info().name));
+                }
+                Ok(record) if document.parse(record.json.as_bytes()) => {
+                    let before = (self.made.len(), self.records.len(), self.dead.len());
+                    document.made = true;
+                    self.input(document, range);
+                    document.made = false;
+                    self.keep_made(before, record.json.as_bytes(), &parser.info().name, &record.log_type);
+                }
+                Ok(record) => {
+                    let start: String = record.json.chars().take(80).collect();
+                    let message = format!("the parser {} made this, which is no JSON: {start}", parser.info().name);
+                    self.bad_input(range, Reason::ParserFault, message);
+                }
+            }
+        }
+    }
+
+    /// What a component made of something, sent again.
+    fn made_again(&mut self, document: &mut Document) {
+        let bytes = self.payload.bytes.clone();
+        if !document.parse(&bytes) {
+            self.bad_input(0..bytes.len(), Reason::NotJson, "it is no JSON any more".to_owned());
+            return;
+        }
+        let before = (self.made.len(), self.records.len(), self.dead.len());
+        document.made = true;
+        self.input(document, 0..bytes.len());
+        document.made = false;
+        let name = self.set.component.clone().unwrap_or_default();
+        self.keep_made(before, &bytes, &name, "");
+    }
+
+    /// Notes the JSON that records and letters since `before` were made of. `log_type`: what they are said to be.
+    fn keep_made(&mut self, before: (usize, usize, usize), json: &[u8], parser: &str, log_type: &str) {
+        let wrong = |record: &LogRecord| !log_type.is_empty() && record.log_type.name != log_type;
+        if self.records[before.1..].iter().any(wrong) {
+            let found = self.records[before.1].log_type.name.clone();
+            self.records.truncate(before.1);
+            let message = format!("the parser {parser} calls it {log_type}, and it is {found}");
+            self.position.index = 0;
+            self.bury_whole(Refused { reason: Reason::ParserFault, message, tried: vec![log_type.to_owned()] });
+        }
+        self.made.extend_from_slice(json);
+        for record in &mut self.records[before.1..] {
+            record.made = Some(before.0..before.0 + json.len());
+        }
+        for letter in &mut self.dead[before.2..] {
+            letter.keep_made(json, parser);
         }
     }
 
@@ -810,6 +1015,7 @@ impl Run<'_> {
                         packed,
                         part_at: (candidate.at != 0 && candidate.of_input && document.in_place())
                             .then(|| document.span(candidate.at).start as u32),
+                        made: None,
                     });
                     self.position.index += 1;
                     return Ok(());

@@ -106,8 +106,8 @@ fn unknown_source(trial: &Trial, case: &Body) -> Vec<String> {
     let mut known = Vec::new();
     for cluster in &trial.clusters.clusters {
         for (service, resources) in &cluster.data_sources {
-            for (resource, logs) in resources {
-                if trial.schemas.get(&case.log).is_some_and(|t| logs.iter().any(|log| t.is_named_by(log))) {
+            for (resource, declared) in resources {
+                if trial.schemas.get(&case.log).is_some_and(|log_type| declared.may_send(log_type)) {
                     known.push(format!("{service}:{resource}"));
                 }
             }

@@ -293,8 +293,7 @@ fn source_of(clusters: &Clusters, log_type: &LogType) -> Option<(String, String)
     let mut found = None;
     for cluster in &clusters.clusters {
         for (service, resources) in &cluster.data_sources {
-            let may_send = |logs: &[String]| logs.iter().any(|log| log_type.is_named_by(log));
-            for (resource, _) in resources.iter().filter(|(_, logs)| may_send(logs)) {
+            for (resource, _) in resources.iter().filter(|(_, declared)| declared.may_send(log_type)) {
                 match resource.as_str() {
                     "*" if service == "file" => return Some((service.clone(), "cases".to_owned())),
                     "*" => found = found.or(Some((service.clone(), "cases".to_owned()))),

@@ -138,9 +138,11 @@ pub(super) struct Keyed {
 }
 
 impl Candidates {
-    pub fn new(schemas: &Schemas, logs: Option<&[String]>) -> Self {
+    /// Among the types of `component`, or those that are no component's.
+    pub fn new(schemas: &Schemas, logs: Option<&[String]>, component: Option<&str>) -> Self {
         let types: Vec<Arc<LogType>> = schemas
             .iter()
+            .filter(|t| t.component.as_deref() == component)
             .filter(|t| logs.is_none_or(|logs| logs.iter().any(|log| t.is_named_by(log))))
             .cloned()
             .collect();

@@ -38,6 +38,8 @@ pub(super) struct Document {
     wide: Vec<u32>,
     /// Made of fields, so that its texts lie in no particular order.
     flat: bool,
+    /// Its text is not what arrived, but was made of it.
+    pub made: bool,
     /// Bytes and escapes that are no text, and are kept as `\xNN` and `\uNNNN`.
     invalid: u32,
     /// Scratch of `fill`.
@@ -84,6 +86,7 @@ impl Default for Document {
             buffers: Buffers::with_max_depth(4096, crate::limits::DEPTH_MAX),
             wide: Vec::new(),
             flat: false,
+            made: false,
             invalid: 0,
             places: Vec::new(),
         }
@@ -233,7 +236,7 @@ impl Document {
 
     /// Whether the text is byte for byte where it was in the input.
     pub fn in_place(&self) -> bool {
-        self.wide.is_empty() && self.invalid == 0 && !self.flat
+        self.wide.is_empty() && self.invalid == 0 && !self.flat && !self.made
     }
 
     pub fn text(&self) -> &[u8] {

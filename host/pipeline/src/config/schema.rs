@@ -19,6 +19,8 @@ pub struct LogType {
     /// Place in the order in which types are preferred: 0 first.
     pub rank: usize,
     pub file: String,
+    /// The parser component whose records these are; nothing else is classified as one.
+    pub component: Option<Arc<str>>,
 }
 
 impl LogType {
@@ -351,6 +353,30 @@ impl Schemas {
         Ok(schemas)
     }
 
+    /// These and the types of a parser component, whose schema file is `text`. A type that is there already is a fault.
+    pub fn with_component(&self, component: &str, text: &str) -> Result<Schemas, ConfigFaults> {
+        let more = Schemas::read(&[(component.to_owned(), text.to_owned())])?;
+        let clash = |log_type: &&Arc<LogType>| self.get(&log_type.name).is_some();
+        let faults: Vec<ConfigFault> = more
+            .iter()
+            .filter(clash)
+            .map(|log_type| ConfigFault {
+                file: component.to_owned(),
+                path: log_type.name.clone(),
+                message: "a log type of this name is there already; rename one".to_owned(),
+            })
+            .collect();
+        if !faults.is_empty() {
+            return Err(ConfigFaults(faults));
+        }
+        let mut types = self.types.clone();
+        for log_type in more.types {
+            let Some(log_type) = Arc::into_inner(log_type) else { continue };
+            types.push(Arc::new(LogType { rank: types.len(), component: Some(component.into()), ..log_type }));
+        }
+        Ok(Schemas { types, warnings: self.warnings.clone() })
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Arc<LogType>> {
         self.types.iter()
     }
@@ -481,6 +507,7 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, 
             normalization,
             rank: 0,
             file: faults.file.to_owned(),
+            component: None,
         };
         (priority, log_type)
     })
