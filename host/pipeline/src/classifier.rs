@@ -8,6 +8,8 @@ mod normalize;
 mod record;
 mod text;
 #[cfg(test)]
+mod text_tests;
+#[cfg(test)]
 mod tests;
 
 pub use candidates::Near;
@@ -807,10 +809,28 @@ impl Run<'_> {
             Place::Text { key } => {
                 let Some(value) = document.get(at, key) else { return false };
                 let Item::Text(text) = document.item(value) else { return false };
-                let Some(inner) = object_in_text(text) else { return false };
-                let envelope = Some(Envelope { document, at });
-                let candidate = Candidate { document: &inner, at: 0, envelope, of_input: false };
-                self.record(group, &candidate, None, fit).is_ok()
+                let before = self.records.len();
+                let mut refused = Vec::new();
+                for inner in objects_in_text(text) {
+                    let envelope = Some(Envelope { document, at });
+                    let candidate = Candidate { document: &inner, at: 0, envelope, of_input: false };
+                    if let Err(why) = self.record(group, &candidate, None, fit) {
+                        refused.push((self.position.index, why));
+                        self.position.index += 1;
+                    }
+                }
+                if self.records.len() == before {
+                    self.position.index -= refused.len() as u32;
+                    return false;
+                }
+                // Beside an object that is a record, what is none is told of.
+                let end = self.position.index;
+                for (index, why) in refused {
+                    self.position.index = index;
+                    self.bury_whole(why);
+                }
+                self.position.index = end;
+                true
             }
             Place::Path { embedded, .. } => {
                 let (found, built);
@@ -1211,21 +1231,30 @@ fn evaluate(expression: &jmespath::Expression<'static>, document: &Document, at:
     (!found.is_null() && built.parse(found.to_string().as_bytes())).then_some(built)
 }
 
-/// The first JSON object within a text, such as `prog[12]: {"a": 1}`.
-fn object_in_text(text: &str) -> Option<Document> {
+/// The JSON objects within a text, such as `prog[12]: {"a": 1}`.
+fn objects_in_text(text: &str) -> Vec<Document> {
+    let mut found = Vec::new();
     let mut from = 0;
-    while let Some(at) = text[from..].find('{') {
+    while let Some(at) = memchr::memchr(b'{', &text.as_bytes()[from..]) {
         from += at;
         if let Framed::Value(length) = frame(&text.as_bytes()[from..]) {
             let mut document = Document::default();
             if length > 2 && document.parse(&text.as_bytes()[from..from + length]) {
-                return Some(document);
+                found.push(document);
             }
+            from += length;
+        } else {
+            from += 1;
         }
-        from += 1;
+        if found.len() >= OBJECTS_IN_TEXT_MAX {
+            break;
+        }
     }
-    None
+    found
 }
+
+/// Objects looked for within one text: a message has one, seldom a handful.
+const OBJECTS_IN_TEXT_MAX: usize = 64;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 

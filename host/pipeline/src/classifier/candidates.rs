@@ -190,6 +190,7 @@ impl Candidates {
         }
         let distinct = last.len();
         let duplicates = duplicates(keys, &last);
+        let offered = self.groups[group].format.as_ref().map_or(&[][..], Format::offered);
         let mut shape = Shape::default();
         let mut nearest: Option<(usize, usize)> = None;
         for &index in &self.groups[group].types {
@@ -198,29 +199,27 @@ impl Candidates {
             let missing = fields.iter().filter(|f| !f.optional && !last.contains_key(f.name.as_str())).count();
             // `{}` as a whole schema takes anything.
             let anything = fields.is_empty();
-            // Of what such a parser offers, the schema picks; what it does not name is not unknown.
-            let picks = self.groups[group].format.as_ref().is_some_and(Format::offers);
+            let passed = offered
+                .iter()
+                .filter(|key| last.contains_key(**key) && log_type.fields.position(key).is_none())
+                .count();
+            let unknown = distinct - known[index] - passed;
             if missing == 0 {
-                let unknown = distinct - known[index];
                 let policy = log_type.options.unknown_keys;
-                let plan = |policy| Plan::new(log_type, keys, &last, known[index], unknown, policy, &duplicates);
+                let plan = |policy| Plan::new(log_type, keys, &last, known[index], unknown, policy, offered, &duplicates);
                 if anything {
                     shape.exact.push(plan(UnknownKeys::Keep));
                 } else if unknown == 0 {
                     shape.exact.push(plan(UnknownKeys::Reject));
-                } else if picks {
-                    shape.exact.push(plan(UnknownKeys::Drop));
                 }
                 // A vendor added fields, here or within. What the schema knows must outweigh what it does not.
                 let within = unknown == 0 && log_type.has_objects();
-                if policy != UnknownKeys::Reject
-                    && !anything
-                    && (within || (unknown > 0 && !picks && known[index] >= unknown))
-                {
+                let more = unknown > 0 && known[index] + passed >= unknown;
+                if policy != UnknownKeys::Reject && !anything && (within || more) {
                     shape.tolerant.push(plan(policy));
                 }
             }
-            let count = missing + (distinct - known[index]);
+            let count = missing + unknown;
             if known[index] > 0 && nearest.is_none_or(|(_, best)| count < best) {
                 nearest = Some((index, count));
             }
@@ -283,6 +282,7 @@ impl Place {
 }
 
 impl Plan {
+    #[allow(clippy::too_many_arguments)]
     fn new(
         log_type: &Arc<LogType>,
         keys: &[&str],
@@ -290,19 +290,21 @@ impl Plan {
         known: usize,
         unknown: usize,
         unknown_keys: UnknownKeys,
+        offered: &[&str],
         duplicates: &[String],
     ) -> Self {
         let fields = &log_type.fields;
         let by_name: HashMap<&str, usize> = fields.0.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
-        let stranger = || match unknown_keys {
+        let stranger = |key: &str| match unknown_keys {
             UnknownKeys::Drop => PlannedField::Dropped,
+            _ if offered.contains(&key) => PlannedField::Dropped,
             _ => PlannedField::Unknown,
         };
         let planned = keys.iter().enumerate().map(|(index, key)| {
             if last[key] != index {
                 PlannedField::Repeated
             } else {
-                by_name.get(key).map_or_else(stranger, |at| PlannedField::Known(*at))
+                by_name.get(key).map_or_else(|| stranger(key), |at| PlannedField::Known(*at))
             }
         });
         let mut absent_bytes = 0f64.to_le_bytes().to_vec();

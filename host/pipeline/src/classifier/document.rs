@@ -71,10 +71,6 @@ impl Columns {
         }
         columns
     }
-
-    pub fn len(&self) -> usize {
-        self.ranges.len()
-    }
 }
 
 impl Default for Document {

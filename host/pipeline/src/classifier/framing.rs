@@ -249,7 +249,7 @@ mod tests {
             assert_eq!(&text[..complete_inputs(text.as_bytes(), &framing)], expected, "{text:?}");
         };
         check(Framing::default(), "one\ntwo\nthr", "one\ntwo\n");
-        check(Framing::default(), "{\"a\":1}\n{\"b\"", "{\"a\":1}");
+        check(Framing::default(), "{\"a\":1}\n{\"b\"", "{\"a\":1}\n");
         let csv = Framing { csv: Some(csv::Dialect::default()), quote: b'"', ..Framing::default() };
         check(csv, "a,\"b\nc\"\nd,\"e\n", "a,\"b\nc\"\n");
         check(csv, "a,\"b\nc", "");

@@ -16,6 +16,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use streamalert_formats::{Fields, Value, csv, syslog, w3c, windows_event};
 
+/// Services of which a payload is one message, and no file of lines.
+const MESSAGES: [&str; 5] = ["kinesis", "sns", "sqs", "streamalert_app", "eventbridge"];
+
 /// What a worker keeps from line to line.
 #[derive(Default)]
 pub(super) struct Lines {
@@ -89,6 +92,17 @@ impl Run<'_> {
             return self.one_text(at..range.end, message).map(|()| range.end);
         }
         let end = line_end(&bytes, at);
+        // A message of a queue or stream is one text, over however many lines, unless each line is a message of its own.
+        if framing.syslog && self.payload.offset == 0 && MESSAGES.contains(&self.payload.source.service.as_str()) {
+            let whole = at..trim_end(&bytes, at, bytes.len());
+            let mut fields = Vec::new();
+            if whole.end > end
+                && !text_of(&bytes[whole.clone()]).0.lines().skip(1).any(|line| syslog::parse(line, &mut fields).is_ok())
+                && self.one_text(whole.clone(), whole.clone()).is_ok()
+            {
+                return Ok(whole.end);
+            }
+        }
         let begin = bytes[behind..at].iter().rposition(|b| *b == b'\n').map_or(behind, |newline| behind + newline + 1);
         let begin = begin + if bytes[begin..at].starts_with(super::BOM) { super::BOM.len() } else { 0 };
         // A row may go over several lines.
@@ -98,7 +112,8 @@ impl Run<'_> {
                     continue;
                 };
                 let rest = &bytes[begin..bytes.len().min(begin + TEXT_INPUT_BYTES_MAX)];
-                let row = csv::row_end(rest, dialect).map_or(rest.len(), |end| end);
+                // A quote that nobody closes must not take the lines behind it along.
+                let Some(row) = csv::row_end(rest, dialect).or_else(|| last_row(rest, dialect)) else { continue };
                 let row = begin + row;
                 if row > end + 1 && self.one_text(begin..row, begin..trim_newline(&bytes, begin, row)).is_ok() {
                     return Ok(row);
@@ -203,17 +218,13 @@ impl Run<'_> {
                 Ok(()) => match check_size(&fields) {
                     Err(refused) => Outcome::Refused(refused),
                     Ok(()) => {
-                        lines.document.fill_fields(text, &fields, invalid);
-                        let outcome = self.filled(group, &lines.document, fit, envelope);
-                        match outcome {
-                            Err(refused) if format.parser() == Parser::Kv => {
-                                match self.repeated(group, text, &fields, invalid, &mut lines.document, fit, envelope) {
-                                    true => Outcome::Taken,
-                                    false => Outcome::Refused(refused),
-                                }
-                            }
-                            Err(refused) => Outcome::Refused(refused),
-                            Ok(()) => Outcome::Taken,
+                        let twice = format.parser() == Parser::Kv && text::has_repeated(&fields);
+                        let document = &mut lines.document;
+                        if twice && self.repeated(group, text, &fields, invalid, document, fit, envelope) {
+                            Outcome::Taken
+                        } else {
+                            document.fill_fields(text, &fields, invalid);
+                            outcome(self.filled(group, document, fit, envelope))
                         }
                     }
                 },
@@ -486,6 +497,13 @@ fn outcome(result: Result<(), Refused>) -> Outcome {
         Ok(()) => Outcome::Taken,
         Err(refused) => Outcome::Refused(refused),
     }
+}
+
+/// The end of a row that no line break ends, if all its quotes are closed.
+fn last_row(rest: &[u8], dialect: &csv::Dialect) -> Option<usize> {
+    let mut cells = csv::Cells::default();
+    csv::row(&text_of(rest).0, dialect, &mut cells);
+    (!cells.unterminated).then_some(rest.len())
 }
 
 fn trim_newline(bytes: &[u8], from: usize, mut end: usize) -> usize {

@@ -101,9 +101,48 @@ impl Format {
         }
     }
 
-    /// It offers a fixed set of fields, of which a schema picks some.
-    pub fn offers(&self) -> bool {
-        self.parser == Parser::Syslog
+    /// Fields that every text of the format has, or may have: a schema picks of them what it wants, and those it does not
+    /// name are not unknown.
+    pub fn offered(&self) -> &'static [&'static str] {
+        match self.parser {
+            Parser::Syslog => &[
+                "priority",
+                "facility",
+                "severity",
+                "version",
+                "sequence",
+                "timestamp",
+                "host",
+                "device",
+                "application",
+                "process_id",
+                "message_id",
+                "structured_data",
+                "message",
+            ],
+            Parser::Cef => &[
+                "syslog_timestamp",
+                "syslog_host",
+                "cef_version",
+                "device_vendor",
+                "device_product",
+                "device_version",
+                "device_event_class_id",
+                "name",
+                "severity",
+            ],
+            Parser::Leef => &[
+                "syslog_timestamp",
+                "syslog_host",
+                "leef_version",
+                "vendor",
+                "product",
+                "product_version",
+                "event_id",
+            ],
+            Parser::WindowsEvent => &["System", "EventData", "UserData", "RenderingInfo"],
+            _ => &[],
+        }
     }
 
     /// Takes note of the types whose fields are columns.
@@ -231,7 +270,7 @@ impl Format {
 pub(super) fn csv_dialect(options: &TextOptions) -> csv::Dialect {
     let delimiter = options.delimiter.as_ref().and_then(|text| text.chars().next()).unwrap_or(',');
     // What is no ASCII was refused when the schema was read.
-    csv::Dialect::new(delimiter, options.quote, options.escape).unwrap_or_default()
+    csv::Dialect::new(delimiter, Some(options.quote.unwrap_or('"')), options.escape).unwrap_or_default()
 }
 
 fn kv_dialect(options: &TextOptions) -> kv::Dialect {
@@ -241,6 +280,12 @@ fn kv_dialect(options: &TextOptions) -> kv::Dialect {
         quote: Some(options.quote.unwrap_or('"')),
         escape: options.escape,
     }
+}
+
+/// Whether any key comes twice.
+pub(super) fn has_repeated(fields: &Fields<'_>) -> bool {
+    let mut seen = hashbrown::HashSet::with_capacity(fields.len());
+    !fields.iter().all(|(key, _)| seen.insert(key.as_ref()))
 }
 
 /// A key that comes twice stands for the field at its place, if the type has as many fields as there are pairs: messages
