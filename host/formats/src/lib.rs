@@ -3,6 +3,8 @@
 //! Every parser takes the text of one input and appends what it finds to a list that the caller reuses, so that nothing is
 //! allocated for a field that stands in the input as it is.
 
+pub mod csv;
+
 use std::borrow::Cow;
 
 /// Named fields in the order of the input. A name may come twice; the last counts.
