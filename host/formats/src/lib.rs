@@ -4,6 +4,7 @@
 //! allocated for a field that stands in the input as it is.
 
 pub mod csv;
+pub mod kv;
 
 use std::borrow::Cow;
 
@@ -41,5 +42,44 @@ pub struct Fault(pub String);
 impl Fault {
     pub fn new(message: impl Into<String>) -> Self {
         Fault(message.into())
+    }
+}
+
+/// Characters of an input that a fault shows.
+const EXCERPT_CHARS: usize = 60;
+
+/// The start of a text, quoted, for a fault.
+fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT_CHARS) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// A line as it was written: the break belongs to the file.
+fn without_line_break(line: &str) -> &str {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    line.strip_suffix('\r').unwrap_or(line)
+}
+
+/// What every parser is tried on.
+#[cfg(test)]
+mod samples {
+    /// Lines cut anywhere and with any byte changed to one that means something somewhere: whatever comes back, it comes back.
+    pub fn never_panics(lines: &[&str], mut parse: impl FnMut(&str)) {
+        for line in lines {
+            for (end, _) in line.char_indices() {
+                parse(&line[..end]);
+                parse(&line[end..]);
+            }
+            parse(line);
+            for (at, character) in line.char_indices() {
+                let tail = &line[at + character.len_utf8()..];
+                parse(&format!("{}{tail}", &line[..at]));
+                for sign in "\"\\|=: \t\n\r-[]<>%;,&#'0a/é🦀\u{feff}\0".chars() {
+                    parse(&format!("{}{sign}{tail}", &line[..at]));
+                }
+            }
+        }
     }
 }
