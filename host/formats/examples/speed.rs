@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use streamalert_formats::csv;
+use streamalert_formats::{Fields, csv, kv, syslog};
 
 /// Bytes of every input: more than the caches hold.
 const INPUT_BYTES: usize = 32 << 20;
@@ -52,6 +52,68 @@ fn main() {
         report("  csv-core alone", text, || csv_core_cells(text.as_bytes()));
         report("  cutting rows", text, || csv::last_row_end(text.as_bytes(), &dialect));
     }
+
+    let pairs = input(|n, line| {
+        let _ = write!(
+            line,
+            "date=2023-01-02 time=03:04:{:02} devname=\"FG 100\" devid=\"FG100E3916\" logid=\"0000000013\" type=\"traffic\" \
+             subtype=\"forward\" level=\"notice\" vd=\"root\" srcip=10.1.{}.7 srcport={} dstip=203.0.113.{} dstport=443 \
+             proto=6 action=\"accept\" policyid={} service=\"HTTPS\" duration={} sentbyte={} msg=\"a longer text, = quoted\"",
+            n % 60,
+            n % 256,
+            1024 + n % 60_000,
+            n % 200,
+            n % 40,
+            n % 300,
+            n * 13
+        );
+    });
+    let dialect = kv::Dialect { escape: Some('\\'), ..kv::Dialect::default() };
+    report_lines("kv", &pairs, |line, fields| kv::parse(line, &dialect, fields).expect("pairs"));
+
+    let old = input(|n, line| {
+        let _ = write!(
+            line,
+            "<86>Jan {:2} 19:35:{:02} web-{}.example.com sshd[{}]: Accepted publickey for ann from 10.0.0.{} port {} ssh2: RSA \
+             SHA256:abcdefghijklmnopqrstuvwxyz0123456789",
+            1 + n % 28,
+            n % 60,
+            n % 40,
+            1000 + n % 30_000,
+            n % 256,
+            1024 + n % 60_000
+        );
+    });
+    report_lines("syslog, RFC 3164", &old, |line, fields| syslog::parse(line, fields).expect("syslog"));
+
+    let new = input(|n, line| {
+        let _ = write!(
+            line,
+            "<165>1 2023-10-11T22:14:{:02}.003Z web-{}.example.com app {} ID{} [origin@32473 ip=\"10.0.0.{}\" software=\"app\"]\
+             [meta sequenceId=\"{n}\"] request done: status=200 bytes={} path=/index.html user=ann",
+            n % 60,
+            n % 40,
+            1000 + n % 30_000,
+            n % 50,
+            n % 256,
+            n * 17
+        );
+    });
+    report_lines("syslog, RFC 5424", &new, |line, fields| syslog::parse(line, fields).expect("syslog"));
+}
+
+/// A parser of one line at a time, into fields that are used again.
+fn report_lines(name: &str, text: &str, parse: impl for<'a> Fn(&'a str, &mut Fields<'a>)) {
+    report(name, text, || {
+        let mut count = 0;
+        let mut fields = Fields::new();
+        for line in text.lines() {
+            fields.clear();
+            parse(line, &mut fields);
+            count += black_box(&fields).len();
+        }
+        count
+    });
 }
 
 fn csv_core_cells(mut bytes: &[u8]) -> usize {

@@ -342,6 +342,7 @@ pub fn last_row_end(bytes: &[u8], dialect: &Dialect) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::vectors;
 
     fn rows(text: &str, dialect: &Dialect) -> Vec<Vec<String>> {
         let mut cells = Cells::default();
@@ -466,6 +467,34 @@ mod tests {
             (',', '"', Some('→'), "the csv escape must be one ASCII character, not '→'"),
         ] {
             assert_eq!(Dialect::new(delimiter, Some(quote), escape), Err(Fault::new(message)));
+        }
+    }
+
+    #[test]
+    fn what_streamalert_parsed_is_parsed_the_same() {
+        for vector in vectors("csv/") {
+            let setting =
+                |name: &str| vector.options["configuration"][name].as_str().and_then(|text| text.parse().ok());
+            let dialect = Dialect::new(
+                setting("delimiter").unwrap_or(','),
+                Some(setting("quotechar").unwrap_or('"')),
+                setting("escapechar"),
+            );
+            let rows = rows(&vector.data, &dialect.unwrap());
+            let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+            for record in
+                vector.result["valid"].as_array().into_iter().flatten().filter_map(|record| record.as_object())
+            {
+                if !record.values().any(serde_json::Value::is_object) {
+                    let cells: Vec<String> = record.values().map(text).collect();
+                    assert!(rows.contains(&cells), "{}: {cells:?} is not in {rows:?}", vector.id);
+                }
+            }
+            for row in vector.result["invalid"].as_array().into_iter().flatten().filter_map(|record| record.as_array())
+            {
+                let cells: Vec<String> = row.iter().map(text).collect();
+                assert!(rows.contains(&cells), "{}: {cells:?} is not in {rows:?}", vector.id);
+            }
         }
     }
 

@@ -204,7 +204,7 @@ fn find(bytes: &[u8], sign: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::never_panics;
+    use crate::samples::{never_panics, vectors};
 
     fn pairs(line: &str, dialect: &Dialect) -> Result<Vec<(String, String)>, Fault> {
         let mut out = Fields::new();
@@ -312,6 +312,28 @@ mod tests {
         check_fault("a b", &signs(" ", " "), r#"no " " in the piece at byte 0: "a""#);
         check_fault("a = 1", &signs(" ", " = "), r#"no " = " in the piece at byte 0: "a""#);
         check_fault("a=1", &signs("", "="), "the kv delimiter and separator cannot be empty");
+    }
+
+    #[test]
+    fn what_streamalert_parsed_is_parsed_the_same() {
+        for vector in vectors("kv/") {
+            let setting = |name: &str, otherwise: &str| {
+                vector.options["configuration"][name].as_str().unwrap_or(otherwise).to_string()
+            };
+            let dialect = Dialect {
+                delimiter: setting("delimiter", " "),
+                separator: setting("separator", "="),
+                quote: None,
+                escape: None,
+            };
+            // A key that came twice went by its position, which is the schema's business.
+            if vector.result["valid"][0].is_object() && !vector.id.starts_with("kv/duplicate-key") {
+                for (key, value) in pairs(&vector.data, &dialect).unwrap() {
+                    let expected = vector.valid(&key);
+                    assert_eq!(Some(value.as_str()), expected.as_deref().map(str::trim_end), "{}", vector.id);
+                }
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod csv;
 pub mod kv;
+pub mod syslog;
 
 use std::borrow::Cow;
 
@@ -65,7 +66,11 @@ fn without_line_break(line: &str) -> &str {
 /// What every parser is tried on.
 #[cfg(test)]
 mod samples {
-    /// Lines cut anywhere and with any byte changed to one that means something somewhere: whatever comes back, it comes back.
+    use super::{Fields, Value};
+    use std::path::Path;
+
+    /// Lines cut anywhere and with any character changed to one that means something somewhere: whatever comes back, it
+    /// comes back.
     pub fn never_panics(lines: &[&str], mut parse: impl FnMut(&str)) {
         for line in lines {
             for (end, _) in line.char_indices() {
@@ -81,5 +86,57 @@ mod samples {
                 }
             }
         }
+    }
+
+    /// `name=value` for every field; objects and lists in brackets.
+    pub fn describe(fields: &Fields) -> Vec<String> {
+        fields.iter().map(|(name, value)| format!("{name}={}", describe_value(value))).collect()
+    }
+
+    fn describe_value(value: &Value) -> String {
+        match value {
+            Value::Null => "null".into(),
+            Value::Text(text) => text.to_string(),
+            Value::Integer(number) => number.to_string(),
+            Value::Object(fields) => format!("{{{}}}", describe(fields).join(", ")),
+            Value::List(values) => format!("[{}]", values.iter().map(describe_value).collect::<Vec<_>>().join(", ")),
+        }
+    }
+
+    /// One measured answer of StreamAlert itself.
+    pub struct Vector {
+        pub id: String,
+        pub data: String,
+        pub options: serde_json::Value,
+        pub result: serde_json::Value,
+    }
+
+    impl Vector {
+        /// A field of its first valid record, as text.
+        pub fn valid(&self, name: &str) -> Option<String> {
+            let value = self.result["valid"].get(0)?.get(name)?;
+            Some(value.as_str().map_or_else(|| value.to_string(), String::from))
+        }
+    }
+
+    /// Vectors with text data whose id begins so. None, and a line that says so, where the reference data is not at hand.
+    pub fn vectors(prefix: &str) -> Vec<Vector> {
+        let relative = "shared/data/streamalert/vectors/parsers.jsonl";
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let Some(path) = manifest.ancestors().map(|folder| folder.join(relative)).find(|path| path.is_file()) else {
+            println!("skipped: no {relative} in a folder above {}", manifest.display());
+            return Vec::new();
+        };
+        let vectors = std::fs::read_to_string(path).expect("the vectors are readable");
+        let vectors = vectors.lines().map(|line| serde_json::from_str(line).expect("a vector is JSON"));
+        let texts = vectors.filter_map(|mut vector: serde_json::Value| {
+            Some(Vector {
+                id: vector["id"].as_str().filter(|id| id.starts_with(prefix))?.into(),
+                data: vector["data"].as_str()?.into(),
+                options: vector["options"].take(),
+                result: vector["result"].take(),
+            })
+        });
+        texts.collect()
     }
 }
