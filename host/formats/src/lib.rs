@@ -3,9 +3,14 @@
 //! Every parser takes the text of one input and appends what it finds to a list that the caller reuses, so that nothing is
 //! allocated for a field that stands in the input as it is.
 
+pub mod cef;
 pub mod csv;
 pub mod kv;
+pub mod leef;
+pub mod logfmt;
+pub mod space;
 pub mod syslog;
+pub mod w3c;
 
 use std::borrow::Cow;
 

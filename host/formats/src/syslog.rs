@@ -31,7 +31,13 @@ pub fn parse<'a>(line: &'a str, out: &mut Fields<'a>) -> Result<(), Fault> {
         }
         None => text,
     };
-    if !modern(rest, &mut parts) && !legacy(rest, &mut parts) {
+    // Every second log file begins with an ISO time. Without a priority, only an application makes it syslog.
+    let some_log = |parts: &Parts| {
+        parts.priority.is_none()
+            && parts.application.is_none()
+            && parts.timestamp.is_some_and(|stamp| iso(stamp).is_some())
+    };
+    if !modern(rest, &mut parts) && (!legacy(rest, &mut parts) || some_log(&parts)) {
         if parts.priority.is_none() {
             return Err(Fault::new(format!(
                 "not syslog, no priority and no known timestamp in front: {}",
@@ -57,6 +63,28 @@ fn count(bytes: &[u8]) -> Option<(usize, usize)> {
     }
     let length = number(&bytes[..digits])?;
     (length <= FRAME_BYTES_MAX).then_some((digits + 1, length))
+}
+
+/// Appends `syslog_timestamp` and `syslog_host`, if syslog carries the format that begins at `start`.
+pub(crate) fn append_header<'a>(line: &'a str, start: usize, out: &mut Fields<'a>) {
+    if start == 0 {
+        return;
+    }
+    let mut parts = Parts::default();
+    let rest = match priority(line) {
+        Some((priority, rest)) => {
+            parts.priority = Some(priority);
+            rest.trim_start_matches(' ')
+        }
+        None => line,
+    };
+    if modern(rest, &mut parts) || legacy(rest, &mut parts) {
+        for (name, part) in [("syslog_timestamp", parts.timestamp), ("syslog_host", parts.host)] {
+            if let Some(part) = part {
+                out.push((Cow::Borrowed(name), Value::from(part)));
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -368,11 +396,6 @@ fn legacy<'a>(text: &'a str, parts: &mut Parts<'a>) -> bool {
     match rest.strip_prefix(':') {
         Some(rest) => message(rest.trim_start_matches([' ', '\t']), parts),
         None => named(rest.trim_start_matches([' ', '\t']), parts),
-    }
-    if parts.priority.is_none() && parts.application.is_none() && iso(stamp).is_some() {
-        // Every second log file begins with such a time. Only with an application is it syslog.
-        *parts = Parts::default();
-        return false;
     }
     true
 }
