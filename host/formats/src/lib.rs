@@ -5,6 +5,7 @@
 
 pub mod cef;
 pub mod csv;
+pub mod grok;
 pub mod kv;
 pub mod leef;
 pub mod logfmt;
