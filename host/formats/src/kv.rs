@@ -191,6 +191,9 @@ impl<'a> Signs<'a, '_> {
 /// Signs are short and come from the configuration, so that checking each place where the first byte is costs little.
 fn find(bytes: &[u8], sign: &[u8]) -> Option<usize> {
     let (first, tail) = sign.split_first()?;
+    if tail.is_empty() {
+        return memchr(*first, bytes);
+    }
     let mut at = 0;
     loop {
         at += memchr(*first, bytes.get(at..)?)?;

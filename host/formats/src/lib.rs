@@ -12,6 +12,7 @@ pub mod logfmt;
 pub mod space;
 pub mod syslog;
 pub mod w3c;
+pub mod windows_event;
 
 use std::borrow::Cow;
 
