@@ -72,7 +72,12 @@ struct Quoted<'a> {
 
 impl<'a> Signs<'a, '_> {
     fn here(&self, at: usize, sign: &[u8]) -> bool {
-        self.line.as_bytes().get(at..).is_some_and(|rest| rest.starts_with(sign))
+        // Most signs are one byte, for which a call to compare takes longer than everything else here.
+        match (self.line.as_bytes().get(at..), sign) {
+            (Some([byte, ..]), [sign]) => byte == sign,
+            (Some([byte, rest @ ..]), [sign, tail @ ..]) => byte == sign && rest.starts_with(tail),
+            _ => false,
+        }
     }
 
     /// At a delimiter or at the end of the line.
@@ -88,16 +93,21 @@ impl<'a> Signs<'a, '_> {
                 let Some(cut) = find(quoted.inner.as_bytes(), self.separator) else {
                     return Err(self.no_separator(start, quoted.end));
                 };
-                let value = &quoted.inner[cut + self.separator.len()..];
-                out.push((self.unescape(&quoted.inner[..cut]), Value::Text(self.unescape(value))));
+                let (key, value) = (&quoted.inner[..cut], &quoted.inner[cut + self.separator.len()..]);
+                out.push((self.unescape(key), Value::Text(self.unescape(value))));
                 return Ok(quoted.end);
             }
             if self.here(quoted.end, self.separator) {
-                return self.value(self.unescape(quoted.inner), quoted.end + self.separator.len(), out);
+                let (key, before) = (self.unescape(quoted.inner), out.len());
+                let end = self.value(quoted.inner, quoted.end + self.separator.len(), out)?;
+                if let Some((name, _)) = out.get_mut(before) {
+                    *name = key;
+                }
+                return Ok(end);
             }
         }
         let cut = self.cut(start)?;
-        self.value(Cow::Borrowed(&line[start..cut]), cut + self.separator.len(), out)
+        self.value(&line[start..cut], cut + self.separator.len(), out)
     }
 
     /// Where the separator of the unquoted piece at `start` is.
@@ -119,10 +129,10 @@ impl<'a> Signs<'a, '_> {
         })
     }
 
-    fn value(&self, key: Cow<'a, str>, start: usize, out: &mut Fields<'a>) -> Result<usize, Fault> {
+    fn value(&self, key: &'a str, start: usize, out: &mut Fields<'a>) -> Result<usize, Fault> {
         let from = match self.quoted(start)? {
             Some(quoted) if self.ends(quoted.end) => {
-                out.push((key, Value::Text(self.unescape(quoted.inner))));
+                out.push((Cow::Borrowed(key), Value::Text(self.unescape(quoted.inner))));
                 return Ok(quoted.end);
             }
             // Text follows the closing quote: not a quoted value, but one that has quotes in it.
@@ -130,7 +140,7 @@ impl<'a> Signs<'a, '_> {
             None => start,
         };
         let end = find(&self.line.as_bytes()[from..], self.delimiter).map_or(self.line.len(), |end| from + end);
-        out.push((key, Value::from(&self.line[start..end])));
+        out.push((Cow::Borrowed(key), Value::from(&self.line[start..end])));
         Ok(end)
     }
 
@@ -155,7 +165,9 @@ impl<'a> Signs<'a, '_> {
         let Some(escape) = self.escape else { return false };
         let mut inner = &self.line.as_bytes()[from..close];
         let mut escapes = 0;
-        while let Some(rest) = inner.strip_suffix(escape) {
+        while inner.last() == escape.last()
+            && let Some(rest) = inner.strip_suffix(escape)
+        {
             inner = rest;
             escapes += 1;
         }
@@ -191,6 +203,9 @@ impl<'a> Signs<'a, '_> {
 /// Signs are short and come from the configuration, so that checking each place where the first byte is costs little.
 fn find(bytes: &[u8], sign: &[u8]) -> Option<usize> {
     let (first, tail) = sign.split_first()?;
+    if tail.is_empty() {
+        return memchr(*first, bytes);
+    }
     let mut at = 0;
     loop {
         at += memchr(*first, bytes.get(at..)?)?;

@@ -76,11 +76,12 @@ impl<'a> Cells<'a> {
         if self.at > bytes.len() || (self.at == bytes.len() && (self.separator == b' ' || bytes.is_empty())) {
             return None;
         }
-        if bytes.get(self.at) == Some(&b'"') && self.quotes {
-            if let Some((cell, end)) = self.quoted(self.at + 1) {
-                self.at = end + 1;
-                return Some(cell);
-            }
+        if bytes.get(self.at) == Some(&b'"')
+            && self.quotes
+            && let Some((cell, end)) = self.quoted(self.at + 1)
+        {
+            self.at = end + 1;
+            return Some(cell);
         }
         let start = self.at;
         let end = memchr(self.separator, &bytes[start..]).map_or(bytes.len(), |end| start + end);
