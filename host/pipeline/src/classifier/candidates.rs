@@ -2,7 +2,7 @@
 //! remembered, so that what a record costs does not depend on how many schemas there are.
 
 use crate::config::Schemas;
-use crate::config::schema::{FieldKind, Fields, LogPattern, LogType, Normalizer, Options, Parser, PathPlan, PathStep};
+use crate::config::schema::{FieldKind, Fields, LogPattern, LogType, Options, Parser, PathPlan, PathStep};
 use crate::limits::SHAPES_MAX;
 use hashbrown::HashMap;
 use std::hash::{BuildHasher, Hasher};
@@ -192,7 +192,8 @@ impl Plan {
         let fields = &log_type.fields;
         let by_name: HashMap<&str, usize> = fields.0.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
         let planned = keys.iter().enumerate().map(|(index, key)| {
-            if keys[index + 1..].contains(key) {
+            // What we add ourselves comes again later too.
+            if keys[index + 1..].contains(key) || log_type.adds(key) {
                 PlannedField::Repeated
             } else {
                 by_name.get(key).map_or(PlannedField::Unknown, |at| PlannedField::Known(*at))
@@ -200,7 +201,8 @@ impl Plan {
         });
         let mut absent_bytes = 0f64.to_le_bytes().to_vec();
         let mut absent = Vec::new();
-        for field in fields.0.iter().filter(|f| f.optional && !keys.contains(&f.name.as_str())) {
+        let is_absent = |name: &str| !keys.contains(&name) && !log_type.adds(name);
+        for field in fields.0.iter().filter(|f| f.optional && is_absent(&f.name)) {
             let (key, length) = (absent_bytes.len() as u32, field.name.len() as u32);
             absent_bytes.extend_from_slice(field.name.as_bytes());
             absent.push(match Default::of(&field.kind) {
@@ -230,10 +232,6 @@ impl Plan {
 
     pub fn patterns(&self) -> &[LogPattern] {
         &self.log_type.options.log_patterns
-    }
-
-    pub fn normalizers(&self) -> &[Normalizer] {
-        &self.log_type.normalization
     }
 }
 
