@@ -10,4 +10,5 @@ mod run_files;
 mod run_reload;
 mod run_world;
 mod tidy;
+mod vectors_ingest;
 mod wasi;
