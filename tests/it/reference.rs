@@ -56,7 +56,8 @@ pub fn check_vectors(folder: &std::path::Path, name: &str, ours: impl Fn(&Value)
                     faults.push(format!("{}: differences.json lists it, but it is as the original", vector["id"]));
                 } else if entry["original"] != original || entry["ours"] != ours {
                     let (a, b) = (&entry["original"], &entry["ours"]);
-                    faults.push(format!("{}: original {original}\n  ours {ours}\n  listed {a}\n  and {b}", vector["id"]));
+                    faults
+                        .push(format!("{}: original {original}\n  ours {ours}\n  listed {a}\n  and {b}", vector["id"]));
                 }
                 assert!(entry["reason"].as_str().is_some_and(|reason| reason.len() > 10), "{}", entry["id"]);
             }

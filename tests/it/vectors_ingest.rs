@@ -36,7 +36,8 @@ fn sizes(value: &Value) -> Vec<usize> {
 fn normalize_vectors() {
     let Some(folder) = reference::folder("streamalert") else { return };
     reference::check_vectors(&folder, "normalize", |vector| {
-        let fields: Map<String, Value> = names(&vector["record"]).iter().map(|key| ((*key).into(), json!({}))).collect();
+        let fields: Map<String, Value> =
+            names(&vector["record"]).iter().map(|key| ((*key).into(), json!({}))).collect();
         let log_type = json!({"parser": "json", "schema": fields,
                               "configuration": {"normalization": vector["normalization"]}});
         let schemas = match schemas(Map::from_iter([("t".to_owned(), log_type)])) {
@@ -81,7 +82,11 @@ fn firehose_vectors() {
                 let log_type = json!({"parser": "json", "schema": {"k": "string"}});
                 let types = names(&vector["log_types"]).iter().map(|name| ((*name).into(), log_type.clone())).collect();
                 let found = tables(&names(&vector["enabled_logs"]), &schemas(types).unwrap());
-                found.tables.iter().map(|(table, log_type)| (table.clone(), Value::from(log_type.name.as_str()))).collect()
+                found
+                    .tables
+                    .iter()
+                    .map(|(table, log_type)| (table.clone(), Value::from(log_type.name.as_str())))
+                    .collect()
             }
             "batch" => lines(vector, &BatchLimits::ARCHIVE),
             other => panic!("unknown kind {other}"),

@@ -67,7 +67,8 @@ mod tests {
         let text = r#"{"a:b": {"parser": "json", "schema": {"x": "string"}}, "a_b": {"parser": "json", "schema": {"y": "string"}}}"#;
         let schemas = Schemas::read(&[("s.json".to_owned(), text.to_owned())]).unwrap();
         let found = tables(&["a", "a_b", "zz"], &schemas);
-        let names: Vec<(&str, &str)> = found.tables.iter().map(|(table, t)| (table.as_str(), t.name.as_str())).collect();
+        let names: Vec<(&str, &str)> =
+            found.tables.iter().map(|(table, t)| (table.as_str(), t.name.as_str())).collect();
         assert_eq!(names, [("a_x3a_b", "a:b"), ("a_b", "a_b")]);
         assert_eq!(found.unknown, ["zz"]);
     }

@@ -101,9 +101,8 @@ mod tests {
     fn a_log_cannot_write_artifacts_itself() {
         let forged = r#"{"user": [{"function": null, "values": ["mallory"]}], "streamalert_record_id": "x"}"#;
         assert_eq!(lines(&format!(r#"{{"streamalert_normalization": {forged}}}"#)), [""; 0]);
-        let both = format!(
-            r#"{{"who": "eve", "ip": [], "how": "", "port": 1, "streamalert_normalization": {forged}}}"#
-        );
+        let both =
+            format!(r#"{{"who": "eve", "ip": [], "how": "", "port": 1, "streamalert_normalization": {forged}}}"#);
         let found = lines(&both);
         assert!(found.len() == 2 && found.iter().all(|line| !line.contains("mallory")), "{found:?}");
     }

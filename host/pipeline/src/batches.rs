@@ -81,7 +81,10 @@ mod tests {
     #[track_caller]
     fn check(sizes: &[usize], expected: &[&[usize]], oversize: &[usize]) {
         let found = batches(sizes.iter().copied(), &SMALL);
-        assert_eq!(found, Batches { batches: expected.iter().map(|b| b.to_vec()).collect(), oversize: oversize.into() });
+        assert_eq!(
+            found,
+            Batches { batches: expected.iter().map(|b| b.to_vec()).collect(), oversize: oversize.into() }
+        );
     }
 
     #[test]

@@ -300,7 +300,8 @@ mod tests {
     #[test]
     fn whatever_the_keys_they_stay_apart_and_come_back() {
         // Pieces that escapes are made of, in every order.
-        let pieces = ["", "_", "x", "_x", "2e", "_x2e_", "_x2e", "_x_", "_X2E_", ".", "A", "a", "ǅ", "😀", "_xd800_", " ", "$"];
+        let pieces =
+            ["", "_", "x", "_x", "2e", "_x2e_", "_x2e", "_x_", "_X2E_", ".", "A", "a", "ǅ", "😀", "_xd800_", " ", "$"];
         let mut keys: Vec<String> = Vec::new();
         for a in pieces {
             for b in pieces {
@@ -320,7 +321,8 @@ mod tests {
         let names: HashSet<String> = distinct_names(&texts).iter().map(|name| name.to_lowercase()).collect();
         assert_eq!(names.len(), keys.len());
         // Half of them declared, the others not.
-        let declared = keys.iter().step_by(2).map(|key| Field { name: key.clone(), kind: FieldKind::Any, optional: true });
+        let declared =
+            keys.iter().step_by(2).map(|key| Field { name: key.clone(), kind: FieldKind::Any, optional: true });
         let columns = Columns::of_fields(&Fields(declared.collect()));
         for key in &keys {
             assert_eq!(columns.key(&columns.name(key)), key.as_str());

@@ -272,3 +272,151 @@ fn text_of(node: Node<'_>) -> Cow<'_, str> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::classifier::Classifier;
+    use crate::config::{Clusters, Schemas};
+    use crate::log_record::{Payload, Source};
+    use serde_json::{Value, json};
+    use std::sync::Arc;
+
+    /// The record that a type with this configuration makes of `input`; its fields take anything.
+    fn record(configuration: &Value, input: &Value) -> Value {
+        let mut configuration = configuration.clone();
+        let optional = json!({"port": 0, "mfa": 0, "who": 0, "o": 0, "l": 0, "c": 0});
+        configuration["optional_top_level_keys"] = optional;
+        let schema =
+            json!({"kind": "string", "port": "integer", "mfa": "boolean", "who": "string", "o": {}, "l": [], "c": {}});
+        let log_type = json!({"parser": "json", "schema": schema, "configuration": configuration});
+        let file = ("s.json".to_owned(), json!({"t": log_type}).to_string());
+        let schemas = Schemas::read(&[file]).unwrap_or_else(|faults| panic!("{faults}"));
+        let classifier = Arc::new(Classifier::new(Arc::new(schemas), Arc::new(Clusters::default())));
+        let source = Arc::new(Source::new("file", "r", "o"));
+        let classified = classifier.worker().classify(Payload::new(source, 0, input.to_string().into_bytes()));
+        assert!(classified.dead.is_empty(), "{:?}", classified.dead);
+        classified.batch.fields(0).to_value()
+    }
+
+    #[track_caller]
+    fn check(normalizer: Value, input: Value, expected: Value) {
+        let mut input = input;
+        input["kind"] = "k".into();
+        let record = record(&json!({"normalization": {"x": [normalizer]}}), &input);
+        let found = &record["streamalert_normalization"]["x"][0]["values"];
+        assert_eq!(*found, expected, "{normalizer} on {input}");
+    }
+
+    #[test]
+    fn values_become_texts_through_lists_and_objects() {
+        check(json!({"path": ["who"]}), json!({"who": "eve"}), json!(["eve"]));
+        check(json!({"path": ["port"]}), json!({"port": 22}), json!(["22"]));
+        check(json!({"path": ["o", "big"]}), json!({"o": {"big": u64::MAX}}), json!(["18446744073709551615"]));
+        check(json!({"path": ["o"]}), json!({"o": {"b": [1, "x"]}}), json!(["{\"b\":[1,\"x\"]}"]));
+        check(
+            json!({"path": ["l"]}),
+            json!({"l": ["a", 1, null, "", ["b", []], {"c": true}]}),
+            json!(["a", "1", "b", "{\"c\":true}"]),
+        );
+        let deep = json!({"o": {"a": [{"b": [{"c": "1"}]}, {"b": {"c": "2"}}, {"z": 1}, "text", [{"b": {"c": 3}}]]}});
+        check(json!({"path": ["o", "a", "b", "c"]}), deep, json!(["1", "2", "3"]));
+        check(json!({"path": ["who", "name"]}), json!({"who": "eve"}), Value::Null);
+    }
+
+    #[test]
+    fn zero_and_false_are_values_and_defaults_are_not() {
+        check(json!({"path": ["port"]}), json!({"port": 0}), json!(["0"]));
+        check(json!({"path": ["mfa"]}), json!({"mfa": false}), json!(["false"]));
+        check(json!({"path": ["port"]}), json!({}), Value::Null);
+        check(json!({"path": ["mfa"]}), json!({}), Value::Null);
+        for empty in [json!(null), json!(""), json!([]), json!({})] {
+            check(json!({"path": ["c"]}), json!({"c": empty}), Value::Null);
+        }
+    }
+
+    #[test]
+    fn absent_envelope_fields_are_not_found() {
+        let text = r#"{"t": {"parser": "json", "schema": {"a": "string"}, "configuration": {
+            "json_path": "r[*]", "envelope_keys": {"n": "integer", "must": "integer"}, "optional_envelope_keys": ["n"],
+            "normalization": {"n": ["streamalert:envelope_keys", "n"], "must": ["streamalert:envelope_keys", "must"]}}}}"#;
+        let schemas = Schemas::read(&[("s.json".to_owned(), text.to_owned())]).unwrap();
+        assert!(schemas.warnings.is_empty(), "{:?}", schemas.warnings);
+        let classifier = Arc::new(Classifier::new(Arc::new(schemas), Arc::new(Clusters::default())));
+        let payload =
+            Payload::new(Arc::new(Source::new("file", "r", "o")), 0, &br#"{"must": 0, "r": [{"a": ""}]}"#[..]);
+        let batch = classifier.worker().classify(payload).batch;
+        let found = batch.fields(0).to_value()["streamalert_normalization"].clone();
+        assert!(found.get("n").is_none() && found["must"][0]["values"] == json!(["0"]), "{found}");
+    }
+
+    #[test]
+    fn all_tests_of_a_condition_must_hold() {
+        let with = |condition: Value| json!({"path": ["who"], "condition": condition});
+        let yes = json!(["v"]);
+        let holds = |condition: Value, c: Value, expected: bool| {
+            let expected = if expected { yes.clone() } else { Value::Null };
+            check(with(condition), json!({"who": "v", "c": c}), expected);
+        };
+        holds(json!({"path": ["c"], "is": "ROOT"}), json!("Root"), true);
+        holds(json!({"path": ["c"], "is": 5}), json!(5), true);
+        holds(json!({"path": ["c"], "is": false}), json!(false), true);
+        holds(json!({"path": ["c"], "in": ["a", "Root"]}), json!("ROOT"), true);
+        holds(json!({"path": ["c"], "not_in": ["a", "root"]}), json!("Root"), false);
+        holds(json!({"path": ["c"], "contains": ["zz", "oo"]}), json!("ROOT"), true);
+        holds(json!({"path": ["c"], "not_contains": "oo"}), json!("root"), false);
+        holds(json!({"path": ["c"], "contains": "r", "is_not": "root"}), json!("root"), false);
+        holds(json!({"path": ["c"], "contains": "r", "is_not": "root"}), json!("raj"), true);
+        // Of a list, one item is enough, and so one too many for the opposite.
+        holds(json!({"path": ["c"], "is": "b"}), json!(["a", "b"]), true);
+        holds(json!({"path": ["c"], "is_not": "b"}), json!(["a", "b"]), false);
+        holds(json!({"path": ["c"], "is_not": "b"}), json!(null), true);
+        holds(json!({"path": ["c", "d"], "not_contains": "b"}), json!({}), true);
+        holds(json!({"path": ["c"], "is": "b"}), json!(null), false);
+        holds(json!({}), json!(null), true);
+    }
+
+    #[test]
+    fn common_schemas_are_written_as_nested_objects_of_what_is_there() {
+        let configuration = json!({
+            "ocsf": [
+                {"class": "Authentication", "activity_id": 1, "activity_name": "Logon",
+                 "condition": {"path": ["kind"], "is": "login"},
+                 "fields": {"user.name": ["who"], "dst_endpoint.port": ["port"], "user.groups": ["o", "g", "name"],
+                            "is_mfa": ["mfa"], "status": {"value": "Success"}}},
+                {"class": 6003, "fields": {"api.operation": ["kind"]}}
+            ],
+            "ecs": {"event.category": [{"value": ["authentication"], "condition": {"path": ["kind"], "is": "login"}},
+                                       {"path": ["kind"]}],
+                    "user.name": ["who"], "@timestamp": ["c"]}
+        });
+        let login = json!({"kind": "login", "who": "eve", "mfa": false, "o": {"g": [{"name": "a"}, {"name": "b"}]}});
+        let found = record(&configuration, &login);
+        assert_eq!(
+            found["streamalert:ocsf"],
+            json!({"class_uid": 3002, "class_name": "Authentication", "category_uid": 3,
+                   "category_name": "Identity & Access Management", "activity_id": 1, "activity_name": "Logon",
+                   "type_uid": 300201, "user": {"name": "eve", "groups": ["a", "b"]}, "is_mfa": false, "status": "Success"})
+        );
+        assert_eq!(
+            found["streamalert:ecs"],
+            json!({"event": {"category": ["authentication"]}, "user": {"name": "eve"}})
+        );
+        let other = record(&configuration, &json!({"kind": "list"}));
+        assert_eq!(other["streamalert:ocsf"]["type_uid"], 600300);
+        assert_eq!(other["streamalert:ocsf"]["api"], json!({"operation": "list"}));
+        assert_eq!(other["streamalert:ecs"], json!({"event": {"category": "list"}}));
+        let none = json!({"ocsf": {"class": 3002, "condition": {"path": ["kind"], "is": "login"}}});
+        assert_eq!(record(&none, &json!({"kind": "list"}))["streamalert:ocsf"], json!({}));
+    }
+
+    #[test]
+    fn a_log_cannot_bring_our_keys() {
+        let configuration = json!({"normalization": {"user": ["who"]}, "ocsf": {"class": 3002}});
+        let forged = json!({"user": [{"values": ["mallory"]}]});
+        let input = json!({"kind": "k", "streamalert_normalization": forged, "streamalert:ocsf": {"class_uid": 1}, "who": "eve"});
+        let found = record(&configuration, &input);
+        assert_eq!(found["streamalert_normalization"]["user"][0]["values"], json!(["eve"]));
+        assert_eq!(found["streamalert:ocsf"]["class_uid"], 3002);
+        assert_eq!(found.as_object().unwrap().len(), 9);
+    }
+}

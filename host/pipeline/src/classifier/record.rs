@@ -25,7 +25,6 @@ pub(super) struct Envelope<'a> {
     pub at: usize,
 }
 
-
 /// Writes the object at `at` as a record of `plan`'s type to the end of `out`.
 pub(super) fn build(
     out: &mut Vec<u8>,

@@ -462,3 +462,152 @@ fn leads_nowhere(fields: &Fields, path: &[String]) -> Option<String> {
         plain => Some(format!("`{key}` is of type {} in the schema, so there is no `{}` in it", plain.name(), rest[0])),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Schemas;
+    use serde_json::{Value, json};
+
+    /// What is said of a type with this configuration: faults, or else warnings.
+    fn said(configuration: Value) -> Vec<String> {
+        let schema = json!({"a": "string", "o": {"x": "string"}, "any": {}, "l": []});
+        let log_type = json!({"parser": "json", "schema": schema, "configuration": configuration});
+        match Schemas::read(&[("s.json".to_owned(), json!({"t": log_type}).to_string())]) {
+            Ok(schemas) => schemas.warnings.iter().map(ToString::to_string).collect(),
+            Err(faults) => faults.0.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[track_caller]
+    fn check(configuration: Value, expected: &[&str]) {
+        let found = said(configuration);
+        let as_expected = found.iter().zip(expected).all(|(found, expected)| {
+            found.strip_prefix("s.json: t.configuration.").is_some_and(|found| found.starts_with(expected))
+        });
+        assert!(found.len() == expected.len() && as_expected, "expected {expected:#?}, found {found:#?}");
+    }
+
+    #[test]
+    fn what_is_right_is_taken_in_silence() {
+        check(
+            json!({
+                "normalization": {"user": ["a"], "ip": [{"path": ["o", "x"], "function": "f", "send_to_artifacts": false,
+                    "condition": {"path": ["l", "b"], "is": 1, "not_in": ["x"], "contains": ["y"]}}, {"path": ["any", "z"]}]},
+                "ocsf": {"class": "authentication", "activity_id": 99, "fields": {"user.name": ["a"], "user.uid": ["o", "x"]}},
+                "ecs": {"@timestamp": ["a"], "event.kind": {"value": "event"}, "labels.x_1": [{"path": ["a"]}, {"value": 1}]}
+            }),
+            &[],
+        );
+    }
+
+    #[test]
+    fn every_fault_of_normalization_is_named_with_its_place_and_remedy() {
+        let x = |value: Value| json!({"normalization": {"x": value}});
+        check(x(json!([])), &["normalization.x: is empty and finds nothing; give a path, or remove it"]);
+        check(x(json!("a.b")), &["normalization.x: must be a path"]);
+        check(x(json!(["a", {"path": ["a"]}])), &["normalization.x: must be a path"]);
+        check(x(json!([{"function": "f"}])), &["normalization.x[0]: `path` is missing"]);
+        check(
+            x(json!([{"path": "o.x"}])),
+            &["normalization.x[0].path: is a text; a path is a list of keys: [\"o\",\"x\"]"],
+        );
+        check(
+            x(json!([{"path": []}, {"path": [1]}])),
+            &["normalization.x[0].path: is empty", "normalization.x[1].path: is no list"],
+        );
+        check(
+            x(json!([{"path": ["a"], "function": 7, "send_to_artifacts": "no", "paht": 1}])),
+            &[
+                "normalization.x[0]: `paht` is unknown; use path, function, condition, send_to_artifacts",
+                "normalization.x[0].function: must be a text",
+                "normalization.x[0].send_to_artifacts: must be true or false",
+            ],
+        );
+        check(
+            json!({"normalization": {"ocsf:x": ["a"], "streamalert_record_id": ["a"], "": ["a"]}}),
+            &[
+                "normalization.ocsf:x: is no normalized name",
+                "normalization.streamalert_record_id: is no normalized name",
+                "normalization.: is no normalized name",
+            ],
+        );
+        let with = |condition: Value| x(json!([{"path": ["a"], "condition": condition}]));
+        check(with(json!("is x")), &["normalization.x[0].condition: must be an object"]);
+        check(with(json!({"is": "x"})), &["normalization.x[0].condition: needs `path`"]);
+        check(with(json!({"path": ["a"]})), &["normalization.x[0].condition: has nothing to test"]);
+        check(
+            with(json!({"path": ["a"], "regex": "x"})),
+            &["normalization.x[0].condition: `regex` is no test; use is, is_not"],
+        );
+        check(
+            with(json!({"path": ["a"], "is": ["x"], "in": "x", "contains": [], "not_in": [""], "is_not": null})),
+            &[
+                "normalization.x[0].condition.is: takes one text",
+                "normalization.x[0].condition.in: takes a list of texts",
+                "normalization.x[0].condition.contains: takes a text or a list",
+                "normalization.x[0].condition.not_in: takes a list of texts",
+                "normalization.x[0].condition.is_not: takes one text",
+            ],
+        );
+    }
+
+    #[test]
+    fn every_fault_of_a_mapping_is_named_with_its_place_and_remedy() {
+        check(json!({"ocsf": "Authentication"}), &["ocsf: must be an object with `class`"]);
+        check(json!({"ocsf": []}), &["ocsf: must be an object with `class`"]);
+        check(json!({"ocsf": {"fields": {}}}), &["ocsf: needs `class`"]);
+        check(
+            json!({"ocsf": {"class": "Login"}}),
+            &["ocsf.class: `Login` is no OCSF class; it is one of base_event (0), file_activity (1001)"],
+        );
+        check(
+            json!({"ocsf": {"class": 3002, "activity_id": 100, "activity_name": 1, "activity": 1}}),
+            &[
+                "ocsf: `activity` is unknown; use class, activity_id",
+                "ocsf.activity_id: must be a number from 0 to 99, as OCSF gives it for authentication",
+                "ocsf.activity_name: must be a text, beside the `activity_id`",
+            ],
+        );
+        check(
+            json!({"ocsf": {"class": 3002, "activity_name": "Logon"}}),
+            &["ocsf.activity_name: must be a text, beside"],
+        );
+        check(
+            json!({"ocsf": [{"class": 3002}, {"class": 6003}]}),
+            &["ocsf[0]: has no `condition`, so those after it never count"],
+        );
+        check(
+            json!({"ocsf": {"class": 3002, "fields": {"class_uid": ["a"], "user": ["a"], "user.name": ["a"], "User.x": ["a"]}}}),
+            &[
+                "ocsf.fields.class_uid: follows from `class`",
+                "ocsf.fields.user.name: is a value and also an object",
+                "ocsf.fields.User.x: is no field name; write dotted lower-case names",
+            ],
+        );
+        check(json!({"ecs": ["a"]}), &["ecs: must be an object"]);
+        check(
+            json!({"ecs": {"source.ip": "o.x", "a..b": ["a"], "a.b": {"path": ["a"], "value": 1}, "a.c": {}, "a.d": []}}),
+            &[
+                "ecs.source.ip: write where it is, [\"o\",\"x\"], or what it always is, {\"value\": \"o.x\"}",
+                "ecs.a..b: is no field name",
+                "ecs.a.b: needs either `path` or `value`",
+                "ecs.a.c: needs either `path` or `value`",
+                "ecs.a.d: is empty",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_worth_a_warning() {
+        check(
+            json!({"normalization": {"x": [{"path": ["aa"], "condition": {"path": ["o", "y"], "is": "1"}}], "y": ["a", "b"]},
+                   "ocsf": {"class": 3002, "fields": {"user.name": ["streamalert:envelope_keys", "h"]}}}),
+            &[
+                "normalization.x: `aa` is no field of the schema; is it spelt as there?",
+                "normalization.x.condition: `y` is no field",
+                "normalization.y: `a` is of type string in the schema, so there is no `b` in it",
+                "ocsf.fields.user.name: `h` is no field",
+            ],
+        );
+    }
+}

@@ -354,6 +354,13 @@ impl Leaf {
     }
 }
 
+/// Whether a record of this type has a value of one of the datatypes that the rule asks for, if it asks for any.
+pub fn has_datatype(rule: &RuleInfo, log_type: &LogType, record: Record<'_>) -> bool {
+    let datatypes = &rule.options.datatypes;
+    datatypes.is_empty()
+        || found_datatypes(log_type, datatypes).iter().any(|condition| Compiled::of(condition).holds(record))
+}
+
 /// How records of this type show that they have a value of one of these datatypes: one condition for each it declares.
 fn found_datatypes(log_type: &LogType, datatypes: &[String]) -> Vec<Condition> {
     let wanted: Vec<Datatype<'_>> = datatypes.iter().filter_map(|text| Datatype::parse(text)).collect();
