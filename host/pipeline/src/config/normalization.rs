@@ -301,7 +301,7 @@ pub(super) fn read_ecs(faults: &mut Faults<'_>, value: &Value) -> FieldMap {
     fields
 }
 
-/// Dotted name → path, `{"path"}`, `{"value"}`, or a list of these with conditions.
+/// Dotted name → path, or `{"path"}` or `{"value"}` with a condition, or a list of these.
 fn read_fields(faults: &mut Faults<'_>, at: &str, value: &Value, map: &mut FieldMap) {
     let Value::Object(fields) = value else {
         faults.add(at, "must be an object: field → path (list of keys) of the value in the record");
@@ -336,7 +336,8 @@ fn is_field_name(name: &str) -> bool {
 }
 
 fn read_sources(faults: &mut Faults<'_>, at: &str, value: &Value) -> Vec<FieldSource> {
-    let is_list = value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_object));
+    let is_source = |item: &Value| item.is_object() || item.is_array();
+    let is_list = value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(is_source));
     let items: Vec<(String, &Value)> = match value {
         Value::Array(items) if is_list => {
             items.iter().enumerate().map(|(index, item)| (format!("{at}[{index}]"), item)).collect()
@@ -494,7 +495,7 @@ mod tests {
                 "normalization": {"user": ["a"], "ip": [{"path": ["o", "x"], "function": "f", "send_to_artifacts": false,
                     "condition": {"path": ["l", "b"], "is": 1, "not_in": ["x"], "contains": ["y"]}}, {"path": ["any", "z"]}]},
                 "ocsf": {"class": "authentication", "activity_id": 99, "fields": {"user.name": ["a"], "user.uid": ["o", "x"]}},
-                "ecs": {"@timestamp": ["a"], "event.kind": {"value": "event"}, "labels.x_1": [{"path": ["a"]}, {"value": 1}]}
+                "ecs": {"@timestamp": ["a"], "event.kind": {"value": "event"}, "labels.x_1": [["a"], {"path": ["l"]}, {"value": 1}]}
             }),
             &[],
         );
