@@ -1,7 +1,7 @@
 //! Finds values by the names that many log types share: user, ip_address, and the attributes of OCSF and ECS.
 
 use crate::config::LogType;
-use crate::config::normalization::{FieldMap, FieldNode, FieldOrigin, FieldSource, Normalizer, ValueCondition};
+use crate::config::normalization::{FieldNode, FieldOrigin, FieldSource, Normalizer, ValueCondition};
 use crate::log_record::{ECS_KEY, ENVELOPE_KEY, NORMALIZATION_KEY, NORMALIZED_ID_KEY, OCSF_KEY};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -61,8 +61,8 @@ pub(super) fn find<'t>(record: Record<'_>, log_type: &'t LogType) -> Found<'t> {
         }
     }
     let event = log_type.ocsf.iter().find(|event| view.holds(&event.condition));
-    let ocsf = event.map(|event| view.mapped_all(&event.fields)).unwrap_or_default();
-    Found { log_type, names, ocsf, ecs: view.mapped_all(&log_type.ecs) }
+    let ocsf = event.map(|event| view.entries(&event.fields.entries)).unwrap_or_default();
+    Found { log_type, names, ocsf, ecs: view.entries(&log_type.ecs.entries) }
 }
 
 /// Writes what was found into the record's root from `entries` on, and says how many entries there are then.
@@ -194,15 +194,11 @@ impl<'a, 't> View<'a, 't> {
         })
     }
 
-    fn mapped_all(&self, map: &'t FieldMap) -> Vec<(&'t str, Mapped<'t>)> {
-        self.mapped_entries(&map.entries)
-    }
-
-    fn mapped_entries(&self, entries: &'t [(String, FieldNode)]) -> Vec<(&'t str, Mapped<'t>)> {
+    fn entries(&self, entries: &'t [(String, FieldNode)]) -> Vec<(&'t str, Mapped<'t>)> {
         let found = |node: &'t FieldNode| match node {
             FieldNode::Value(sources) => sources.iter().find_map(|source| self.mapped(source)),
             FieldNode::Object(entries) => {
-                Some(self.mapped_entries(entries)).filter(|found| !found.is_empty()).map(Mapped::Object)
+                Some(self.entries(entries)).filter(|found| !found.is_empty()).map(Mapped::Object)
             }
         };
         entries.iter().filter_map(|(name, node)| Some((name.as_str(), found(node)?))).collect()
