@@ -10,5 +10,6 @@ mod run_files;
 mod run_reload;
 mod run_world;
 mod tidy;
+mod vectors_ingest;
 mod vectors_parsers;
 mod wasi;

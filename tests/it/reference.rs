@@ -1,5 +1,6 @@
 //! Reference data that lies beside a developer's checkout, and not in the repository.
 
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// The folder, or `None` after saying that the test is skipped.
@@ -12,7 +13,7 @@ pub fn folder(name: &str) -> Option<PathBuf> {
     found
 }
 
-pub fn lines(path: PathBuf) -> Vec<serde_json::Value> {
+pub fn lines(path: PathBuf) -> Vec<Value> {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -70,4 +71,46 @@ pub fn base64(text: &str) -> Vec<u8> {
         bits.to_be_bytes()[1..quad.len()].to_vec()
     });
     quads.collect()
+}
+
+/// Runs the vectors of one file and compares with what the original made of them. Where we differ, `tests/differences.json`
+/// says so under the file's name; an entry that is no difference fails too.
+pub fn check_vectors(folder: &std::path::Path, name: &str, ours: impl Fn(&Value) -> Value) {
+    let differences: Value = serde_json::from_str(include_str!("../differences.json")).unwrap();
+    let entries = differences[name].as_array().unwrap_or_else(|| panic!("differences.json has no {name}"));
+    let mut used = vec![false; entries.len()];
+    let mut faults = Vec::new();
+    let vectors = lines(folder.join(format!("vectors/{name}.jsonl")));
+    for vector in &vectors {
+        let mut original = vector["result"].clone();
+        if let (Value::Object(result), true) = (&mut original, vector["result"].get("exception").is_some()) {
+            // Texts of exceptions differ between versions of Python.
+            result.remove("message");
+        }
+        let ours = ours(vector);
+        let entry = entries.iter().position(|entry| entry["id"] == vector["id"]);
+        match entry {
+            None if ours == original => {}
+            None => faults.push(format!("{}: original {original}\n  ours {ours}", vector["id"])),
+            Some(at) => {
+                used[at] = true;
+                let entry = &entries[at];
+                if ours == original {
+                    faults.push(format!("{}: differences.json lists it, but it is as the original", vector["id"]));
+                } else if entry["original"] != original || entry["ours"] != ours {
+                    let (a, b) = (&entry["original"], &entry["ours"]);
+                    faults
+                        .push(format!("{}: original {original}\n  ours {ours}\n  listed {a}\n  and {b}", vector["id"]));
+                }
+                assert!(entry["reason"].as_str().is_some_and(|reason| reason.len() > 10), "{}", entry["id"]);
+            }
+        }
+    }
+    for (entry, used) in entries.iter().zip(used) {
+        if !used {
+            faults.push(format!("{}: differences.json lists it, but there is no such vector", entry["id"]));
+        }
+    }
+    assert!(faults.is_empty(), "{} of {} {name} vectors:\n{}", faults.len(), vectors.len(), faults.join("\n"));
+    println!("{} {name} vectors, {} of them otherwise than the original", vectors.len(), entries.len());
 }

@@ -16,6 +16,7 @@ struct Folder {
     plugins: PluginFolder,
     /// All log types, and the sources before their colons.
     logs: Vec<String>,
+    datatypes: Vec<String>,
     /// What was live at the last good look.
     set: PluginSet,
     missing: bool,
@@ -33,6 +34,7 @@ pub fn open(folder: &Path, cache: &Path, config: &Config) -> Result<Plugins, Fai
         path: folder.to_path_buf(),
         plugins: PluginFolder::new(host),
         logs: logs(&config.schemas),
+        datatypes: config.schemas.datatypes(),
         set: PluginSet::default(),
         missing: false,
     };
@@ -63,7 +65,7 @@ impl PluginSource for Folder {
         let knows = |name: &str| {
             self.logs.iter().any(|log| log == name || log.split_once(':').is_some_and(|(source, _)| source == name))
         };
-        let check = LoadCheck { knows_log: &knows, log_types: &self.logs };
+        let check = LoadCheck { knows_log: &knows, log_types: &self.logs, datatypes: Some(&self.datatypes) };
         let report = match self.plugins.load(&self.path, &check) {
             Ok(report) => report,
             Err(error) => {

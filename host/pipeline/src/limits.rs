@@ -42,3 +42,11 @@ pub const RUNAWAYS_IN_A_ROW_MAX: usize = 16;
 /// After that, batches the rule is left out of: 2, then 4, 8 … up to this many, until it gets through a batch again. Else
 /// one endless loop would slow every log down for as long as it is live.
 pub const SUSPENDED_BATCHES_MAX: u32 = 64;
+
+/// Bytes of one archived line with its newline: what Firehose takes as a record, 1,000 KiB.
+pub const ARCHIVE_LINE_BYTES_MAX: usize = 1000 << 10;
+/// Lines and bytes of one call of Firehose.
+pub const ARCHIVE_BATCH_LINES_MAX: usize = 500;
+pub const ARCHIVE_BATCH_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one SQS message.
+pub const QUEUE_MESSAGE_BYTES_MAX: usize = 1 << 20;

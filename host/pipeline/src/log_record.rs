@@ -7,6 +7,18 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use streamalert_packed::Record;
 
+/// Keys of a record that are ours and not the log's.
+pub const ENVELOPE_KEY: &str = "streamalert:envelope_keys";
+pub const NORMALIZATION_KEY: &str = "streamalert_normalization";
+pub const OCSF_KEY: &str = "streamalert:ocsf";
+pub const ECS_KEY: &str = "streamalert:ecs";
+/// Names of keys that stand in the record's input more than once, or differ only in case: a way to hide from rules.
+pub const DUPLICATES_KEY: &str = "streamalert:duplicate_keys";
+/// How many bytes and escapes of the record's input are no text and are kept as `\xNN` or `\uNNNN`.
+pub const INVALID_KEY: &str = "streamalert:invalid_text";
+/// Under [`NORMALIZATION_KEY`], beside the normalized names: what joins a record and its artifacts.
+pub const NORMALIZED_ID_KEY: &str = "streamalert_record_id";
+
 /// Where a payload came from. `service` and `resource` choose the log types, the whole of it is part of every record's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Source {

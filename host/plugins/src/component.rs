@@ -61,12 +61,14 @@ pub struct LoadCheck<'a> {
     pub knows_log: &'a dyn Fn(&str) -> bool,
     /// All of them, to suggest the one that was meant.
     pub log_types: &'a [String],
+    /// The datatypes that some log type declares; `None`: any.
+    pub datatypes: Option<&'a [String]>,
 }
 
 impl LoadCheck<'static> {
-    /// Takes every log type for known: for tools that have no schemas at hand.
+    /// Takes every log type and datatype for known: for tools that have no schemas at hand.
     pub fn any_log() -> Self {
-        LoadCheck { knows_log: &|_| true, log_types: &[] }
+        LoadCheck { knows_log: &|_| true, log_types: &[], datatypes: None }
     }
 }
 

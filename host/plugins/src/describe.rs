@@ -6,6 +6,7 @@ use crate::limits::PluginLimits;
 use crate::wire;
 use serde_json::Value;
 use std::collections::HashMap;
+use streamalert_pipeline::config::schema::Datatype;
 use streamalert_pipeline::plugin::{Condition, RuleInfo, RuleOptions, Test};
 
 /// Bytes of a rule's name: it becomes part of ids, metrics and file names.
@@ -42,10 +43,12 @@ pub fn check(
             list.add("name", format!("rules {earlier} and {index} have the same name"), "give each rule its own name");
         }
         size(&mut list, "description", &wire.description, limits);
+        let names = wire.logs.len();
         logs(&mut list, &wire.logs, limits, check);
         let when = conditions(&mut list, wire.when, limits);
         size(&mut list, "options", &wire.options, limits);
         if let Some(options) = options(&mut list, &wire.options) {
+            datatypes(&mut list, &options.datatypes, names > 0, limits, check);
             rules.push(RuleInfo { name: wire.name, description: wire.description, logs: wire.logs, when, options });
         }
         if list.problems.len() > PROBLEMS_MAX {
@@ -99,9 +102,6 @@ fn items(list: &mut List, field: &str, count: usize, limits: &PluginLimits) -> b
 }
 
 fn logs(list: &mut List, logs: &[String], limits: &PluginLimits, check: &LoadCheck) {
-    if logs.is_empty() {
-        list.add("logs", "names no log type, so the rule would never be asked", "name one, as conf/schemas does");
-    }
     if !items(list, "logs", logs.len(), limits) {
         return;
     }
@@ -113,6 +113,32 @@ fn logs(list: &mut List, logs: &[String], limits: &PluginLimits, check: &LoadChe
                 None => "name one that conf/schemas defines".into(),
             };
             list.add(format!("logs[{index}]"), format!("`{shown}` is no log type"), remedy);
+        }
+    }
+}
+
+fn datatypes(list: &mut List, names: &[String], has_logs: bool, limits: &PluginLimits, check: &LoadCheck) {
+    if names.is_empty() && !has_logs {
+        const REMEDY: &str = "name one, as conf/schemas does, or `datatypes`";
+        list.add("logs", "names no log type, so the rule would never be asked", REMEDY);
+    }
+    if !items(list, "options.datatypes", names.len(), limits) {
+        return;
+    }
+    for (index, name) in names.iter().enumerate() {
+        let field = format!("options.datatypes[{index}]");
+        let shown = printable(name, 80);
+        let Some(datatype) = Datatype::parse(name) else {
+            list.add(field, format!("`{shown}` is no OCSF class"), "name one, like `ocsf:authentication`");
+            continue;
+        };
+        let own = datatype.to_string();
+        if let Some(known) = check.datatypes.filter(|known| !known.contains(&own)) {
+            let remedy = match nearest(&own, known) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "name one under `normalization`, `ocsf` or `ecs` in conf/schemas".into(),
+            };
+            list.add(field, format!("no log type has `{shown}`"), remedy);
         }
     }
 }
@@ -290,7 +316,8 @@ mod tests {
     fn problems(rules: Vec<wire::RuleInfo>) -> Vec<String> {
         let types = ["cloudtrail:events".to_owned(), "okta:system_log".to_owned()];
         let known = |log: &str| types.iter().any(|t| t == log);
-        let check_against = LoadCheck { knows_log: &known, log_types: &types };
+        let datatypes = ["ip_address", "ecs:source.ip", "ocsf:authentication"].map(str::to_owned);
+        let check_against = LoadCheck { knows_log: &known, log_types: &types, datatypes: Some(&datatypes) };
         match check(rules, &PluginLimits::default(), &check_against) {
             Ok(_) => vec![],
             Err(problems) => problems.iter().map(Problem::to_string).collect(),
@@ -338,6 +365,27 @@ mod tests {
         );
         refused(|r| r.options = r#"{"publishers": 4}"#.into(), "options.publishers: is neither");
         refused(|r| r.options = r#"{"severity": "awful"}"#.into(), "options.severity: unknown variant");
+    }
+
+    #[test]
+    fn datatypes_may_stand_for_logs_and_must_be_known() {
+        let with = |datatypes: &str| {
+            let options = format!("{{\"datatypes\": {datatypes}}}");
+            move |r: &mut wire::RuleInfo| {
+                r.logs.clear();
+                r.options = options;
+            }
+        };
+        let mut rule = good();
+        with(r#"["ip_address", "ocsf:3002", "ocsf:Authentication", "ecs:source.ip"]"#)(&mut rule);
+        assert_eq!(problems(vec![rule]), Vec::<String>::new());
+        refused(with("[]"), "logs: names no log type");
+        refused(
+            with(r#"["ip_adress"]"#),
+            "options.datatypes[0]: no log type has `ip_adress` (did you mean `ip_address`?)",
+        );
+        refused(with(r#"["ocsf:login"]"#), "`ocsf:login` is no OCSF class (name one, like `ocsf:authentication`)");
+        refused(with(r#"["ocsf:4003"]"#), "no log type has `ocsf:4003`");
     }
 
     #[test]

@@ -129,7 +129,9 @@ fn distance(a: &str, b: &str) -> usize {
 
 fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Vec<Arc<RuleComponent>>, Failure> {
     let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
-    let check = LoadCheck { knows_log: &|name| schemas.knows(name), log_types: &log_types };
+    let datatypes = schemas.datatypes();
+    let check =
+        LoadCheck { knows_log: &|name| schemas.knows(name), log_types: &log_types, datatypes: Some(&datatypes) };
     let mut components: Vec<Arc<RuleComponent>> = Vec::new();
     let mut refused = Vec::new();
     for file in files {

@@ -202,12 +202,16 @@ fn why_silent(trial: &Trial, name: &str, batches: &[LogBatch]) -> Vec<String> {
 
 fn why_silent_on(component: &RuleComponent, number: usize, batch: &LogBatch, index: usize) -> Vec<String> {
     use streamalert_pipeline::plugin::RulePlugin;
+    use streamalert_pipeline::rules_engine::prefilter::has_datatype;
     let info: &RuleInfo = &component.rules()[number];
     let log_type = &batch.records[index].log_type;
-    if !info.logs.iter().any(|log| log_type.is_named_by(log)) {
-        return vec![format!("it looks at {}; the record is {}", info.logs.join(", "), log_type.name)];
+    if !info.looks_at(log_type) {
+        return vec![format!("it looks at {}; the record is {}", info.scope(), log_type.name)];
     }
     let record = batch.fields(index);
+    if !has_datatype(info, log_type, record) {
+        return vec![format!("it looks at {}; the record has no such value", info.scope())];
+    }
     let looked: Vec<_> = info.when.iter().map(|condition| reasons::look(condition, record)).collect();
     let failed: Vec<String> =
         looked.iter().filter(|looked| !looked.holds).map(|looked| format!("when {}", looked.text())).collect();

@@ -44,7 +44,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Some(config) => {
             let schemas = rules::config(config, None)?.schemas;
             let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
-            let check = LoadCheck { knows_log: &|name| schemas.knows(name), log_types: &log_types };
+            let datatypes = schemas.datatypes();
+            let check = LoadCheck {
+                knows_log: &|name| schemas.knows(name),
+                log_types: &log_types,
+                datatypes: Some(&datatypes),
+            };
             components::build(&args.folder, &out, builder, &check)?
         }
         None => components::build(&args.folder, &out, builder, &LoadCheck::any_log())?,
@@ -67,7 +72,7 @@ pub fn report(built: &[Built], out: &Path, mut say: impl FnMut(&str) -> Result<(
         };
         say(&format!("{name}  {}  {}", size(about.size), &about.digest[..12]))?;
         for rule in &about.rules {
-            say(&format!("  {}  {}", rule.name, paint.dim(&rule.logs.join(", "))))?;
+            say(&format!("  {}  {}", rule.name, paint.dim(&rule.scope())))?;
         }
         for problem in &component.problems {
             say(&format!("  {} {problem}", paint.bad("✗")))?;

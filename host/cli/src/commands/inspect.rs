@@ -39,7 +39,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Some(config) => {
             let schemas = rules::config(config, None)?.schemas;
             let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
-            host.inspect(&bytes, &LoadCheck { knows_log: &|name| schemas.knows(name), log_types: &log_types })
+            let datatypes = schemas.datatypes();
+            let check = LoadCheck {
+                knows_log: &|name| schemas.knows(name),
+                log_types: &log_types,
+                datatypes: Some(&datatypes),
+            };
+            host.inspect(&bytes, &check)
         }
         None => host.inspect(&bytes, &LoadCheck::any_log()),
     };
@@ -95,7 +101,7 @@ fn rule_text(rule: &RuleInfo, paint: Paint) -> String {
     if let Some(first) = rule.description.lines().find(|line| !line.trim().is_empty()) {
         line("description", printable(first));
     }
-    line("logs", printable(&rule.logs.join(", ")));
+    line("logs", printable(&rule.scope()));
     if rule.when.is_empty() {
         line("when", "always: it is asked about every record of its logs".to_owned());
     }

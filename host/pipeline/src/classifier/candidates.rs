@@ -4,7 +4,7 @@
 use crate::config::Schemas;
 use super::text::Format;
 use crate::config::schema::{
-    FieldKind, Fields, LogPattern, LogType, Normalizer, Options, PathPlan, PathStep, UnknownKeys,
+    FieldKind, Fields, LogPattern, LogType, Options, PathPlan, PathStep, UnknownKeys,
 };
 use crate::limits::{DUPLICATES_MAX, SHAPES_MAX};
 use hashbrown::HashMap;
@@ -301,7 +301,8 @@ impl Plan {
             _ => PlannedField::Unknown,
         };
         let planned = keys.iter().enumerate().map(|(index, key)| {
-            if last[key] != index {
+            // What we add ourselves comes again later too.
+            if last[key] != index || log_type.adds(key) {
                 PlannedField::Repeated
             } else {
                 by_name.get(key).map_or_else(|| stranger(key), |at| PlannedField::Known(*at))
@@ -309,7 +310,8 @@ impl Plan {
         });
         let mut absent_bytes = 0f64.to_le_bytes().to_vec();
         let mut absent = Vec::new();
-        for field in fields.0.iter().filter(|f| f.optional && !last.contains_key(f.name.as_str())) {
+        let is_absent = |name: &str| !last.contains_key(name) && !log_type.adds(name);
+        for field in fields.0.iter().filter(|f| f.optional && is_absent(&f.name)) {
             let (key, length) = (absent_bytes.len() as u32, field.name.len() as u32);
             absent_bytes.extend_from_slice(field.name.as_bytes());
             absent.push(match Default::of(&field.kind) {
@@ -341,10 +343,6 @@ impl Plan {
 
     pub fn patterns(&self) -> &[LogPattern] {
         &self.log_type.options.log_patterns
-    }
-
-    pub fn normalizers(&self) -> &[Normalizer] {
-        &self.log_type.normalization
     }
 }
 

@@ -257,7 +257,7 @@ mod tests {
         check(syslog, "8 <34>1 ab9 <34>1 a", "8 <34>1 ab");
         check(syslog, "<34>one\n<34>tw", "<34>one\n");
         let xml = Framing { xml: true, ..Framing::default() };
-        check(xml, "<Event>\n<a/>\n</Event>\n<Event>\n<a", "<Event>\n<a/>\n</Event>\n");
+        check(xml, "<Event>\n<a/>\n</Event>\n<Event>\n<a", "<Event>\n<a/>\n</Event>");
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Run<'_> {
                 // What stands between events is the document around them.
                 return self.one_text(range.clone(), range.clone()).map(|()| range.end);
             }
-            if let Some(end) = windows_event::wrapping(rest) {
+            if let Some(end) = around_events(rest) {
                 return Ok(at + end);
             }
         }
@@ -497,6 +497,12 @@ fn outcome(result: Result<(), Refused>) -> Outcome {
         Ok(()) => Outcome::Taken,
         Err(refused) => Outcome::Refused(refused),
     }
+}
+
+/// The end of a tag that stands around events and is none.
+fn around_events(bytes: &[u8]) -> Option<usize> {
+    let around = ["<?xml", "<Events>", "<Events ", "</Events"].iter().any(|tag| bytes.starts_with(tag.as_bytes()));
+    around.then(|| memchr::memchr(b'>', bytes).map(|end| end + 1)).flatten()
 }
 
 /// The end of a row that no line break ends, if all its quotes are closed.

@@ -5,6 +5,7 @@ use super::document::{Document, Item};
 use super::normalize;
 use crate::config::schema::{Field, FieldKind, Fields, LogPattern, UnknownKeys};
 use crate::limits::{DUPLICATES_MAX, KEYS_MAX, RECORD_BYTES_MAX};
+use crate::log_record::{DUPLICATES_KEY, ENVELOPE_KEY, INVALID_KEY};
 use hashbrown::{HashMap, HashTable};
 use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
@@ -25,13 +26,6 @@ pub(super) struct Envelope<'a> {
     pub document: &'a Document,
     pub at: usize,
 }
-
-const ENVELOPE_KEY: &str = "streamalert:envelope_keys";
-/// Names of keys that stand in the record's input more than once, or differ only in case: a way to hide from rules.
-const DUPLICATES_KEY: &str = "streamalert:duplicate_keys";
-/// How many bytes and escapes of the record's input are no text and are kept as `\xNN` or `\uNNNN`.
-const INVALID_KEY: &str = "streamalert:invalid_text";
-const NORMALIZATION_KEY: &str = "streamalert_normalization";
 
 /// Writes the object at `at` as a record of `plan`'s type to the end of `out`.
 pub(super) fn build(
@@ -75,9 +69,9 @@ fn write(
     let mut writer =
         Writer { builder, document, span, base, unknown: plan.unknown_keys, duplicates: plan.duplicates.clone() };
     let with_envelope = envelope.is_some() && !plan.log_type.envelope.0.is_empty();
-    let with_normalization = !plan.normalizers().is_empty();
+    let names = normalize::keys(&plan.log_type);
     // Two for the marks.
-    let room = plan.fields.len() + plan.absent.len() + usize::from(with_envelope) + usize::from(with_normalization) + 2;
+    let room = plan.fields.len() + plan.absent.len() + usize::from(with_envelope) + names + 2;
     let root = writer.builder.object(room);
     let mut entries = 0;
     let mut next = at + 1;
@@ -109,6 +103,7 @@ fn write(
             entries += 1;
         }
     }
+    let present = entries;
     if !plan.absent.is_empty() {
         let base = writer.builder.raw(&plan.absent_bytes);
         writer.builder.entries(root, entries, &plan.absent, base);
@@ -135,21 +130,19 @@ fn write(
     // What a plan leaves out or adds depends on the plan alone, except marks and an envelope that is not there.
     let same = entries == marks && with_envelope != plan.log_type.envelope.0.is_empty();
     let shape = if same { plan.shape } else { 0 };
-    if !with_normalization {
+    if names == 0 {
         let root = writer.builder.shrink(root, entries);
         return Ok(writer.builder.finish_as(root, shape));
     }
-    // What the normalizers look at is the record as rules will see it.
-    let shrunk = writer.builder.shrink(root, entries);
+    // Looked for in what the log holds: a default is not there to be found.
+    let shrunk = writer.builder.shrink(root, present);
     let so_far = writer.builder.finish(shrunk);
     debug_assert_eq!(so_far.start, start);
     // SAFETY: just finished.
-    let found = normalize::find(unsafe { Record::trusted(&out[so_far]) }, plan.normalizers());
+    let found = normalize::find(unsafe { Record::trusted(&out[so_far]) }, &plan.log_type);
     let mut builder = Builder::resume(out, start);
-    let key = (builder.raw(NORMALIZATION_KEY.as_bytes()), NORMALIZATION_KEY.len());
-    let slot = normalize::write(&mut builder, &found, plan.normalizers(), record_id);
-    builder.entry(root, entries, key, slot);
-    let root = builder.shrink(root, entries + 1);
+    let entries = normalize::write(&mut builder, &found, root, entries, record_id);
+    let root = builder.shrink(root, entries);
     Ok(builder.finish_as(root, shape))
 }
 

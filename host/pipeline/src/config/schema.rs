@@ -1,6 +1,9 @@
 //! Schema files: what a log type's records look like.
 
+use super::normalization::{self, FieldMap, Normalizer, OcsfEvent};
+use super::ocsf::Class;
 use super::{ConfigFault, ConfigFaults};
+use crate::log_record::{DUPLICATES_KEY, ECS_KEY, ENVELOPE_KEY, INVALID_KEY, NORMALIZATION_KEY, OCSF_KEY};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -16,6 +19,9 @@ pub struct LogType {
     pub envelope: Fields,
     pub options: Options,
     pub normalization: Vec<Normalizer>,
+    /// The first whose condition holds says what OCSF class a record is of.
+    pub ocsf: Vec<OcsfEvent>,
+    pub ecs: FieldMap,
     /// Place in the order in which types are preferred: 0 first.
     pub rank: usize,
     pub file: String,
@@ -37,6 +43,62 @@ impl LogType {
     /// Whether `name`, a source or a full type, stands for this type.
     pub fn is_named_by(&self, name: &str) -> bool {
         name == self.name || name == self.source()
+    }
+
+    /// Whether its records get this key from us. If a log brings a key of that name, ours counts.
+    pub fn adds(&self, key: &str) -> bool {
+        match key {
+            ENVELOPE_KEY => !self.envelope.0.is_empty(),
+            NORMALIZATION_KEY => !self.normalization.is_empty(),
+            OCSF_KEY => !self.ocsf.is_empty(),
+            ECS_KEY => !self.ecs.entries.is_empty(),
+            // Whoever sends these himself may not say what only we can know.
+            DUPLICATES_KEY | INVALID_KEY => true,
+            _ => false,
+        }
+    }
+
+    /// What its records may have for rules that ask by datatype: normalized names, `ocsf:<class>`, `ecs:<field>`.
+    pub fn datatypes(&self) -> impl Iterator<Item = Datatype<'_>> {
+        let names = self.normalization.iter().map(|normalizer| Datatype::Name(&normalizer.name));
+        let classes = self.ocsf.iter().map(|event| Datatype::Ocsf(event.class));
+        names.chain(classes).chain(self.ecs.names.iter().map(|name| Datatype::Ecs(name)))
+    }
+
+    pub fn declares(&self, datatype: &str) -> bool {
+        Datatype::parse(datatype).is_some_and(|wanted| self.datatypes().any(|own| own == wanted))
+    }
+}
+
+/// A meaning that records of many log types share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Datatype<'a> {
+    /// A name under `normalization`.
+    Name(&'a str),
+    Ocsf(&'static Class),
+    /// A field under `ecs`.
+    Ecs(&'a str),
+}
+
+impl<'a> Datatype<'a> {
+    /// As rules write it: `ip_address`, `ocsf:authentication` (or the class's number), `ecs:source.ip`. `None`: there is no
+    /// such class.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        match text.split_once(':') {
+            Some(("ocsf", class)) => Class::find(class).map(Datatype::Ocsf),
+            Some(("ecs", field)) => Some(Datatype::Ecs(field)),
+            _ => Some(Datatype::Name(text)),
+        }
+    }
+}
+
+impl std::fmt::Display for Datatype<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Datatype::Name(name) => f.write_str(name),
+            Datatype::Ocsf(class) => write!(f, "ocsf:{}", class.name),
+            Datatype::Ecs(field) => write!(f, "ecs:{field}"),
+        }
     }
 }
 
@@ -179,7 +241,7 @@ pub struct TextOptions {
     /// grok: the first that fits counts.
     pub patterns: Vec<String>,
     /// grok: further names, with what they stand for.
-    pub definitions: Vec<(String, String)>,
+    pub definitions: std::collections::BTreeMap<String, String>,
 }
 
 /// Where records lie within an input.
@@ -213,33 +275,6 @@ pub struct LogPattern {
     pub patterns: Vec<regex::Regex>,
     /// As written, for explanations.
     pub text: String,
-}
-
-/// One way to find values of a normalized name.
-#[derive(Debug, Clone)]
-pub struct Normalizer {
-    pub name: String,
-    pub path: Vec<String>,
-    pub function: Option<String>,
-    pub condition: Option<NormalizerCondition>,
-    pub send_to_artifacts: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct NormalizerCondition {
-    pub path: Vec<String>,
-    pub operator: NormalizerOperator,
-    pub values: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NormalizerOperator {
-    Is,
-    IsNot,
-    In,
-    NotIn,
-    Contains,
-    NotContains,
 }
 
 /// All log types.
@@ -279,6 +314,8 @@ struct RawOptions {
     pattern_definitions: Option<Map<String, Value>>,
     unknown_keys: UnknownKeys,
     normalization: Option<Map<String, Value>>,
+    ocsf: Option<Value>,
+    ecs: Option<Value>,
 }
 
 /// A list of names, or an object of which the keys count.
@@ -340,6 +377,7 @@ impl Schemas {
                     });
                     found.remove(earlier);
                 }
+                normalization::strange_paths(&log_type, &mut schemas.warnings);
                 found.push((priority, log_type));
             }
         }
@@ -385,6 +423,15 @@ impl Schemas {
         self.types.iter().find(|log_type| log_type.name == name)
     }
 
+    /// Every datatype that some log type declares, as rules write it.
+    pub fn datatypes(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.iter().flat_map(|log_type| log_type.datatypes().map(|datatype| datatype.to_string())).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// Whether any type goes by this source or full name.
     pub fn knows(&self, name: &str) -> bool {
         self.types.iter().any(|log_type| log_type.is_named_by(name))
@@ -399,14 +446,14 @@ impl Schemas {
     }
 }
 
-struct Faults<'a> {
+pub(super) struct Faults<'a> {
     file: &'a str,
     name: &'a str,
     list: &'a mut Vec<ConfigFault>,
 }
 
 impl Faults<'_> {
-    fn add(&mut self, path: &str, message: impl Into<String>) {
+    pub fn add(&mut self, path: &str, message: impl Into<String>) {
         let path = if path.is_empty() { self.name.to_owned() } else { format!("{}.{path}", self.name) };
         self.list.push(ConfigFault { file: self.file.to_owned(), path, message: message.into() });
     }
@@ -462,10 +509,10 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, 
             }
         },
     };
-    let mut normalization = Vec::new();
-    for (name, value) in options.normalization.iter().flatten() {
-        read_normalizers(faults, name, value, &mut normalization);
-    }
+    let names = options.normalization.unwrap_or_default();
+    let normalization = normalization::read_normalizers(faults, &names);
+    let ocsf = options.ocsf.map(|value| normalization::read_ocsf(faults, &value)).unwrap_or_default();
+    let ecs = options.ecs.map(|value| normalization::read_ecs(faults, &value)).unwrap_or_default();
     if raw.parser != Parser::Json {
         for (option, set) in
             [("embedded_json", options.embedded_json), ("json_regex_key", options.json_regex_key.is_some())]
@@ -505,6 +552,8 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, 
             envelope,
             options,
             normalization,
+            ocsf,
+            ecs,
             rank: 0,
             file: faults.file.to_owned(),
             component: None,
@@ -525,11 +574,14 @@ fn one_character(faults: &mut Faults<'_>, option: &str, text: &Option<String>) -
     }
 }
 
-fn read_definitions(faults: &mut Faults<'_>, definitions: Option<Map<String, Value>>) -> Vec<(String, String)> {
-    let mut found = Vec::new();
+fn read_definitions(
+    faults: &mut Faults<'_>,
+    definitions: Option<Map<String, Value>>,
+) -> std::collections::BTreeMap<String, String> {
+    let mut found = std::collections::BTreeMap::new();
     for (name, value) in definitions.into_iter().flatten() {
         match value {
-            Value::String(text) => found.push((name, text)),
+            Value::String(text) => drop(found.insert(name, text)),
             other => faults.add(
                 &format!("configuration.pattern_definitions.{name}"),
                 format!("is {other}, and must be a pattern as text"),
@@ -680,8 +732,6 @@ fn simple_steps(text: &str) -> Option<Vec<PathStep>> {
     (!steps.is_empty() && steps.iter().filter(|step| **step == PathStep::Each).count() <= 1).then_some(steps)
 }
 
-const ENVELOPE: &str = "streamalert:envelope_keys";
-
 fn read_patterns(faults: &mut Faults<'_>, path: &mut Vec<String>, value: &Value, out: &mut Vec<LogPattern>) {
     let texts: Vec<&str> = match value {
         Value::Object(object) => {
@@ -702,7 +752,7 @@ fn read_patterns(faults: &mut Faults<'_>, path: &mut Vec<String>, value: &Value,
             return;
         }
     };
-    let in_envelope = path[0] == ENVELOPE;
+    let in_envelope = path[0] == ENVELOPE_KEY;
     out.push(LogPattern {
         path: path[usize::from(in_envelope)..].to_vec(),
         in_envelope,
@@ -747,72 +797,4 @@ pub fn wildcard(pattern: &str) -> regex::Regex {
         // A set such as [z-a] means nothing: it matches nothing but itself.
         regex::Regex::new(&format!("^{}$", regex::escape(pattern))).expect("an escaped text is a pattern")
     })
-}
-
-fn read_normalizers(faults: &mut Faults<'_>, name: &str, value: &Value, out: &mut Vec<Normalizer>) {
-    let at = format!("configuration.normalization.{name}");
-    let texts = |value: &Value| -> Option<Vec<String>> {
-        value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
-    };
-    if let Some(path) = texts(value) {
-        if !path.is_empty() {
-            out.push(Normalizer {
-                name: name.to_owned(),
-                path,
-                function: None,
-                condition: None,
-                send_to_artifacts: true,
-            });
-        }
-        return;
-    }
-    let Some(items) = value.as_array().filter(|items| items.iter().all(Value::is_object)) else {
-        faults.add(&at, "must be a path (list of keys) or a list of objects with `path`");
-        return;
-    };
-    for (index, item) in items.iter().enumerate() {
-        let at = format!("{at}[{index}]");
-        let Some(item) = item.as_object() else { continue };
-        for key in item.keys() {
-            if !["path", "function", "condition", "send_to_artifacts"].contains(&key.as_str()) {
-                faults.add(&at, format!("`{key}` is unknown; use path, function, condition, send_to_artifacts"));
-            }
-        }
-        let Some(path) = item.get("path").and_then(texts) else {
-            faults.add(&at, "`path` is missing or no list of keys");
-            continue;
-        };
-        let condition = item.get("condition").and_then(Value::as_object).filter(|object| !object.is_empty());
-        let condition = condition.and_then(|condition| {
-            let operators = [
-                ("is", NormalizerOperator::Is),
-                ("is_not", NormalizerOperator::IsNot),
-                ("in", NormalizerOperator::In),
-                ("not_in", NormalizerOperator::NotIn),
-                ("contains", NormalizerOperator::Contains),
-                ("not_contains", NormalizerOperator::NotContains),
-            ];
-            let found = operators.iter().find_map(|(key, operator)| Some((*operator, condition.get(*key)?)));
-            let (Some(path), Some((operator, operand))) = (condition.get("path").and_then(texts), found) else {
-                faults.add(
-                    &format!("{at}.condition"),
-                    "needs `path` and one of is, is_not, in, not_in, contains, not_contains",
-                );
-                return None;
-            };
-            let values = match operand {
-                Value::String(text) => vec![text.to_lowercase()],
-                Value::Array(_) => texts(operand).unwrap_or_default().iter().map(|text| text.to_lowercase()).collect(),
-                other => vec![other.to_string()],
-            };
-            Some(NormalizerCondition { path, operator, values })
-        });
-        out.push(Normalizer {
-            name: name.to_owned(),
-            path,
-            function: item.get("function").and_then(Value::as_str).map(str::to_owned),
-            condition,
-            send_to_artifacts: item.get("send_to_artifacts").and_then(Value::as_bool).unwrap_or(true),
-        });
-    }
 }
