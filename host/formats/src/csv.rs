@@ -20,6 +20,7 @@
 //! ```
 
 use crate::Fault;
+use crate::scan::{hits, near, near2};
 use memchr::{memchr, memchr2, memchr3, memrchr};
 use std::borrow::Cow;
 
@@ -139,21 +140,15 @@ fn plain_end(bytes: &[u8], dialect: &Dialect) -> Option<(usize, usize)> {
     Some((end - usize::from(end > 0 && bytes[end - 1] == b'\r'), next))
 }
 
-const ONES: u64 = u64::MAX / 255;
-const LOW_BITS: u64 = ONES * 0x7f;
-
 /// Eight bytes at a time: cells are short, and a search call for each would cost more than the search.
 fn split(row: &[u8], delimiter: u8, spans: &mut Vec<(usize, usize)>) {
-    let wanted = ONES * u64::from(delimiter);
     let mut start = 0;
     let mut at = 0;
     let mut chunks = row.chunks_exact(8);
     for chunk in &mut chunks {
-        let mut word = [0; 8];
-        word.copy_from_slice(chunk);
-        let word = u64::from_le_bytes(word) ^ wanted;
-        // The high bit of every byte that is now zero, and of no other.
-        let mut hits = !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS);
+        let mut eight = [0; 8];
+        eight.copy_from_slice(chunk);
+        let mut hits = hits(eight, delimiter);
         while hits != 0 {
             let end = at + hits.trailing_zeros() as usize / 8;
             spans.push((start, end));
@@ -206,7 +201,7 @@ fn cell(text: &str, start: usize, dialect: &Dialect, cells: &mut Cells) -> ((usi
         at = from;
         loop {
             let found = match dialect.escape {
-                None => memchr(quote, &bytes[at..]),
+                None => near(quote, &bytes[at..]),
                 Some(escape) => memchr2(quote, escape, &bytes[at..]),
             };
             let Some(found) = found.map(|found| at + found) else {
@@ -231,7 +226,7 @@ fn cell(text: &str, start: usize, dialect: &Dialect, cells: &mut Cells) -> ((usi
     }
     loop {
         let found = match dialect.escape {
-            None => memchr2(dialect.delimiter, b'\n', &bytes[at..]),
+            None => near2(dialect.delimiter, b'\n', &bytes[at..]),
             Some(escape) => memchr3(dialect.delimiter, b'\n', escape, &bytes[at..]),
         };
         let mut end = found.map_or(bytes.len(), |found| at + found);

@@ -4,8 +4,9 @@
 //! the very start of a value, of a key or of a whole piece (`"msg=two words"`), and closes only in front of a delimiter, a
 //! separator (for a key) or the end; quotes anywhere else are text. StreamAlert itself gave quotes no meaning: `quote: None`.
 
+use crate::scan::{near, near2};
 use crate::{Fault, Fields, Value, excerpt};
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 use std::borrow::Cow;
 
 /// What stands between what.
@@ -115,7 +116,7 @@ impl<'a> Signs<'a, '_> {
         let rest = &self.line.as_bytes()[start..];
         let cut = match (self.delimiter, self.separator) {
             ([delimiter], [separator]) => {
-                memchr2(*delimiter, *separator, rest).filter(|at| rest[*at] != *delimiter && rest[*at] == *separator)
+                near2(*delimiter, *separator, rest).filter(|at| rest[*at] != *delimiter && rest[*at] == *separator)
             }
             _ => find(rest, self.separator).filter(|cut| {
                 // A delimiter that begins in front of the separator ends the piece, even if it reaches into it.
@@ -204,7 +205,7 @@ impl<'a> Signs<'a, '_> {
 fn find(bytes: &[u8], sign: &[u8]) -> Option<usize> {
     let (first, tail) = sign.split_first()?;
     if tail.is_empty() {
-        return memchr(*first, bytes);
+        return near(*first, bytes);
     }
     let mut at = 0;
     loop {

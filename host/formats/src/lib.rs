@@ -9,6 +9,7 @@ pub mod grok;
 pub mod kv;
 pub mod leef;
 pub mod logfmt;
+mod scan;
 pub mod space;
 pub mod syslog;
 pub mod w3c;
