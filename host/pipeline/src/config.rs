@@ -1,5 +1,6 @@
 //! Schema and cluster files: read, checked, and every fault named with file, path and remedy, all at once.
 
+pub mod check;
 pub mod cluster;
 pub mod normalization;
 pub mod ocsf;
@@ -9,7 +10,7 @@ pub use cluster::{Cluster, Clusters};
 pub use schema::{LogType, Schemas};
 
 /// One thing wrong with a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ConfigFault {
     pub file: String,
     /// Where in the file, dotted.

@@ -101,48 +101,9 @@ impl Format {
         }
     }
 
-    /// Fields that every text of the format has, or may have: a schema picks of them what it wants, and those it does not
-    /// name are not unknown.
+    /// See [`Parser::offered`].
     pub fn offered(&self) -> &'static [&'static str] {
-        match self.parser {
-            Parser::Syslog => &[
-                "priority",
-                "facility",
-                "severity",
-                "version",
-                "sequence",
-                "timestamp",
-                "host",
-                "device",
-                "application",
-                "process_id",
-                "message_id",
-                "structured_data",
-                "message",
-            ],
-            Parser::Cef => &[
-                "syslog_timestamp",
-                "syslog_host",
-                "cef_version",
-                "device_vendor",
-                "device_product",
-                "device_version",
-                "device_event_class_id",
-                "name",
-                "severity",
-            ],
-            Parser::Leef => &[
-                "syslog_timestamp",
-                "syslog_host",
-                "leef_version",
-                "vendor",
-                "product",
-                "product_version",
-                "event_id",
-            ],
-            Parser::WindowsEvent => &["System", "EventData", "UserData", "RenderingInfo"],
-            _ => &[],
-        }
+        self.parser.offered()
     }
 
     /// Takes note of the types whose fields are columns.

@@ -4,7 +4,8 @@ use super::normalization::{self, FieldMap, Normalizer, OcsfEvent};
 use super::ocsf::Class;
 use super::{ConfigFault, ConfigFaults};
 use crate::log_record::{DUPLICATES_KEY, ECS_KEY, ENVELOPE_KEY, INVALID_KEY, NORMALIZATION_KEY, OCSF_KEY};
-use serde::Deserialize;
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct LogType {
     /// The first whose condition holds says what OCSF class a record is of.
     pub ocsf: Vec<OcsfEvent>,
     pub ecs: FieldMap,
+    /// As the file says it.
+    pub priority: Option<i64>,
     /// Place in the order in which types are preferred: 0 first.
     pub rank: usize,
     pub file: String,
@@ -155,6 +158,44 @@ impl Parser {
             Parser::WindowsEvent => "windows_event",
         }
     }
+
+    /// Fields that every text of the format has, or may have: a schema picks of them what it wants, and those it does not
+    /// name are not unknown.
+    pub fn offered(self) -> &'static [&'static str] {
+        match self {
+            Parser::Syslog => &[
+                "priority",
+                "facility",
+                "severity",
+                "version",
+                "sequence",
+                "timestamp",
+                "host",
+                "device",
+                "application",
+                "process_id",
+                "message_id",
+                "structured_data",
+                "message",
+            ],
+            Parser::Cef => &[
+                "syslog_timestamp",
+                "syslog_host",
+                "cef_version",
+                "device_vendor",
+                "device_product",
+                "device_version",
+                "device_event_class_id",
+                "name",
+                "severity",
+            ],
+            Parser::Leef => {
+                &["syslog_timestamp", "syslog_host", "leef_version", "vendor", "product", "product_version", "event_id"]
+            }
+            Parser::WindowsEvent => &["System", "EventData", "UserData", "RenderingInfo"],
+            _ => &[],
+        }
+    }
 }
 
 /// What becomes of keys that a schema does not know.
@@ -273,6 +314,8 @@ pub struct LogPattern {
     pub path: Vec<String>,
     pub in_envelope: bool,
     pub patterns: Vec<regex::Regex>,
+    /// The same, as written.
+    pub wildcards: Vec<String>,
     /// As written, for explanations.
     pub text: String,
 }
@@ -350,7 +393,7 @@ impl Schemas {
         files.sort();
         let mut faults = Vec::new();
         let mut schemas = Schemas::default();
-        let mut found: Vec<(i64, LogType)> = Vec::new();
+        let mut found: Vec<LogType> = Vec::new();
         for (file, text) in files {
             let types: Map<String, Value> = match serde_json::from_str(text) {
                 Ok(types) => types,
@@ -363,31 +406,35 @@ impl Schemas {
                     continue;
                 }
             };
+            for path in repeated_names(text) {
+                schemas.warnings.push(ConfigFault {
+                    file: file.clone(),
+                    path,
+                    message: "stands here twice, and only the last counts; remove or rename one".to_owned(),
+                });
+            }
             for (name, value) in types {
                 let mut at = Faults { file, name: &name, list: &mut faults };
-                let Some((priority, log_type)) = read_type(&mut at, &name, value) else { continue };
-                if let Some(earlier) = found.iter().position(|(_, earlier)| earlier.name == name) {
+                let Some(log_type) = read_type(&mut at, &name, value) else { continue };
+                if let Some(earlier) = found.iter().position(|earlier| earlier.name == name) {
                     schemas.warnings.push(ConfigFault {
                         file: file.clone(),
                         path: name.clone(),
-                        message: format!(
-                            "also defined in {}; this later one counts, remove one",
-                            found[earlier].1.file
-                        ),
+                        message: format!("also defined in {}; this later one counts, remove one", found[earlier].file),
                     });
                     found.remove(earlier);
                 }
                 normalization::strange_paths(&log_type, &mut schemas.warnings);
-                found.push((priority, log_type));
+                found.push(log_type);
             }
         }
         if !faults.is_empty() {
             return Err(ConfigFaults(faults));
         }
         // Stable: without a priority, the order of files and of types within them counts, after all that have one.
-        found.sort_by_key(|(priority, _)| *priority);
+        found.sort_by_key(|log_type| log_type.priority.unwrap_or(i64::MAX));
         schemas.types =
-            found.into_iter().enumerate().map(|(rank, (_, log_type))| Arc::new(LogType { rank, ..log_type })).collect();
+            found.into_iter().enumerate().map(|(rank, log_type)| Arc::new(LogType { rank, ..log_type })).collect();
         Ok(schemas)
     }
 
@@ -446,6 +493,79 @@ impl Schemas {
     }
 }
 
+/// Names that come twice in one object of a JSON text, as dotted paths: all but the last are lost when it is read.
+pub(super) fn repeated_names(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut path = Vec::new();
+    let mut reader = serde_json::Deserializer::from_str(text);
+    // What is no JSON is told of by whoever reads it.
+    let _ = Repeated { path: &mut path, found: &mut found }.deserialize(&mut reader);
+    found
+}
+
+struct Repeated<'a> {
+    path: &'a mut Vec<String>,
+    found: &'a mut Vec<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Repeated<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Repeated<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            self.path.push(key.clone());
+            if !seen.insert(key) {
+                self.found.push(self.path.join("."));
+            }
+            map.next_value_seed(Repeated { path: &mut *self.path, found: &mut *self.found })?;
+            self.path.pop();
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Repeated { path: &mut *self.path, found: &mut *self.found })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+}
+
 pub(super) struct Faults<'a> {
     file: &'a str,
     name: &'a str,
@@ -459,7 +579,7 @@ impl Faults<'_> {
     }
 }
 
-fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, LogType)> {
+fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<LogType> {
     let before = faults.list.len();
     if name.is_empty() || name.starts_with(':') {
         faults.add("", "a log type is named source or source:subtype");
@@ -499,16 +619,13 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, 
         let mut path = vec![key.clone()];
         read_patterns(faults, &mut path, value, &mut log_patterns);
     }
-    let priority = match &options.priority {
-        None => i64::MAX,
-        Some(value) => match value.as_i64().or_else(|| value.as_str()?.trim().parse().ok()) {
-            Some(priority) => priority,
-            None => {
-                faults.add("configuration.priority", format!("{value} is no whole number; 0 is tried first"));
-                0
-            }
-        },
-    };
+    let priority = options.priority.as_ref().and_then(|value| {
+        let priority = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
+        if priority.is_none() {
+            faults.add("configuration.priority", format!("{value} is no whole number; 0 is tried first"));
+        }
+        priority
+    });
     let names = options.normalization.unwrap_or_default();
     let normalization = normalization::read_normalizers(faults, &names);
     let ocsf = options.ocsf.map(|value| normalization::read_ocsf(faults, &value)).unwrap_or_default();
@@ -545,7 +662,7 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, 
             unknown_keys: options.unknown_keys,
             text,
         };
-        let log_type = LogType {
+        LogType {
             name: name.to_owned(),
             parser: raw.parser,
             fields,
@@ -554,11 +671,11 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, 
             normalization,
             ocsf,
             ecs,
+            priority,
             rank: 0,
             file: faults.file.to_owned(),
             component: None,
-        };
-        (priority, log_type)
+        }
     })
 }
 
@@ -757,6 +874,7 @@ fn read_patterns(faults: &mut Faults<'_>, path: &mut Vec<String>, value: &Value,
         path: path[usize::from(in_envelope)..].to_vec(),
         in_envelope,
         patterns: texts.iter().map(|text| wildcard(text)).collect(),
+        wildcards: texts.iter().map(|text| (*text).to_owned()).collect(),
         text: texts.join("` or `"),
     });
 }
