@@ -9,8 +9,11 @@ mod commands {
     pub mod inspect;
     pub mod new;
     pub mod run;
+    pub mod schema;
     pub mod test;
 }
+mod draft;
+mod intake;
 mod rules;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +37,7 @@ enum Command {
     Test(commands::test::Args),
     Inspect(commands::inspect::Args),
     Explain(commands::explain::Args),
+    Schema(commands::schema::Args),
 }
 
 /// A promise: scripts look at these.
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         Command::Test(args) => commands::test::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Explain(args) => commands::explain::run(args),
+        Command::Schema(args) => commands::schema::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
