@@ -163,7 +163,8 @@ fn every_shipped_log_type_has_a_rule_to_begin_with() {
     for (number, file) in std::fs::read_dir(checkout().join("conf/schemas")).unwrap().enumerate() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         let types: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
-        for (index, log) in types.keys().enumerate() {
+        // Lines in text formats have no form that could be begun with.
+        for (index, (log, _)) in types.iter().filter(|(_, log_type)| log_type["parser"] == "json").enumerate() {
             let name = format!("rule_{number}_{index}");
             exits(streamalert(place.path(), &["new", "rule", &name, "--logs", log]), 0);
             cases.push((log.clone(), place.path().join(name.replace('_', "-"))));

@@ -9,6 +9,8 @@ mod run_doors;
 mod run_files;
 mod run_reload;
 mod run_world;
+mod schema_commands;
+mod shipped_schemas;
 mod tidy;
 mod vectors_ingest;
 mod vectors_parsers;

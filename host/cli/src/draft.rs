@@ -24,6 +24,8 @@ use streamalert_pipeline::log_record::{Payload, Source};
 
 /// Values that one `log_patterns` entry lists at most; a field with more does not say what kind a record is.
 const PATTERN_VALUES_MAX: usize = 12;
+/// Lines of text among JSON records, in percent of those, below which they are taken for noise.
+const STRAY_PERCENT: usize = 5;
 /// Schemas we ship for logs whose lines do not name their fields.
 const KNOWN_LAYOUTS: [&str; 5] = [
     include_str!("../../../conf/schemas/vpcflow.json"),
@@ -41,6 +43,8 @@ pub struct Draft {
     pub records: usize,
     /// Documents without a record, which need none.
     pub empty: usize,
+    /// Lines that nothing is drafted from.
+    pub left_out: usize,
 }
 
 pub struct DraftType {
@@ -118,8 +122,18 @@ pub fn draft(samples: &[Sample], name: &str, nested: bool) -> Draft {
     }
     for (place, texts) in texts {
         let plain = place == Place::default();
+        let json = draft.records;
         let (lines, envelopes): (Vec<String>, Vec<_>) = texts.into_iter().unzip();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        if lines.len() * 100 < json * STRAY_PERCENT {
+            draft.left_out += lines.len();
+            draft.notes.push(format!(
+                "left out, since nearly all else is JSON: {} lines, such as {}",
+                lines.len(),
+                excerpt(lines[0])
+            ));
+            continue;
+        }
         if plain && let Some(known) = known_layout(&lines) {
             draft.records += known.records;
             draft.notes.push(format!("every line is what {} takes; its definition is used", known.name));
@@ -264,6 +278,16 @@ impl DraftType {
         let mut values = self.values(field)?.into_iter();
         let name = slug(&values.next()?);
         (values.next().is_none() && !name.is_empty()).then_some(name)
+    }
+}
+
+/// Characters of a line that a note shows.
+const EXCERPT_CHARS: usize = 80;
+
+fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

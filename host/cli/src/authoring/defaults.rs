@@ -1,12 +1,18 @@
 //! A full input from a part of a record: what a schema needs and the part does not say gets its empty value.
 
 use serde_json::{Map, Value, json};
-use streamalert_pipeline::config::schema::{FieldKind, Fields, LogType, PathPlan, PathStep};
+use streamalert_pipeline::config::schema::{FieldKind, Fields, LogType, Parser, PathPlan, PathStep};
 
 /// The input, as it would be sent, whose record is `part` laid over the defaults of `log_type`.
 ///
 /// A type with an envelope takes the part for one of the envelope; fields of its own schema make up the one record in it.
 pub fn full_input(log_type: &LogType, part: Map<String, Value>) -> Result<Value, String> {
+    if log_type.parser != Parser::Json {
+        let (name, parser) = (&log_type.name, log_type.parser.name());
+        return Err(format!(
+            "records of {name} are written as {parser} and not as JSON; give a line of the log as `data`"
+        ));
+    }
     if log_type.envelope.0.is_empty() {
         return place(log_type, None, overlaid(&log_type.fields, part));
     }

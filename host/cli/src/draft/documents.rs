@@ -1,6 +1,6 @@
 //! Where in a document its records lie, and what stands around them.
 
-use super::Draft;
+use super::{Draft, excerpt};
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
 use streamalert_pipeline::limits::UNWRAP_DEPTH_MAX;
@@ -15,6 +15,8 @@ const OPENED_KEYS: usize = 5;
 /// How much of a document's text a list must be to be what the document is for, in percent. A record with a list in it has
 /// more besides.
 const LIST_PERCENT_MIN: usize = 70;
+/// The same for a list with one of the usual names.
+const NAMED_LIST_PERCENT_MIN: usize = 40;
 
 /// Where records lie, as options of a schema say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,7 +96,7 @@ fn look_into(document: Value, depth: usize, found: &mut Vec<Found>, draft: &mut 
         }
         Value::Object(object) if object.is_empty() => draft.empty += 1,
         Value::Object(object) => look_into_object(object, depth, found, draft),
-        other => draft.notes.push(format!("no record, since it is no object: {other}")),
+        other => draft.notes.push(format!("no record, since it is no object: {}", excerpt(&other.to_string()))),
     }
 }
 
@@ -175,6 +177,7 @@ fn subscription(events: Vec<Value>, outer: Map<String, Value>, found: &mut Vec<F
 struct List {
     path: Vec<String>,
     bytes: usize,
+    percent_min: usize,
 }
 
 /// The list that a document is there for: by its name, or because it is most of the document.
@@ -182,7 +185,7 @@ fn list_in(object: &Map<String, Value>) -> Option<List> {
     for key in &LIST_KEYS[..OPENED_KEYS] {
         match object.get(*key) {
             Some(Value::Array(items)) if items.iter().all(is_record) => {
-                return Some(List { path: vec![(*key).to_owned()], bytes: 0 });
+                return Some(List { path: vec![(*key).to_owned()], bytes: 0, percent_min: 0 });
             }
             _ => {}
         }
@@ -196,7 +199,7 @@ fn list_in(object: &Map<String, Value>) -> Option<List> {
     }
     let largest = lists.into_iter().max_by_key(|list| list.bytes)?;
     let whole = size(&Value::Object(object.clone()));
-    (largest.bytes * 100 >= whole * LIST_PERCENT_MIN).then_some(largest)
+    (largest.bytes * 100 >= whole * largest.percent_min).then_some(largest)
 }
 
 fn lists_in(path: Vec<String>, value: &Value, lists: &mut Vec<List>) {
@@ -205,7 +208,8 @@ fn lists_in(path: Vec<String>, value: &Value, lists: &mut Vec<List>) {
         && items.iter().all(is_record)
         && (items.len() > 1 || (named && !items.is_empty()))
     {
-        lists.push(List { path, bytes: size(value) });
+        let percent_min = if named { NAMED_LIST_PERCENT_MIN } else { LIST_PERCENT_MIN };
+        lists.push(List { path, bytes: size(value), percent_min });
     }
 }
 

@@ -13,8 +13,8 @@ const KINDS_MAX: usize = 16;
 const DIGITS_MAX: usize = 15;
 /// Names that a note lists.
 const NAMES_MAX: usize = 8;
-/// Parts of a name whose values are written with digits and are no numbers.
-const IDENTIFIERS: [&str; 8] = ["id", "account", "phone", "serial", "version", "code", "zip", "hash"];
+/// Parts of a name whose values may be written with digits and are no numbers.
+const IDENTIFIERS: [&str; 9] = ["id", "account", "phone", "serial", "severity", "version", "code", "zip", "hash"];
 
 /// How values are to be read.
 #[derive(Clone, Copy)]
@@ -58,14 +58,14 @@ impl Fields {
             }
         }
         for (names, what) in [
-            (nothing, "never have a value in the sample and are given as string"),
-            (mixed, "are objects or lists in some records and other things in others, so {} takes them all"),
+            (nothing, "without any value in the sample, so string"),
+            (mixed, "of several types, objects or lists among them, so {}"),
         ] {
             if !names.is_empty() {
                 let more = names.len().saturating_sub(NAMES_MAX);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
                 let shown = names[..names.len().min(NAMES_MAX)].join(", ");
-                fields.notes.push(format!("{shown}{more} {what}"));
+                fields.notes.push(format!("{what}: {shown}{more}"));
             }
         }
         fields

@@ -46,7 +46,9 @@ fn between(first: &LogType, second: &LogType) -> Option<Rivals> {
         return None;
     }
     let keys = Keys::of(first, second);
-    if !keys.meet() {
+    // Cells that are told apart by one column here and by another there are told apart.
+    let both = !first.options.log_patterns.is_empty() && !second.options.log_patterns.is_empty();
+    if !keys.meet() || (keys.by_place && both) {
         return None;
     }
     let starved = keys.within() && patterns_within(first, second) && envelope_within(first, second);
@@ -237,16 +239,29 @@ fn remedy(first: &LogType, second: &LogType, starved: bool, by: DecidedBy, diffe
     if starved && patterns(second) && !patterns(first) {
         return format!("give {b}, which has log_patterns, a `priority` before that of {a}");
     }
-    let telling = TELLING_FIELDS.iter().find(|name| {
-        [first, second].iter().all(|log_type| {
-            log_type.fields.position(name).is_some_and(|at| log_type.fields.0[at].kind == FieldKind::String)
-        })
-    });
+    if !starved && patterns(first) && !patterns(second) {
+        return match by {
+            DecidedBy::Priority => format!("nothing, if {b} is for what the log_patterns of {a} leave"),
+            DecidedBy::Order => format!("say with `priority` that {b} is for what the log_patterns of {a} leave"),
+        };
+    }
+    let is_text = |log_type: &LogType, name: &str| {
+        log_type.fields.position(name).is_some_and(|at| log_type.fields.0[at].kind == FieldKind::String)
+    };
+    let telling = TELLING_FIELDS.iter().find(|name| is_text(first, name) && is_text(second, name));
     let how = match telling {
         Some(field) => format!("give both `log_patterns` on a field whose values differ, such as `{field}`"),
         None => "give both `log_patterns` on a field whose values differ".to_owned(),
     };
-    let optional: Vec<&str> = differ_by.iter().map(String::as_str).take(KEYS_NAMED_MAX).collect();
+    let is_optional = |log_type: &LogType, name: &str| {
+        log_type.fields.position(name).is_some_and(|at| log_type.fields.0[at].optional)
+    };
+    let optional: Vec<&str> = differ_by
+        .iter()
+        .map(String::as_str)
+        .filter(|name| is_optional(first, name) || is_optional(second, name))
+        .take(KEYS_NAMED_MAX)
+        .collect();
     let or = match (optional.is_empty(), by) {
         (false, _) => format!(
             ", or take keys that their records always have ({}) out of `optional_top_level_keys`",
