@@ -57,9 +57,10 @@ fn json_is_drafted_in_whatever_it_is_wrapped() {
             "optional_top_level_keys": ["n"],
         }}),
     );
-    let deep = r#"{"stat": "OK", "response": {"authlogs": [{"a": "one"}, {"a": "another"}, {"a": "and so on"}, {"a": "for long"}]}}"#;
+    let logs: Vec<Value> = (0..20).map(|n| json!({"a": format!("authentication {n}")})).collect();
+    let deep = json!({"stat": "OK", "response": {"authlogs": logs}}).to_string();
     check(
-        deep,
+        &deep,
         json!({"parser": "json", "schema": {"a": "string"},
                "configuration": {"json_path": "response.authlogs[*]", "envelope_keys": {"stat": "string"}}}),
     );
@@ -208,7 +209,7 @@ fn check_tells_of_all_faults_at_once_and_of_rivals() {
 fn classify_counts_what_came_of_everything_and_explains_each_record() {
     let world = World::new();
     world.write(
-        "conf/schemas/more.json",
+        "conf/schemas/wide.json",
         r#"{"test:wide": {"parser": "json", "schema": {"n": "integer", "o": "string"},
                           "configuration": {"optional_top_level_keys": ["o"]}}}"#,
     );

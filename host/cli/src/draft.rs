@@ -116,6 +116,11 @@ pub fn draft(samples: &[Sample], name: &str, nested: bool) -> Draft {
             Content::Text(text) => texts.entry(place).or_default().push((text, envelope)),
         }
     }
+    for place in records.keys().chain(texts.keys()) {
+        if let Some(path) = &place.json_path {
+            draft.notes.push(format!("records lie under {path}; what stands around them is kept as envelope_keys"));
+        }
+    }
     for (place, records) in records {
         let (records, envelopes) = records.into_iter().unzip();
         draft.add(Read::json(place, records, envelopes), How { from_text: false, nested });

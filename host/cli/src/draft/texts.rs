@@ -146,22 +146,19 @@ fn with_fields_line(lines: &[&str]) -> Option<Read> {
 }
 
 fn comma_separated(lines: &[&str]) -> Option<Read> {
+    let text = lines.join("\n");
     let tries = [',', '\t', ';', '|'].map(|delimiter| {
         let dialect = csv::Dialect::new(delimiter, Some('"'), None).ok()?;
         let mut cells = csv::Cells::default();
         let mut rows = Vec::new();
-        let text = lines.join("\n");
-        let mut at = 0;
-        while at < text.len() {
-            let line = text[..at].matches('\n').count();
-            let length = csv::row(&text[at..], &dialect, &mut cells);
-            let row: Vec<Option<String>> =
-                (0..cells.len()).map(|index| cells.get(&text[at..], index).map(str::to_owned)).collect();
-            if length == 0 {
-                break;
-            }
-            rows.push((line, row));
-            at += length;
+        let (mut rest, mut line) = (text.as_str(), 0);
+        while !rest.is_empty() {
+            // A row may go over several lines.
+            let length = csv::row(rest, &dialect, &mut cells).max(1);
+            let cell = |index: usize| cells.get(rest, index).map(str::to_owned);
+            rows.push((line, (0..cells.len()).map(cell).collect()));
+            line += rest.as_bytes()[..length].iter().filter(|byte| **byte == b'\n').count();
+            rest = rest.get(length..).unwrap_or_default();
         }
         let mut read = rows_of(rows, "csv", 2)?;
         if delimiter != ',' {

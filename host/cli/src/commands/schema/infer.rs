@@ -35,8 +35,8 @@ const AFTER_HELP: &str = "Exit codes:
   1  it does not, or a sample could not be read
   2  a wrong argument, or a sample without records";
 
-/// Bytes of samples that are looked at: a draft needs some hundred records of each kind, and values are kept in memory.
-const SAMPLE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of samples that are looked at: a draft needs some hundred records of each kind, and all values are kept in memory.
+const SAMPLE_BYTES_MAX: usize = 32 << 20;
 /// Records that are shown when the draft does not take them.
 const SHOWN_MAX: usize = 5;
 
@@ -67,7 +67,7 @@ fn read(input: &Input, left: &mut usize) -> Result<Option<Sample>, Failure> {
     intake::read(input, None, |piece| {
         match piece {
             Piece::Dead(letter) => eprintln!("not looked at: {}", printable(&letter.message)),
-            Piece::Payload(payload) if payload.bytes.len() > *left => cut = true,
+            Piece::Payload(payload) if cut || payload.bytes.len() > *left => cut = true,
             Piece::Payload(payload) => {
                 *left -= payload.bytes.len();
                 bytes.extend_from_slice(&payload.bytes);
