@@ -17,7 +17,7 @@ use streamalert_pipeline::skip::Skip;
 /// Bytes read from a pipe at once: what a pipe holds.
 const EAGER_BYTES: usize = 64 << 10;
 /// Bytes that a letter keeps of something too long or cut off: enough to see what it was.
-const SAMPLE_BYTES: usize = 64 << 10;
+pub const SAMPLE_BYTES: usize = 64 << 10;
 /// Stands between an archive and its entry in the name of an object, as in `jar:` addresses.
 const ENTRY_MARK: &str = "!/";
 
