@@ -272,7 +272,7 @@ pub(crate) mod tests {
 
     pub(crate) fn letter(text: &str) -> DeadLetter {
         let source = Source::new("file", "/logs", "/logs/a.json");
-        let payload = Payload::new(Arc::new(source), 0, Arc::from(text.as_bytes()));
+        let payload = Payload::new(Arc::new(source), 0, text.as_bytes());
         let position = Position { offset: 0, length: text.len() as u64, index: 0 };
         DeadLetter::new(&payload, "default", position, Reason::NotJson, "not JSON".to_owned())
     }

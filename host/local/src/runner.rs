@@ -511,7 +511,7 @@ mod tests {
         let runner = stage.start();
         let acknowledged = stage.acknowledged.clone();
         let receipt = Receipt::new(move |_| acknowledged.lock().unwrap().push(0));
-        let payload = Payload::new(Arc::new(stdin_source(None)), 0, Arc::from(&b"{\"n\": 1}"[..]));
+        let payload = Payload::new(Arc::new(stdin_source(None)), 0, &b"{\"n\": 1}"[..]);
         runner.door().payload(payload, &receipt, None).unwrap();
         drop(receipt);
         assert_eq!(runner.finish().unwrap().records(), 1);
