@@ -2,6 +2,7 @@
 //! out of gzip that is made on the way, in a process of its own, and prints its largest memory. `… -- speed` compares
 //! reading gzip with decompressing and classifying apart.
 
+use cpu_time::ProcessTime;
 use flate2::Compression;
 use flate2::read::{GzDecoder, GzEncoder};
 use std::io::{self, Read};
@@ -101,8 +102,9 @@ fn memory(gigabytes: u64) -> io::Result<()> {
     if memory < MEMORY_BYTES_MAX { Ok(()) } else { Err(io::Error::other("too much memory")) }
 }
 
+/// Of the processor: what else goes on does not count.
 fn timed<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<Duration> {
-    let begun = Instant::now();
+    let begun = ProcessTime::now();
     work()?;
     Ok(begun.elapsed())
 }
@@ -121,26 +123,20 @@ fn speed() -> io::Result<()> {
         while decoder.read(&mut buffer)? > 0 {}
         Ok(())
     })?;
-    let mut payloads = Vec::new();
-    drain(Pieces::new(source(), &plain[..], Framing::default()), |piece| payloads.push(piece))?;
     let mut records = 0;
     let mut classify = |piece: Piece| {
         if let Piece::Payload(payload) = piece {
             records += worker.classify(payload).batch.records.len();
         }
     };
-    let parse = timed(|| {
-        payloads.into_iter().for_each(&mut classify);
-        Ok(())
-    })?;
     let cut = timed(|| drain(Pieces::new(source(), &gzip[..], Framing::default()), drop))?;
+    // Payload by payload, as the other: memory that is taken and given back costs both the same.
+    let parse = timed(|| drain(Pieces::new(source(), &plain[..], Framing::default()), &mut classify))?;
     let both = timed(|| drain(Pieces::new(source(), &gzip[..], Framing::default()), &mut classify))?;
     let apart = decompress + parse;
-    println!("decompress {decompress:?}, classify {parse:?}, apart {apart:?}");
-    println!(
-        "decompress and cut {cut:?}; and classify {both:?}: {:.2} times apart",
-        both.as_secs_f64() / apart.as_secs_f64()
-    );
+    println!("gzip alone {decompress:?}, cut too {cut:?}");
+    println!("plain lines cut and classified {parse:?}, with gzip alone {apart:?}");
+    println!("gzip cut and classified {both:?}: {:.2} times apart", both.as_secs_f64() / apart.as_secs_f64());
     println!("{records} records in both");
     Ok(())
 }

@@ -16,6 +16,8 @@ use streamalert_pipeline::skip::Skip;
 
 /// Bytes read from a pipe at once: what a pipe holds.
 const EAGER_BYTES: usize = 64 << 10;
+/// Bytes of room an object gets at first; it doubles. Most records of a stream are smaller, and come by the ten thousand.
+const FIRST_BYTES: usize = 4 << 10;
 /// Bytes that a letter keeps of something too long or cut off: enough to see what it was.
 pub const SAMPLE_BYTES: usize = 64 << 10;
 /// Stands between an archive and its entry in the name of an object, as in `jar:` addresses.
@@ -317,9 +319,10 @@ impl<R: Read> Pieces<R> {
     /// Reads until the buffer holds `want` bytes or nothing more comes for now.
     fn fill(&mut self, want: usize) -> io::Result<()> {
         while self.stop.is_none() && self.filled < want {
-            let room = if self.eager { want.max(self.filled + EAGER_BYTES) } else { want };
+            let mut room = if self.eager { want.max(self.filled + EAGER_BYTES) } else { want };
             if self.buffer.len() < room {
-                self.buffer.resize(room, 0);
+                room = room.min((self.filled * 2).max(FIRST_BYTES));
+                self.buffer.resize(room.max(self.buffer.len()), 0);
             }
             let Some(part) = self.unpacked.part() else {
                 self.stop = Some(Stop::End);

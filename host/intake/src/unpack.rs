@@ -20,6 +20,8 @@ use zstd::stream::read::Decoder as ZstdDecoder;
 
 /// Bytes each layer reads at once.
 const READ_BYTES: usize = 64 << 10;
+/// Bytes it reads first: most records of a stream are smaller.
+const FIRST_BYTES: usize = 4 << 10;
 
 /// Why a part ends before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,14 +144,21 @@ impl<R: Read> Buffered<R> {
             if enough(&self.buffer[self.at..self.end]) {
                 return Ok(false);
             }
-            self.buffer.resize(READ_BYTES, 0);
             self.buffer.copy_within(self.at..self.end, 0);
             (self.at, self.end) = (0, self.end - self.at);
+            if self.end == self.buffer.len() {
+                self.grow();
+            }
             match self.layer.read(&mut self.buffer[self.end..])? {
                 0 => return Ok(true),
                 count => self.end += count,
             }
         }
+    }
+
+    fn grow(&mut self) {
+        let room = if self.buffer.is_empty() { FIRST_BYTES } else { READ_BYTES };
+        self.buffer.resize(room, 0);
     }
 
     /// Passes over `count` bytes. Says whether they were all there.
@@ -194,8 +203,8 @@ impl<R: Read> Read for Buffered<R> {
 impl<R: Read> BufRead for Buffered<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.at == self.end {
-            self.buffer.resize(READ_BYTES, 0);
             (self.at, self.end) = (0, 0);
+            self.grow();
             self.end = self.layer.read(&mut self.buffer)?;
         }
         Ok(&self.buffer[self.at..self.end])
