@@ -43,14 +43,8 @@ enum Command {
     /// goes to that rule only.
     #[command(after_help = RESEND_EXIT_CODES)]
     Resend {
-        /// Ids, or the beginnings of them
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
-        ids: Vec<String>,
-        /// All letters that --reason and --source leave
-        #[arg(long)]
-        all: bool,
         #[command(flatten)]
-        only: Only,
+        which: Which,
         /// Folder with schemas/, clusters/ and lookup_tables/
         #[arg(long, value_name = "DIR", default_value = "conf")]
         config: PathBuf,
@@ -63,10 +57,27 @@ enum Command {
     },
     /// Forget letters for good
     Drop {
-        /// Ids, or the beginnings of them
-        #[arg(required = true)]
-        ids: Vec<String>,
+        #[command(flatten)]
+        which: Which,
     },
+}
+
+#[derive(clap::Args)]
+struct Which {
+    /// Ids, or the beginnings of them
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    ids: Vec<String>,
+    /// All letters that --reason and --source leave
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    only: Only,
+}
+
+impl Which {
+    fn filter(self) -> Filter {
+        Filter { ids: self.ids, reason: self.only.reason, source: self.only.source }
+    }
 }
 
 const RESEND_EXIT_CODES: &str = "Exit codes:
@@ -103,15 +114,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
             let chosen = choose(&letters, Filter { ids: vec![id], ..Filter::default() })?;
             chosen.iter().try_for_each(|letter| show(letter, args.output))
         }
-        Command::Drop { ids } => {
-            let chosen = choose(&letters, Filter { ids, ..Filter::default() })?;
+        Command::Drop { which } => {
+            let chosen = choose(&letters, which.filter())?;
             let ids: Vec<String> = chosen.iter().map(|letter| letter.id.clone()).collect();
             folder.remove(&ids).context("drop letters")?;
             eprintln!("{} dropped", ids.len());
             Ok(())
         }
-        Command::Resend { ids, all: _, only, config, schemas, plugins } => {
-            let chosen = choose(&letters, Filter { ids, reason: only.reason, source: only.source })?;
+        Command::Resend { which, config, schemas, plugins } => {
+            let chosen = choose(&letters, which.filter())?;
             let config = rules::config(&config, schemas.as_deref())?;
             let plugins = rules::open(&plugins, &data.cache(), &config)?;
             resend(&data, &folder, &chosen, config, plugins, args.output)
@@ -179,7 +190,8 @@ fn list_line(letter: &DeadLetter, output: Output) -> Result<(), Failure> {
         Output::Text => {
             let rule = letter.fault.as_ref().map(|fault| format!("{}: ", fault.rule)).unwrap_or_default();
             let text = format!("{}  {rule}{}", place(letter), letter.message);
-            format!("{}  {}  {:<13}  {}", letter.id, letter.first_seen, letter.reason.code(), printable(&text))
+            let count = if letter.count > 1 { format!(" ×{}", letter.count) } else { String::new() };
+            format!("{}  {}  {:<13}  {}{count}", letter.id, letter.first_seen, letter.reason.code(), printable(&text))
         }
     })
 }
@@ -194,7 +206,19 @@ fn show(letter: &DeadLetter, output: Output) -> Result<(), Failure> {
     line("message", &letter.message)?;
     line("source", &place(letter))?;
     line("cluster", &letter.cluster)?;
+    let bytes = format!("{} to {}", letter.position.offset, letter.position.offset + letter.position.length);
+    line("bytes", &bytes)?;
+    if !letter.source.version.is_empty() {
+        line("version", &letter.source.version)?;
+    }
     line("first seen", &letter.first_seen)?;
+    line("came", &format!("{} times", letter.count))?;
+    if let Some(parser) = &letter.parser {
+        line("made by", &format!("the parser {parser}; below is what it made"))?;
+    }
+    if !letter.head.is_empty() {
+        line("header", &letter.head)?;
+    }
     if !letter.tried.is_empty() {
         line("tried", &letter.tried.join(", "))?;
     }
