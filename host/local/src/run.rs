@@ -6,7 +6,7 @@ use crate::dead_letters::DeadLetterFolder;
 use crate::file_output::{FileOutput, Target};
 use crate::http::{HttpDoor, bind};
 use crate::inbox::Inbox;
-use crate::input::{DeclaredSource, Found, Input, Piece, Pieces, file_source, open, stdin_source};
+use crate::input::{DeclaredSource, Found, Input, file_source, open, stdin_source};
 use crate::reload::{self, PluginSource};
 use crate::runner::{Door, Receipt, Runner, Setup, Sink};
 use crate::sqlite::SqliteAlerts;
@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use streamalert_intake::{Piece, Pieces};
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::BackendError;
 use streamalert_pipeline::classifier::Classifier;
@@ -338,12 +339,16 @@ fn read_one(
     match input {
         Input::Stdin => {
             let pipe = Pipe::start(io::stdin(), stop.clone())?;
-            feed(Pieces::new(Arc::new(stdin_source(declared)), pipe).eager(), door, &receipt, stop)
+            let source = Arc::new(stdin_source(declared));
+            let framing = door.framing(&source);
+            feed(Pieces::new(source, pipe, framing).eager(), door, &receipt, stop)
         }
         Input::File(path) => {
             let source = Arc::new(file_source(path, declared)?);
             let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-            feed(Pieces::new(source, progress.counting(open(path)?)), door, &receipt, stop).map_err(named)
+            let framing = door.framing(&source);
+            let pieces = Pieces::new(source, progress.counting(open(path)?), framing);
+            feed(pieces, door, &receipt, stop).map_err(named)
         }
     }
 }
@@ -361,6 +366,7 @@ pub fn feed<R: Read>(mut pieces: Pieces<R>, door: &Door, receipt: &Arc<Receipt>,
             }
             Ok(Some(Piece::Payload(payload))) => door.payload(payload, receipt, None),
             Ok(Some(Piece::Dead(letter))) => door.dead(*letter, receipt, None),
+            Ok(Some(Piece::Skip(skip))) => door.skip(skip, receipt, None),
             Err(_) if stop.is_requested() => return Ok(false),
             Err(error) => return Err(error),
         };

@@ -12,10 +12,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{AlertTable, BackendError, DeadLetters};
-use streamalert_pipeline::classifier::{Classifier, Worker};
+use streamalert_pipeline::classifier::{Classifier, Framing, Worker};
 use streamalert_pipeline::dead_letter::DeadLetter;
-use streamalert_pipeline::log_record::Payload;
+use streamalert_pipeline::log_record::{Payload, Source};
 use streamalert_pipeline::rules_engine::Rules;
+use streamalert_pipeline::skip::Skip;
 
 /// Payloads waiting for each worker: enough that none ever waits for a door that reads at its own pace.
 const QUEUED_PER_WORKER: usize = 4;
@@ -48,6 +49,7 @@ pub trait Sink: Send {
 struct Work {
     payload: Option<Payload>,
     dead: Vec<DeadLetter>,
+    skipped: Option<Skip>,
     receipt: Arc<Receipt>,
 }
 
@@ -110,6 +112,7 @@ impl Receipt {
 #[derive(Clone)]
 pub struct Door {
     queue: Sender<Work>,
+    classifier: Arc<Classifier>,
 }
 
 /// Why a door could not hand something on.
@@ -124,22 +127,28 @@ pub enum Refused {
 impl Door {
     /// Waits while the queue is full; at most for `patience` if there is one.
     pub fn payload(&self, payload: Payload, receipt: &Arc<Receipt>, patience: Option<Duration>) -> Result<(), Refused> {
-        self.send(Some(payload), Vec::new(), receipt, patience)
+        let work = Work { payload: Some(payload), dead: Vec::new(), skipped: None, receipt: receipt.clone() };
+        self.send(work, patience)
     }
 
     pub fn dead(&self, letter: DeadLetter, receipt: &Arc<Receipt>, patience: Option<Duration>) -> Result<(), Refused> {
-        self.send(None, vec![letter], receipt, patience)
+        let work = Work { payload: None, dead: vec![letter], skipped: None, receipt: receipt.clone() };
+        self.send(work, patience)
     }
 
-    fn send(
-        &self,
-        payload: Option<Payload>,
-        dead: Vec<DeadLetter>,
-        receipt: &Arc<Receipt>,
-        patience: Option<Duration>,
-    ) -> Result<(), Refused> {
-        receipt.open();
-        let work = Work { payload, dead, receipt: receipt.clone() };
+    /// An object that holds nothing is an input too, and counted.
+    pub fn skip(&self, skip: Skip, receipt: &Arc<Receipt>, patience: Option<Duration>) -> Result<(), Refused> {
+        let work = Work { payload: None, dead: Vec::new(), skipped: Some(skip), receipt: receipt.clone() };
+        self.send(work, patience)
+    }
+
+    /// How what comes from a source is cut into payloads.
+    pub fn framing(&self, source: &Source) -> Framing {
+        self.classifier.framing(source)
+    }
+
+    fn send(&self, work: Work, patience: Option<Duration>) -> Result<(), Refused> {
+        work.receipt.open();
         // A refused piece leaves its receipt open for good, so an object that was taken in part is not acknowledged.
         match patience {
             None => self.queue.send(work).map_err(|_| Refused::Closed),
@@ -204,7 +213,8 @@ impl Runner {
             };
             workers.push(thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
         }
-        Ok(Runner { door: Some(Door { queue }), workers, writer, total, failure })
+        let door = Door { queue, classifier: setup.classifier.clone() };
+        Ok(Runner { door: Some(door), workers, writer, total, failure })
     }
 
     pub fn door(&self) -> Door {
@@ -233,13 +243,13 @@ impl Runner {
 /// One worker's life. It ends when the doors are closed or the writer is gone.
 fn work(setup: &Setup, waiting: &Receiver<Work>, results: &Sender<Done>) -> Result<(), RunError> {
     let mut worker = setup.classifier.worker();
-    for Work { payload, dead, receipt } in waiting {
+    for Work { payload, dead, skipped, receipt } in waiting {
         let at = payload.as_ref().map(|payload| {
             let source = &payload.source;
             format!("{}:{}:{} byte {}", source.service, source.resource, source.object, payload.offset)
         });
         // A panic must not leave the doors waiting for an answer that never comes.
-        let judged = catch_unwind(AssertUnwindSafe(|| judge(setup, &mut worker, payload, dead)));
+        let judged = catch_unwind(AssertUnwindSafe(|| judge(setup, &mut worker, payload, dead, skipped)));
         let (alerts, dead, tally) = judged.map_err(|panic| RunError::Broke {
             at: at.unwrap_or_default(),
             message: panic
@@ -261,11 +271,16 @@ fn judge(
     worker: &mut Worker,
     payload: Option<Payload>,
     mut dead: Vec<DeadLetter>,
+    skipped: Option<Skip>,
 ) -> (Vec<Alert>, Vec<DeadLetter>, Tally) {
     let mut tally = Tally::default();
-    // The doors' own letters are inputs too.
+    // The doors' own letters are inputs too, and so is what they passed over.
     tally.inputs += dead.len() as u64;
     tally.add_dead(&dead);
+    if let Some(skip) = skipped {
+        tally.inputs += 1;
+        *tally.skipped.entry(skip.code()).or_default() += 1;
+    }
     let Some(payload) = payload else { return (Vec::new(), dead, tally) };
     // One set of rules from start to end, whatever is uploaded meanwhile.
     let rules = setup.rules.load_full();

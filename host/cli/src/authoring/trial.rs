@@ -5,9 +5,9 @@ use anyhow::{Context, anyhow};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use streamalert_intake::{Piece, Pieces};
 use streamalert_local::clock;
 use streamalert_local::config_folder::LookupTables;
-use streamalert_local::input::{Piece, Pieces};
 use streamalert_pipeline::classifier::{Classifier, Worker};
 use streamalert_pipeline::config::{Clusters, Schemas};
 use streamalert_pipeline::dead_letter::DeadLetter;
@@ -19,6 +19,7 @@ use streamalert_plugins::{Host, HostConfig, LoadCheck, LookupTables as Tables, M
 pub struct Trial {
     pub schemas: Arc<Schemas>,
     pub clusters: Arc<Clusters>,
+    classifier: Arc<Classifier>,
     worker: Worker,
     tables: Arc<ChangingTables>,
     own_tables: MemoryTables,
@@ -46,8 +47,10 @@ impl Trial {
         let (schemas, clusters) = (Arc::new(config.schemas), Arc::new(config.clusters));
         let components = load(&host, components, &schemas)?;
         let plugins = components.iter().map(|component| component.clone() as Arc<dyn RulePlugin>).collect();
+        let classifier = Arc::new(Classifier::new(schemas.clone(), clusters.clone()));
         Ok(Trial {
-            worker: Arc::new(Classifier::new(schemas.clone(), clusters.clone())).worker(),
+            worker: classifier.worker(),
+            classifier,
             rules: Rules::new(PluginSet { plugins, ..PluginSet::default() }, &schemas),
             schemas,
             clusters,
@@ -60,10 +63,12 @@ impl Trial {
     /// Takes what `reader` gives as the one-machine run does: gzip is recognised, documents and lines are found.
     pub fn sort(&mut self, source: Source, reader: impl Read) -> std::io::Result<Sorted> {
         let mut sorted = Sorted::default();
-        let mut pieces = Pieces::new(Arc::new(source), reader);
+        let framing = self.classifier.framing(&source);
+        let mut pieces = Pieces::new(Arc::new(source), reader, framing);
         while let Some(piece) = pieces.read_piece()? {
             match piece {
                 Piece::Dead(letter) => sorted.dead.push(*letter),
+                Piece::Skip(_) => sorted.skipped += 1,
                 Piece::Payload(payload) => {
                     let classified = self.worker.classify(payload);
                     sorted.batches.push(classified.batch);
