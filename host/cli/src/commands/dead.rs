@@ -11,9 +11,9 @@ use streamalert_local::alert_text::printable;
 use streamalert_local::config_folder::Config;
 use streamalert_local::dead_letters::DeadLetterFolder;
 use streamalert_local::resend::{Filter, Resender};
-use streamalert_local::run::{DataFolder, now, rules_once};
+use streamalert_local::live::{Base, Live};
+use streamalert_local::run::{DataFolder, live_once, now};
 use streamalert_pipeline::backend::DeadLetters;
-use streamalert_pipeline::classifier::Classifier;
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 
 /// Look at what could not be processed, and send it again
@@ -139,11 +139,10 @@ fn resend(
     output: Output,
 ) -> Result<(), Failure> {
     let Config { schemas, clusters, .. } = config;
-    let schemas = Arc::new(schemas);
+    let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let alerts = data.alerts()?;
-    let rules = rules_once(plugins.source.as_mut(), &schemas, |notice| eprintln!("{notice}"));
-    let classifier = Arc::new(Classifier::new(schemas.clone(), Arc::new(clusters)));
-    let mut resender = Resender::new(&classifier, rules, &schemas, &alerts, folder);
+    let Live { classifier, rules } = live_once(plugins.source.as_mut(), &base, |notice| eprintln!("{notice}"));
+    let mut resender = Resender::new(&classifier, rules, classifier.schemas(), &alerts, folder);
     let resent = resender.resend(letters, now, printer(output, ProgressBar::hidden())).context("send letters again")?;
     for (id, why) in &resent.stayed {
         eprintln!("{id} stays: {}", printable(why));
