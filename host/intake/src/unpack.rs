@@ -446,7 +446,7 @@ impl<R: Read> Unpacked<R> {
                 let raw = Buffered::new(Layer::Raw { reader, meter: self.meter.clone() });
                 self.open(raw).map(Some)
             }
-            State::Part(part) => self.unwind(part),
+            State::Part(part) => self.unwind(part.layer),
         }
     }
 
@@ -502,14 +502,14 @@ impl<R: Read> Unpacked<R> {
     }
 
     /// Takes layers off down to the innermost archive that has another entry.
-    fn unwind(&mut self, mut part: Below<R>) -> io::Result<Option<Part>> {
+    fn unwind(&mut self, mut layer: Layer<R>) -> io::Result<Option<Part>> {
         loop {
-            match part.layer {
+            match layer {
                 Layer::Raw { .. } => return Ok(None),
                 Layer::Codec(codec) => {
                     self.height -= 1;
                     let Some(below) = codec.decoder.into_below() else { return Ok(None) };
-                    part = below;
+                    layer = below.layer;
                 }
                 Layer::Zip(mut zip) => {
                     self.entries.retain(|(height, _)| *height < self.height);
@@ -529,7 +529,7 @@ impl<R: Read> Unpacked<R> {
                         return Ok(Some(self.described(Kind::Zip, damage)));
                     }
                     self.height -= 1;
-                    part = zip.into_below();
+                    layer = zip.into_below().layer;
                 }
             }
         }

@@ -515,6 +515,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_door_passes_over_is_counted_and_acknowledged() {
+        let stage = Stage::new(0);
+        let runner = stage.start();
+        let acknowledged = stage.acknowledged.clone();
+        let receipt = Receipt::new(move |tally| acknowledged.lock().unwrap().push(tally.skipped["empty_object"]));
+        runner.door().skip(Skip::EmptyObject, &receipt, None).unwrap();
+        receipt.whole();
+        let tally = runner.finish().unwrap();
+        assert_eq!((tally.inputs, tally.records(), tally.unaccounted), (1, 1, 0));
+        assert_eq!(stage.acknowledged(), [1]);
+    }
+
+    #[test]
     fn an_object_that_was_not_read_to_its_end_is_not_acknowledged() {
         let stage = Stage::new(0);
         let runner = stage.start();

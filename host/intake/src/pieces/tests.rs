@@ -96,6 +96,22 @@ fn an_input_larger_than_a_payload_comes_whole() {
 }
 
 #[test]
+fn documents_need_nothing_between_them() {
+    for text in ["{\"a\": 1}{\"b\": 2}{\"c\": 3}", "{\"a\": 1}\r\n{\"b\": 2}\r\n", "{\n \"a\": 1\n}\n{\n \"b\": 2\n}\n"]
+    {
+        for payload_bytes in 1..text.len() {
+            let pieces = read(text.as_bytes(), payload_bytes, 1_000);
+            assert_eq!(whole(&pieces), text.as_bytes());
+            for piece in &pieces {
+                let Piece::Payload(payload) = piece else { unreachable!() };
+                let values = serde_json::Deserializer::from_slice(&payload.bytes).into_iter::<serde_json::Value>();
+                assert!(values.into_iter().all(|value| value.is_ok()), "{:?}", shown(&pieces));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_pipe_is_not_waited_for() {
     let text = b"{\"a\": 1}\n{\"b\": 2}\n{\"c\": 3}\n";
     let mut pieces = Pieces::new(source(), Drip(text), Framing::default()).eager();
