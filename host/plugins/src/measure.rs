@@ -1,7 +1,7 @@
 //! What the sandbox itself costs. Figures mean something in release builds only.
 
 use crate::component::{Host, HostConfig, LoadCheck, LoadError};
-use crate::session::Sandbox;
+use crate::sandbox::Sandbox;
 use std::sync::Arc;
 use std::time::Instant;
 use streamalert_packed::Record;
