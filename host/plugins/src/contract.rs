@@ -120,8 +120,8 @@ pub fn check(engine: &Engine, component: &Component) -> Result<(World, &'static 
             "make two components of it: one holds rules, the other is a parser",
         )),
     }
-    // Of one that is nothing, at least what nobody may import is told.
-    let world = found.first().map_or(World::Rule, |(world, _)| *world);
+    // Of what is no world, at least what nobody may import is told.
+    let world = if let [(world, _)] = found[..] { world } else { World::Rule };
     for (import, item) in component.component_type().imports(engine) {
         let name = parse(import);
         let is_instance = matches!(item.ty, ComponentItem::ComponentInstance(_));
