@@ -118,8 +118,9 @@ fn look(folder: &Path) -> BTreeMap<PathBuf, (u64, Option<SystemTime>)> {
 }
 
 fn digests(set: &PluginSet) -> Vec<(String, String)> {
-    let rules = set.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.digest().to_owned()));
-    rules.chain(set.parsers.iter().map(|parser| (parser.name().to_owned(), parser.digest().to_owned()))).collect()
+    let rules = set.plugins.iter().map(|plugin| (plugin.name(), plugin.digest()));
+    let parsers = set.parsers.iter().map(|parser| (parser.name(), parser.digest()));
+    rules.chain(parsers).map(|(name, digest)| (name.to_owned(), digest.to_owned())).collect()
 }
 
 #[cfg(test)]
