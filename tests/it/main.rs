@@ -2,6 +2,7 @@
 
 mod authoring;
 mod bad_guests;
+mod bad_parsers;
 mod classify_reference;
 mod readme;
 mod reference;
@@ -10,4 +11,6 @@ mod run_files;
 mod run_reload;
 mod run_world;
 mod tidy;
+mod vectors_ingest;
+mod vectors_parsers;
 mod wasi;

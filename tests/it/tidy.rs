@@ -42,6 +42,7 @@ fn crates_depend_only_in_the_allowed_direction() {
         ("streamalert-cli", &["packed", "pipeline", "plugins", "local", "aws", "intake"]),
         ("streamalert-sdk-macros", &[]),
         ("streamalert-sdk", &["packed", "sdk-macros"]),
+        ("streamalert-parser-sdk", &["sdk-macros"]),
         ("streamalert-tests", &[]),
     ]);
     for (name, dependencies) in dependencies() {

@@ -8,12 +8,15 @@ use crate::unpack::{Damage, Part, Unpacked};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
 use std::sync::Arc;
+use streamalert_formats::csv;
 use streamalert_pipeline::classifier::{Framing, complete_inputs};
 use streamalert_pipeline::dead_letter::{DeadLetter, Input, Reason};
 use streamalert_pipeline::limits::HEAD_BYTES_MAX;
 use streamalert_pipeline::log_record::{Payload, Position, Source};
 use streamalert_pipeline::skip::Skip;
 
+/// Bytes of a part that are enough to tell what it is.
+const HEAD_BYTES: usize = 4 << 10;
 /// Bytes read from a pipe at once: what a pipe holds.
 const EAGER_BYTES: usize = 64 << 10;
 /// Bytes of room an object gets at first; it doubles. Most records of a stream are smaller, and come by the ten thousand.
@@ -57,6 +60,9 @@ impl Default for Cursor {
 pub struct Pieces<R: Read> {
     source: Arc<Source>,
     framing: Framing,
+    /// Says it, when the first bytes are there.
+    frames: Option<Frames>,
+    framed: bool,
     limits: Limits,
     unpacked: Unpacked<R>,
     content: Content,
@@ -81,6 +87,8 @@ pub struct Pieces<R: Read> {
     /// Hands on what is there instead of waiting for more: for pipes, where more may take hours.
     eager: bool,
 }
+
+type Frames = Box<dyn FnMut(&Source, &[u8]) -> Framing + Send>;
 
 enum Content {
     /// Between parts.
@@ -121,6 +129,8 @@ impl<R: Read> Pieces<R> {
             part_source: source.clone(),
             source,
             framing,
+            frames: None,
+            framed: false,
             limits,
             unpacked: Unpacked::new(reader, limits),
             content: Content::None,
@@ -147,6 +157,11 @@ impl<R: Read> Pieces<R> {
 
     pub fn from_cursor(self, cursor: Cursor) -> Self {
         Pieces { resume: Some(cursor), ..self }
+    }
+
+    /// Lets the first bytes of each part decide how it is cut.
+    pub fn framed_by(self, frames: impl FnMut(&Source, &[u8]) -> Framing + Send + 'static) -> Self {
+        Pieces { frames: Some(Box::new(frames)), ..self }
     }
 
     pub fn eager(self) -> Self {
@@ -240,7 +255,7 @@ impl<R: Read> Pieces<R> {
         self.offset = 0;
         self.head = Arc::default();
         self.lost_rows = 0;
-        (self.told, self.over) = (false, false);
+        (self.told, self.over, self.framed) = (false, false, false);
         self.part += 1;
     }
 
@@ -318,6 +333,17 @@ impl<R: Read> Pieces<R> {
 
     /// Reads until the buffer holds `want` bytes or nothing more comes for now.
     fn fill(&mut self, want: usize) -> io::Result<()> {
+        self.fill_buffer(want)?;
+        if !self.framed
+            && let Some(frames) = &mut self.frames
+        {
+            self.framed = true;
+            self.framing = frames(&self.part_source, &self.buffer[..self.filled.min(HEAD_BYTES)]);
+        }
+        Ok(())
+    }
+
+    fn fill_buffer(&mut self, want: usize) -> io::Result<()> {
         while self.stop.is_none() && self.filled < want {
             let mut room = if self.eager { want.max(self.filled + EAGER_BYTES) } else { want };
             if self.buffer.len() < room {
@@ -489,21 +515,11 @@ fn changed() -> io::Error {
 
 /// The first line, over line breaks within quotes, without its end.
 fn first_row<'a>(bytes: &'a [u8], framing: &Framing) -> &'a [u8] {
-    let (mut quoted, mut escaped) = (false, false);
-    let mut end = bytes.len();
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            byte if framing.escape == Some(*byte) => escaped = true,
-            byte if framing.quote == Some(*byte) => quoted = !quoted,
-            b'\n' if !quoted => {
-                end = at;
-                break;
-            }
-            _ => {}
-        }
-    }
-    bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end])
+    let quoted = framing.csv.as_ref().and_then(|dialect| csv::row_end(bytes, dialect));
+    let end = quoted.or_else(|| memchr::memchr(b'\n', bytes)).unwrap_or(bytes.len());
+    let line = &bytes[..end];
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, Read};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -148,8 +148,7 @@ async fn logs(State(http): State<HttpDoor>, request: Request) -> Result<Response
         }
         let object = key.unwrap_or_else(|| format!("sha256:{}", short_id(&Sha256::digest(&bytes))));
         let source = Arc::new(Source::new(service, resource, object));
-        let framing = door.framing(&source);
-        let pieces = unpack(source, &bytes, framing)?;
+        let pieces = unpack(Pieces::new(source, Cursor::new(&bytes), Framing::default()).framed_by(door.frames()))?;
         let receipt = Receipt::new(move |tally| {
             // Nobody listens any more if the client is gone; the results are stored all the same.
             let _ = stored.send(tally);
@@ -242,9 +241,8 @@ async fn body_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Turned> {
 }
 
 /// All of it before any of it is handed on, so that a body that is too large is turned away whole.
-fn unpack(source: Arc<Source>, bytes: &[u8], framing: Framing) -> Result<Vec<Piece>, Turned> {
+fn unpack(mut pieces: Pieces<impl Read>) -> Result<Vec<Piece>, Turned> {
     let mut unpacked = 0;
-    let mut pieces = Pieces::new(source, Cursor::new(bytes), framing);
     let mut all = Vec::new();
     loop {
         let piece = pieces.read_piece().map_err(|error| turned(StatusCode::BAD_REQUEST, error.to_string()))?;

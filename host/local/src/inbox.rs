@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use streamalert_intake::Pieces;
+use streamalert_pipeline::classifier::Framing;
 
 /// Where files go when they are done.
 pub const DONE: &str = "done";
@@ -149,8 +150,8 @@ impl Inbox {
                 }
             })
         };
-        let framing = self.door.framing(&source);
-        let pieces = Pieces::new(Arc::new(source), self.progress.counting(file), framing);
+        let pieces = Pieces::new(Arc::new(source), self.progress.counting(file), Framing::default());
+        let pieces = pieces.framed_by(self.door.frames());
         if let Err(error) = feed(pieces, &self.door, &receipt, &self.stop) {
             self.progress.failed(format!("{}: {error}", path.display()));
         }

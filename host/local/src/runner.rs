@@ -2,6 +2,7 @@
 //! then tells the doors: an input is acknowledged when what came of it is on disk.
 
 use crate::clock::now;
+use crate::live::Live;
 use crate::stop::Stop;
 use crate::tally::Tally;
 use arc_swap::ArcSwap;
@@ -12,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{AlertTable, BackendError, DeadLetters};
-use streamalert_pipeline::classifier::{Classifier, Framing, Worker};
+use streamalert_pipeline::classifier::{Framing, Worker};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{Payload, Source};
 use streamalert_pipeline::rules_engine::Rules;
@@ -30,8 +31,7 @@ const STORE_ATTEMPTS: u32 = 4;
 
 /// What a run is made of.
 pub struct Setup {
-    pub classifier: Arc<Classifier>,
-    pub rules: Arc<ArcSwap<Rules>>,
+    pub live: Arc<ArcSwap<Live>>,
     pub alerts: Arc<dyn AlertTable>,
     pub dead: Arc<dyn DeadLetters>,
     pub workers: usize,
@@ -112,7 +112,7 @@ impl Receipt {
 #[derive(Clone)]
 pub struct Door {
     queue: Sender<Work>,
-    classifier: Arc<Classifier>,
+    live: Arc<ArcSwap<Live>>,
 }
 
 /// Why a door could not hand something on.
@@ -142,9 +142,10 @@ impl Door {
         self.send(work, patience)
     }
 
-    /// How what comes from a source is cut into payloads.
-    pub fn framing(&self, source: &Source) -> Framing {
-        self.classifier.framing(source)
+    /// Says how what comes from a source is cut into payloads, from what its object begins with.
+    pub fn frames(&self) -> impl FnMut(&Source, &[u8]) -> Framing + Send + use<> {
+        let live = self.live.clone();
+        move |source, head| live.load().classifier.framing(source, head)
     }
 
     fn send(&self, work: Work, patience: Option<Duration>) -> Result<(), Refused> {
@@ -213,7 +214,7 @@ impl Runner {
             };
             workers.push(thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
         }
-        let door = Door { queue, classifier: setup.classifier.clone() };
+        let door = Door { queue, live: setup.live.clone() };
         Ok(Runner { door: Some(door), workers, writer, total, failure })
     }
 
@@ -242,14 +243,24 @@ impl Runner {
 
 /// One worker's life. It ends when the doors are closed or the writer is gone.
 fn work(setup: &Setup, waiting: &Receiver<Work>, results: &Sender<Done>) -> Result<(), RunError> {
-    let mut worker = setup.classifier.worker();
+    let mut live = setup.live.load_full();
+    let mut worker = live.classifier.worker();
     for Work { payload, dead, skipped, receipt } in waiting {
+        // One set of rules and parsers from start to end of a batch, whatever is uploaded meanwhile.
+        let now = setup.live.load();
+        if !Arc::ptr_eq(&now, &live) {
+            if !Arc::ptr_eq(&now.classifier, &live.classifier) {
+                worker = now.classifier.worker();
+            }
+            live = Arc::clone(&now);
+        }
+        drop(now);
         let at = payload.as_ref().map(|payload| {
             let source = &payload.source;
             format!("{}:{}:{} byte {}", source.service, source.resource, source.object, payload.offset)
         });
         // A panic must not leave the doors waiting for an answer that never comes.
-        let judged = catch_unwind(AssertUnwindSafe(|| judge(setup, &mut worker, payload, dead, skipped)));
+        let judged = catch_unwind(AssertUnwindSafe(|| judge(&live.rules, &mut worker, payload, dead, skipped)));
         let (alerts, dead, tally) = judged.map_err(|panic| RunError::Broke {
             at: at.unwrap_or_default(),
             message: panic
@@ -267,7 +278,7 @@ fn work(setup: &Setup, waiting: &Receiver<Work>, results: &Sender<Done>) -> Resu
 
 /// The stages, one after the other, over one payload.
 fn judge(
-    setup: &Setup,
+    rules: &Rules,
     worker: &mut Worker,
     payload: Option<Payload>,
     mut dead: Vec<DeadLetter>,
@@ -282,8 +293,6 @@ fn judge(
         *tally.skipped.entry(skip.code()).or_default() += 1;
     }
     let Some(payload) = payload else { return (Vec::new(), dead, tally) };
-    // One set of rules from start to end, whatever is uploaded meanwhile.
-    let rules = setup.rules.load_full();
     let classified = worker.classify(payload);
     tally.add(&Tally::of_classified(&classified));
     debug_assert_eq!(
@@ -368,9 +377,10 @@ mod tests {
     use super::*;
     use crate::dead_letters::DeadLetterFolder;
     use crate::input::stdin_source;
+    use crate::live::Base;
     use crate::sqlite::SqliteAlerts;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use streamalert_pipeline::config::{Clusters, Schemas};
+    use streamalert_pipeline::config::Schemas;
     use streamalert_pipeline::plugin::PluginSet;
 
     /// Fails the first calls, and waits for `open` in the others.
@@ -423,10 +433,9 @@ mod tests {
         fn start(&self) -> Runner {
             let schema = r#"{"test:row": {"parser": "json", "schema": {"n": "integer"}}}"#;
             let schemas = Arc::new(Schemas::read(&[("test.json".into(), schema.into())]).unwrap());
-            let rules = Rules::new(PluginSet::default(), &schemas);
+            let base = Base { schemas, ..Base::default() };
             let setup = Setup {
-                classifier: Arc::new(Classifier::new(schemas, Arc::new(Clusters::default()))),
-                rules: Arc::new(ArcSwap::from_pointee(rules)),
+                live: Arc::new(ArcSwap::from_pointee(Live::new(PluginSet::default(), &base, None).0)),
                 alerts: self.table.clone(),
                 dead: Arc::new(DeadLetterFolder::open(&self.folder.path().join("dead")).unwrap()),
                 workers: 1,

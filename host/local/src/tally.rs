@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
-use streamalert_pipeline::classifier::Classified;
+use streamalert_pipeline::classifier::{Ambiguity, Classified};
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 use streamalert_pipeline::rules_engine::{Detected, RuleStats};
 
@@ -20,6 +20,9 @@ pub struct Tally {
     /// What no rule has seen, by reason code.
     pub dead: BTreeMap<&'static str, u64>,
     pub rules: BTreeMap<String, RuleTally>,
+    /// Log types that fit the same records; only the first of each kind are looked at.
+    #[serde(serialize_with = "as_list")]
+    pub ambiguous: BTreeMap<Ambiguity, u64>,
     /// Inputs that came to nothing at all. Anything but 0 is a fault of streamalert.
     pub unaccounted: u64,
 }
@@ -37,11 +40,23 @@ pub struct RuleTally {
     pub last_error: Option<String>,
 }
 
+/// Keys of JSON are texts, and these are none.
+fn as_list<S: serde::Serializer>(ambiguous: &BTreeMap<Ambiguity, u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(serde::Serialize)]
+    struct Row<'a> {
+        #[serde(flatten)]
+        ambiguity: &'a Ambiguity,
+        inputs: u64,
+    }
+    serializer.collect_seq(ambiguous.iter().map(|(ambiguity, inputs)| Row { ambiguity, inputs: *inputs }))
+}
+
 impl Tally {
     pub fn of_classified(classified: &Classified) -> Self {
         let records = &classified.batch.records;
         let mut tally = Tally {
             inputs: classified.inputs,
+            unaccounted: classified.unaccounted,
             skipped: classified.skipped.iter().map(|(skip, count)| (skip.code(), count)).collect(),
             bytes: classified.batch.payload.bytes.len() as u64,
             ..Tally::default()
@@ -51,14 +66,9 @@ impl Tally {
             *tally.classified.entry(run[0].log_type.name.clone()).or_default() += run.len() as u64;
         }
         tally.add_dead(&classified.dead);
-        let mut offsets: Vec<u64> = records
-            .iter()
-            .map(|record| record.position.offset)
-            .chain(classified.dead.iter().map(|letter| letter.position.offset))
-            .collect();
-        offsets.sort_unstable();
-        offsets.dedup();
-        tally.unaccounted = classified.inputs.abs_diff(offsets.len() as u64 + classified.skipped.total());
+        for (ambiguity, count) in &classified.ambiguous {
+            *tally.ambiguous.entry(ambiguity.clone()).or_default() += count;
+        }
         tally
     }
 
@@ -98,6 +108,9 @@ impl Tally {
         self.unaccounted += other.unaccounted;
         for (log_type, count) in &other.classified {
             *self.classified.entry(log_type.clone()).or_default() += count;
+        }
+        for (ambiguity, count) in &other.ambiguous {
+            *self.ambiguous.entry(ambiguity.clone()).or_default() += count;
         }
         for (reason, count) in &other.dead {
             *self.dead.entry(reason).or_default() += count;
@@ -164,6 +177,9 @@ impl Tally {
         line("  dead letters", self.dead_letters(), "");
         for (reason, count) in &self.dead {
             line(&format!("    {reason}"), *count, "");
+        }
+        for (Ambiguity { taken, also }, _) in &self.ambiguous {
+            line(&format!("  note: {taken}"), self.classified.get(taken).copied().unwrap_or(0), &format!("also fit {}", also.join(", ")));
         }
         if self.unaccounted > 0 {
             line("  UNACCOUNTED FOR", self.unaccounted, "a fault of streamalert: please report it");

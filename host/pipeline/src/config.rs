@@ -1,6 +1,8 @@
 //! Schema and cluster files: read, checked, and every fault named with file, path and remedy, all at once.
 
 pub mod cluster;
+pub mod normalization;
+pub mod ocsf;
 pub mod schema;
 
 pub use cluster::{Cluster, Clusters};

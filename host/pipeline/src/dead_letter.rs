@@ -88,6 +88,9 @@ pub struct DeadLetter {
     /// The header line that says what stands where in `input`, if it needs one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub head: String,
+    /// `input` is not what arrived, but the JSON that this parser component made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parser: Option<String>,
     /// The input as it arrived: text, or hex digits when it is not UTF-8.
     #[serde(flatten)]
     pub input: Input,
@@ -158,11 +161,19 @@ impl DeadLetter {
             part: part.is_some(),
             input: Input::new(part.unwrap_or_else(|| payload.input(position))),
             head: String::from_utf8_lossy(&payload.head).into_owned(),
+            parser: None,
             first_seen: String::new(),
             count: 1,
         };
         letter.id = letter.derive_id(identity);
         letter
+    }
+
+    /// Keeps what a parser component made, in place of what arrived.
+    pub fn keep_made(&mut self, json: &[u8], parser: &str) {
+        self.input = Input::new(json);
+        self.parser = Some(parser.to_owned());
+        self.part = true;
     }
 
     pub fn with_fault(mut self, fault: RuleFault, identity: &[u8; 32]) -> Self {

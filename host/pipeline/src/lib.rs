@@ -6,14 +6,20 @@
 //! | [`classifier`] | bytes become typed records: schemas, JSON, extraction, normalization |
 //! | [`rules_engine`] | the prefilter picks rules per record, rules judge batches, findings become alerts |
 //! | [`log_record`], [`alert`], [`dead_letter`], [`skip`] | the nouns every stage shares |
+//! | [`artifacts`] | the normalized values of a record as rows |
+//! | [`archive`], [`columns`], [`batches`] | what kept records, their fields and the calls that send them look like |
 //! | [`plugin`] | what a plugin is to the pipeline, and whose fault a failure is |
 //! | [`backend`] | everything the pipeline asks of the outside world |
 //! | [`config`] | schema and cluster files |
 //! | [`limits`] | every number, with unit and reason |
 
 pub mod alert;
+pub mod archive;
+pub mod artifacts;
 pub mod backend;
+pub mod batches;
 pub mod classifier;
+pub mod columns;
 pub mod config;
 pub mod dead_letter;
 pub mod limits;

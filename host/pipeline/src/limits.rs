@@ -9,6 +9,14 @@ pub const RECORD_BYTES_MAX: usize = 16 << 20;
 pub const DEPTH_MAX: usize = 128;
 /// Keys of one object. Vendors' widest have a few hundred.
 pub const KEYS_MAX: usize = 10_000;
+/// Names of duplicate keys that one record tells of.
+pub const DUPLICATES_MAX: usize = 16;
+/// Records of one input. A CloudTrail file has some ten thousand; what is beyond becomes one dead letter.
+pub const RECORDS_PER_INPUT_MAX: u32 = 1_000_000;
+/// Inputs of each sequence of keys that are looked at for types that would take them too.
+pub const AMBIGUITY_SAMPLES: u32 = 16;
+/// Bytes of one input in a text format. Multi-line messages stay below a few hundred KB.
+pub const TEXT_INPUT_BYTES_MAX: usize = 4 << 20;
 /// Shapes (key sequences) one candidate set remembers. Sources send a few dozen; the cap stops a hostile one.
 pub const SHAPES_MAX: usize = 4096;
 /// Times `embedded_json` and envelopes may be unpacked inside one another.
@@ -35,6 +43,13 @@ pub const RUNAWAYS_IN_A_ROW_MAX: usize = 16;
 /// one endless loop would slow every log down for as long as it is live.
 pub const SUSPENDED_BATCHES_MAX: u32 = 64;
 
+/// Bytes of one archived line with its newline: what Firehose takes as a record, 1,000 KiB.
+pub const ARCHIVE_LINE_BYTES_MAX: usize = 1000 << 10;
+/// Lines and bytes of one call of Firehose.
+pub const ARCHIVE_BATCH_LINES_MAX: usize = 500;
+pub const ARCHIVE_BATCH_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one SQS message.
+pub const QUEUE_MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Bytes one object may unpack to: 1 TiB. Real objects stay below 100 GB; an hour at full speed is enough to lose to one.
 pub const UNPACKED_BYTES_MAX: u64 = 1 << 40;
 /// Bytes unpacked for each byte that came, over all layers together. Deflate tops out at 1,032; repeated log lines reach a

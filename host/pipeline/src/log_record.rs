@@ -7,6 +7,18 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use streamalert_packed::Record;
 
+/// Keys of a record that are ours and not the log's.
+pub const ENVELOPE_KEY: &str = "streamalert:envelope_keys";
+pub const NORMALIZATION_KEY: &str = "streamalert_normalization";
+pub const OCSF_KEY: &str = "streamalert:ocsf";
+pub const ECS_KEY: &str = "streamalert:ecs";
+/// Names of keys that stand in the record's input more than once, or differ only in case: a way to hide from rules.
+pub const DUPLICATES_KEY: &str = "streamalert:duplicate_keys";
+/// How many bytes and escapes of the record's input are no text and are kept as `\xNN` or `\uNNNN`.
+pub const INVALID_KEY: &str = "streamalert:invalid_text";
+/// Under [`NORMALIZATION_KEY`], beside the normalized names: what joins a record and its artifacts.
+pub const NORMALIZED_ID_KEY: &str = "streamalert_record_id";
+
 /// Where a payload came from. `service` and `resource` choose the log types, the whole of it is part of every record's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Source {
@@ -60,6 +72,8 @@ pub struct LogRecord {
     pub(crate) packed: Range<usize>,
     /// Where its first text lies in the input, if the record is an object within the input and not all of it.
     pub(crate) part_at: Option<u32>,
+    /// Where the JSON that a parser component made of it lies in [`LogBatch::made`].
+    pub(crate) made: Option<Range<usize>>,
 }
 
 /// Classified records that go through the rules together.
@@ -69,6 +83,8 @@ pub struct LogBatch {
     pub cluster: Arc<str>,
     pub records: Vec<LogRecord>,
     pub(crate) bytes: Vec<u8>,
+    /// JSON that a parser component made, which letters about its records keep.
+    pub(crate) made: Vec<u8>,
     /// That of a record which is sent again.
     pub(crate) identity: Option<[u8; 32]>,
     pub(crate) last_digest: LastDigest,
@@ -81,6 +97,7 @@ impl LogBatch {
             cluster,
             records: Vec::new(),
             bytes: Vec::new(),
+            made: Vec::new(),
             identity: None,
             last_digest: LastDigest::default(),
         }
@@ -102,6 +119,12 @@ impl LogBatch {
     pub fn part(&self, index: usize) -> Option<&[u8]> {
         let record = &self.records[index];
         part_of(self.payload.input(record.position), record.part_at? as usize)
+    }
+
+    /// The JSON that a parser component made of what arrived, and the component's name for clusters.
+    pub fn made(&self, index: usize) -> Option<(&[u8], &str)> {
+        let record = &self.records[index];
+        Some((&self.made[record.made.clone()?], record.log_type.component.as_deref()?))
     }
 
     /// What makes this record this record: source, the content at its position (the version), and the position.

@@ -1,6 +1,7 @@
 //! What a plugin is to the pipeline, and whose fault a failure is.
 
 use crate::alert::{Merge, Severity};
+use crate::config::LogType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -82,6 +83,8 @@ pub struct Condition {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuleOptions {
+    /// Only records with a value of at least one of these: normalized names, `ocsf:<class>`, `ecs:<field>`.
+    pub datatypes: Vec<String>,
     /// `service:descriptor` each.
     pub outputs: Vec<String>,
     pub severity: Severity,
@@ -103,6 +106,32 @@ pub struct RuleInfo {
     pub logs: Vec<String>,
     pub when: Vec<Condition>,
     pub options: RuleOptions,
+}
+
+impl RuleInfo {
+    /// Whether records of this type can be any of its business. Without `logs`, every type that declares one of its
+    /// datatypes; with both, both must fit.
+    pub fn looks_at(&self, log_type: &LogType) -> bool {
+        let datatypes = &self.options.datatypes;
+        match (self.logs.is_empty(), datatypes.is_empty()) {
+            (true, true) => false,
+            (false, true) => self.logs.iter().any(|log| log_type.is_named_by(log)),
+            (no_logs, false) => {
+                (no_logs || self.logs.iter().any(|log| log_type.is_named_by(log)))
+                    && datatypes.iter().any(|name| log_type.declares(name))
+            }
+        }
+    }
+
+    /// `looks_at`, for people.
+    pub fn scope(&self) -> String {
+        let datatypes = self.options.datatypes.join(", ");
+        match (self.logs.is_empty(), datatypes.is_empty()) {
+            (false, true) => self.logs.join(", "),
+            (true, _) => format!("any log with {datatypes}"),
+            (false, false) => format!("{} with {datatypes}", self.logs.join(", ")),
+        }
+    }
 }
 
 /// What a rule reports of a row.

@@ -365,6 +365,9 @@ fn dead_letter(
     let (payload, cluster, part) = (&batch.payload, &batch.cluster, batch.part(row));
     let mut letter = DeadLetter::about(payload, cluster, record.position, &identity, part, Reason::RuleFault, message);
     letter.tried = vec![record.log_type.name.clone()];
+    if let Some((json, parser)) = batch.made(row) {
+        letter.keep_made(json, parser);
+    }
     letter.with_fault(fault, &identity)
 }
 

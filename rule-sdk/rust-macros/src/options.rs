@@ -6,8 +6,19 @@ use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, Ident, Lit, LitStr, Result, Token, bracketed, parenthesized, token};
 
-const KNOWN: [&str; 10] =
-    ["logs", "when", "outputs", "publishers", "merge", "context", "severity", "tags", "references", "tests"];
+const KNOWN: [&str; 11] = [
+    "logs",
+    "datatypes",
+    "when",
+    "outputs",
+    "publishers",
+    "merge",
+    "context",
+    "severity",
+    "tags",
+    "references",
+    "tests",
+];
 const OPERATORS: [&str; 4] = ["prefix", "suffix", "contains", "exists"];
 const SEVERITIES: [&str; 5] = ["info", "low", "medium", "high", "critical"];
 
@@ -74,8 +85,9 @@ pub fn parse(tokens: &TokenStream) -> Result<Options> {
     };
     let all_read = read.parse2(tokens.clone());
     mistakes.note(all_read);
-    if !seen.iter().any(|key| key == "logs") {
-        let message = "a rule needs `logs`, the log types it looks at, as in logs = [\"cloudtrail:events\"]";
+    if !seen.iter().any(|key| key == "logs" || key == "datatypes") {
+        let message =
+            "a rule needs `logs`, the log types it looks at, as in logs = [\"cloudtrail:events\"], or `datatypes`";
         mistakes.note::<()>(Err(if tokens.is_empty() {
             Error::new(Span::call_site(), message)
         } else {
@@ -115,6 +127,13 @@ fn option(name: &Ident, input: ParseStream, options: &mut Options) -> Result<()>
                 }
             }
             return Ok(());
+        }
+        "datatypes" => {
+            let texts = given.some_texts(&key)?;
+            match texts.iter().find(|text| text.value().trim().is_empty()) {
+                Some(text) => return Err(Error::new(text.span(), "a datatype is not empty")),
+                None => plain(&texts).into(),
+            }
         }
         "outputs" => {
             let outputs = given.texts(&key)?;
@@ -390,7 +409,7 @@ fn plain(texts: &[LitStr]) -> Vec<String> {
 }
 
 /// Entries between commas. One that is wrong is noted, and reading goes on behind its comma.
-fn each(input: ParseStream, mistakes: &mut Mistakes, mut entry: impl FnMut(ParseStream) -> Result<()>) {
+pub fn each(input: ParseStream, mistakes: &mut Mistakes, mut entry: impl FnMut(ParseStream) -> Result<()>) {
     while !input.is_empty() {
         let mut result = entry(input);
         if result.is_ok() && !input.is_empty() && !input.peek(Token![,]) {

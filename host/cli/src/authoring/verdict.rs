@@ -1,6 +1,8 @@
 //! Did a case come out as it says? If not: what was expected, what happened, and why.
 
-use super::cases::{Body, Input};
+mod parsing;
+
+use super::cases::{Body, Input, Subject};
 use super::defaults;
 use super::reasons;
 use super::trial::{Sorted, Trial};
@@ -43,7 +45,14 @@ impl Verdict {
     }
 }
 
-pub fn judge(trial: &mut Trial, case: &Body) -> Verdict {
+pub fn judge(trial: &mut Trial, case: &Subject) -> Verdict {
+    match case {
+        Subject::Rules(case) => judge_rules(trial, case),
+        Subject::Parser(case) => parsing::judge(trial, case),
+    }
+}
+
+fn judge_rules(trial: &mut Trial, case: &Body) -> Verdict {
     let mut verdict = Verdict::default();
     let input = match input(trial, case, &mut verdict.warnings) {
         Ok(input) => input,
@@ -106,8 +115,8 @@ fn unknown_source(trial: &Trial, case: &Body) -> Vec<String> {
     let mut known = Vec::new();
     for cluster in &trial.clusters.clusters {
         for (service, resources) in &cluster.data_sources {
-            for (resource, logs) in resources {
-                if trial.schemas.get(&case.log).is_some_and(|t| logs.iter().any(|log| t.is_named_by(log))) {
+            for (resource, declared) in resources {
+                if trial.schemas.get(&case.log).is_some_and(|log_type| declared.may_send(log_type)) {
                     known.push(format!("{service}:{resource}"));
                 }
             }
@@ -202,12 +211,16 @@ fn why_silent(trial: &Trial, name: &str, batches: &[LogBatch]) -> Vec<String> {
 
 fn why_silent_on(component: &RuleComponent, number: usize, batch: &LogBatch, index: usize) -> Vec<String> {
     use streamalert_pipeline::plugin::RulePlugin;
+    use streamalert_pipeline::rules_engine::prefilter::has_datatype;
     let info: &RuleInfo = &component.rules()[number];
     let log_type = &batch.records[index].log_type;
-    if !info.logs.iter().any(|log| log_type.is_named_by(log)) {
-        return vec![format!("it looks at {}; the record is {}", info.logs.join(", "), log_type.name)];
+    if !info.looks_at(log_type) {
+        return vec![format!("it looks at {}; the record is {}", info.scope(), log_type.name)];
     }
     let record = batch.fields(index);
+    if !has_datatype(info, log_type, record) {
+        return vec![format!("it looks at {}; the record has no such value", info.scope())];
+    }
     let looked: Vec<_> = info.when.iter().map(|condition| reasons::look(condition, record)).collect();
     let failed: Vec<String> =
         looked.iter().filter(|looked| !looked.holds).map(|looked| format!("when {}", looked.text())).collect();

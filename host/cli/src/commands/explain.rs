@@ -18,6 +18,7 @@ use streamalert_local::input::{DeclaredSource, file_source, stdin_source};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogBatch, Position};
 use streamalert_pipeline::plugin::{Finding, Read, RuleInfo, RulePlugin};
+use streamalert_pipeline::rules_engine::prefilter::has_datatype;
 use streamalert_plugins::{LogLine, RuleComponent};
 
 /// Show why a rule fires on a record, or why not
@@ -194,13 +195,13 @@ impl Show<'_> {
         let exact = if about.exact { "" } else { ", with keys the schema does not name" };
         say(&format!("  classified as {}{exact}", about.log_type))?;
         let mark = |holds: bool| if holds { self.paint.good("✓") } else { self.paint.bad("✗") };
-        say(&format!("  {} logs: the rule looks at {}", mark(about.log_matches), self.info.logs.join(", ")))?;
+        say(&format!("  {} logs: the rule looks at {}", mark(about.log_matches), self.info.scope()))?;
         for looked in &about.conditions {
             say(&format!("  {} when {}", mark(looked.holds), looked.text()))?;
         }
         let Some(asked) = &about.asked else {
             let what =
-                if about.log_matches { "a condition does not hold" } else { "it does not look at this log type" };
+                if about.log_matches { "a condition does not hold" } else { "it does not look at such a record" };
             return say(&format!("  not asked: {what}"));
         };
         for line in read_lines(&asked.reads).into_iter().chain(log_lines(&asked.logs)) {
@@ -250,7 +251,7 @@ fn explain(component: &RuleComponent, number: usize, batch: &LogBatch, index: us
     let info = &component.rules()[number];
     let record = &batch.records[index];
     let fields = batch.fields(index);
-    let log_matches = info.logs.iter().any(|log| record.log_type.is_named_by(log));
+    let log_matches = info.looks_at(&record.log_type) && has_datatype(info, &record.log_type, fields);
     let conditions: Vec<Looked> = info.when.iter().map(|condition| reasons::look(condition, fields)).collect();
     let ask = log_matches && conditions.iter().all(|looked| looked.holds);
     Explanation {

@@ -1,8 +1,11 @@
-//! One JSON document, parsed by simd-json onto a tape whose texts lie in the document's own bytes.
+//! One input as a tape whose texts lie in the document's own bytes: JSON, parsed by simd-json, or the fields that a text
+//! format found.
 
 use simd_json::{Buffers, INPUT_PADDING, Node, StaticNode, Tape};
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::ops::Range;
+use streamalert_formats::{Fields, Value};
 
 /// What an index of the tape holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +36,41 @@ pub(super) struct Document {
     buffers: Buffers,
     /// Offsets of texts that stand for numbers simd-json cannot hold; nearly always empty.
     wide: Vec<u32>,
+    /// Made of fields, so that its texts lie in no particular order.
+    flat: bool,
+    /// Its text is not what arrived, but was made of it.
+    pub made: bool,
+    /// Bytes and escapes that are no text, and are kept as `\xNN` and `\uNNNN`.
+    invalid: u32,
+    /// Scratch of `fill`.
+    places: Vec<Place>,
+}
+
+/// A node of the tape whose text may still move.
+enum Place {
+    Null,
+    Integer(i64),
+    Text { at: u32, length: u32 },
+    Object { len: usize, count: usize },
+    Array { len: usize, count: usize },
+}
+
+/// The keys of rows whose columns have names: one text, and where each lies in it.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    text: String,
+    ranges: Vec<(u32, u32)>,
+}
+
+impl Columns {
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut columns = Columns::default();
+        for name in names {
+            columns.ranges.push((columns.text.len() as u32, name.len() as u32));
+            columns.text.push_str(name);
+        }
+        columns
+    }
 }
 
 impl Default for Document {
@@ -43,6 +81,10 @@ impl Default for Document {
             tape: Tape(Vec::new()),
             buffers: Buffers::with_max_depth(4096, crate::limits::DEPTH_MAX),
             wide: Vec::new(),
+            flat: false,
+            made: false,
+            invalid: 0,
+            places: Vec::new(),
         }
     }
 }
@@ -51,7 +93,115 @@ impl Document {
     /// Parses `json`, which must be one value with nothing behind it. Says whether it is one.
     pub fn parse(&mut self, json: &[u8]) -> bool {
         self.wide.clear();
-        self.fill(json) || self.parse_wide(json)
+        self.flat = false;
+        self.invalid = 0;
+        self.fill(json) || self.parse_wide(json) || self.parse_repaired(json)
+    }
+
+    /// The same once more with everything in its texts that is no text escaped, if that was what it failed on.
+    #[cold]
+    fn parse_repaired(&mut self, json: &[u8]) -> bool {
+        let Some((repaired, invalid)) = repair(json) else { return false };
+        let fine = self.fill(&repaired) || self.parse_wide(&repaired);
+        self.invalid = if fine { invalid } else { 0 };
+        fine
+    }
+
+    /// How many bytes and escapes of it are no text.
+    pub fn invalid(&self) -> u32 {
+        self.invalid
+    }
+
+    /// Takes the fields that were found in `text`, of which `invalid` bytes were escaped.
+    pub fn fill_fields(&mut self, text: &str, fields: &Fields<'_>, invalid: u32) {
+        self.start(text);
+        self.invalid = invalid;
+        self.places_of_object(text, fields);
+        self.finish();
+    }
+
+    /// Takes a row: its cells under the names of their columns. There are as many of both. A cell that is `None` is null.
+    pub fn fill_row<'a>(
+        &mut self,
+        text: &str,
+        columns: &Columns,
+        cells: impl ExactSizeIterator<Item = Option<&'a str>>,
+        invalid: u32,
+    ) {
+        self.start(text);
+        self.invalid = invalid;
+        let base = self.text.len() as u32;
+        self.text.extend_from_slice(columns.text.as_bytes());
+        let len = columns.ranges.len().min(cells.len());
+        self.places.push(Place::Object { len, count: 2 * len });
+        for (&(at, length), cell) in columns.ranges.iter().zip(cells) {
+            self.places.push(Place::Text { at: base + at, length });
+            match cell {
+                Some(cell) => self.place(text, cell),
+                None => self.places.push(Place::Null),
+            }
+        }
+        self.finish();
+    }
+
+    fn start(&mut self, text: &str) {
+        self.tape.0.clear();
+        self.wide.clear();
+        self.text.clear();
+        self.places.clear();
+        self.flat = true;
+        self.text.extend_from_slice(text.as_bytes());
+    }
+
+    fn places_of_object(&mut self, text: &str, fields: &Fields<'_>) {
+        let at = self.places.len();
+        self.places.push(Place::Null);
+        for (key, value) in fields {
+            self.place(text, key);
+            self.places_of(text, value);
+        }
+        self.places[at] = Place::Object { len: fields.len(), count: self.places.len() - at - 1 };
+    }
+
+    fn places_of(&mut self, text: &str, value: &Value<'_>) {
+        match value {
+            Value::Null => self.places.push(Place::Null),
+            Value::Integer(number) => self.places.push(Place::Integer(*number)),
+            Value::Text(value) => self.place(text, value),
+            Value::Object(fields) => self.places_of_object(text, fields),
+            Value::List(items) => {
+                let at = self.places.len();
+                self.places.push(Place::Null);
+                items.iter().for_each(|item| self.places_of(text, item));
+                self.places[at] = Place::Array { len: items.len(), count: self.places.len() - at - 1 };
+            }
+        }
+    }
+
+    /// A text: where it stands in `text`, or put behind it.
+    #[inline]
+    fn place(&mut self, text: &str, part: &str) {
+        let inside = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+        let at = if inside <= text.len() && part.len() <= text.len() - inside {
+            inside
+        } else {
+            self.text.extend_from_slice(part.as_bytes());
+            self.text.len() - part.len()
+        };
+        self.places.push(Place::Text { at: at as u32, length: part.len() as u32 });
+    }
+
+    fn finish(&mut self) {
+        self.length = self.text.len();
+        // SAFETY: as in `fill`. All of it is UTF-8: whole `str`s were put behind one another, and every place was one of them.
+        let text: &'static str = unsafe { std::str::from_utf8_unchecked(&*(self.text.as_slice() as *const [u8])) };
+        self.tape.0.extend(self.places.iter().map(|place| match place {
+            Place::Null => Node::Static(StaticNode::Null),
+            Place::Integer(number) => Node::Static(StaticNode::I64(*number)),
+            Place::Text { at, length } => Node::String(&text[*at as usize..(*at + *length) as usize]),
+            Place::Object { len, count } => Node::Object { len: *len, count: *count },
+            Place::Array { len, count } => Node::Array { len: *len, count: *count },
+        }));
     }
 
     #[inline]
@@ -82,7 +232,7 @@ impl Document {
 
     /// Whether the text is byte for byte where it was in the input.
     pub fn in_place(&self) -> bool {
-        self.wide.is_empty()
+        self.wide.is_empty() && self.invalid == 0 && !self.flat && !self.made
     }
 
     pub fn text(&self) -> &[u8] {
@@ -118,6 +268,19 @@ impl Document {
             Node::String(text) => text,
             _ => "",
         }
+    }
+
+    /// The keys of the object at `at`, in their order.
+    pub fn keys(&self, at: usize) -> Vec<&str> {
+        let Item::Object { len } = self.item(at) else { return Vec::new() };
+        let mut next = at + 1;
+        (0..len)
+            .map(|_| {
+                let key = self.key(next);
+                next = self.after(next + 1);
+                key
+            })
+            .collect()
     }
 
     /// The index behind the value at `at`.
@@ -167,6 +330,9 @@ impl Document {
     /// The bytes from the first text to the last of the value at `at`: what a record made of it must carry along.
     #[inline]
     pub fn span(&self, at: usize) -> Range<usize> {
+        if self.flat {
+            return 0..self.length;
+        }
         let nodes = &self.tape.0[at..self.after(at)];
         let first = nodes.iter().find_map(|node| if let Node::String(text) = node { self.offset(text) } else { None });
         let last = nodes.iter().rev().find_map(|node| match node {
@@ -272,4 +438,84 @@ fn is_wide_number(token: &[u8]) -> bool {
     } else {
         text.parse::<f64>().is_ok_and(f64::is_infinite)
     }
+}
+
+/// Escapes what stands in the texts of `json` and is none: bytes that are not UTF-8 become `\xNN`, surrogates without
+/// their other half the text of their escape, raw control characters their escape. How many there were; `None`: none.
+fn repair(json: &[u8]) -> Option<(Vec<u8>, u32)> {
+    let mut out: Vec<u8> = Vec::with_capacity(json.len() + 64);
+    let mut count = 0;
+    let mut in_text = false;
+    for chunk in json.utf8_chunks() {
+        let text = chunk.valid().as_bytes();
+        let mut at = 0;
+        while at < text.len() {
+            let byte = text[at];
+            match byte {
+                b'"' => in_text = !in_text,
+                b'\\' if in_text => {
+                    let escape = &text[at..text.len().min(at + 6)];
+                    if let Some(unit) = surrogate(escape) {
+                        let pair = unit < 0xdc00
+                            && surrogate(&text[(at + 6).min(text.len())..text.len().min(at + 12)])
+                                .is_some_and(|low| low >= 0xdc00);
+                        if pair {
+                            out.extend_from_slice(&text[at..at + 12]);
+                            at += 12;
+                        } else {
+                            out.push(b'\\');
+                            out.extend_from_slice(escape);
+                            at += 6;
+                            count += 1;
+                        }
+                    } else {
+                        out.extend_from_slice(&text[at..text.len().min(at + 2)]);
+                        at += 2;
+                    }
+                    continue;
+                }
+                0..0x20 if in_text && byte != b'\n' => {
+                    out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+                    at += 1;
+                    count += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            out.push(byte);
+            at += 1;
+        }
+        for byte in chunk.invalid() {
+            if !in_text {
+                return None;
+            }
+            out.extend_from_slice(format!("\\\\x{byte:02x}").as_bytes());
+            count += 1;
+        }
+    }
+    (count > 0).then_some((out, count))
+}
+
+/// The code unit that `\uNNNN` stands for, if it is a surrogate.
+fn surrogate(escape: &[u8]) -> Option<u16> {
+    let digits = escape.strip_prefix(b"\\u")?;
+    let unit = u16::from_str_radix(std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 4)?, 16).ok()?;
+    (0xd800..0xe000).contains(&unit).then_some(unit)
+}
+
+/// Bytes as text: what is no UTF-8 becomes `\xNN`. How many bytes that were.
+pub(super) fn text_of(bytes: &[u8]) -> (Cow<'_, str>, u32) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return (Cow::Borrowed(text), 0);
+    }
+    let mut text = String::with_capacity(bytes.len() + 64);
+    let mut count = 0;
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+            count += 1;
+        }
+    }
+    (Cow::Owned(text), count)
 }

@@ -1,8 +1,11 @@
 //! Where one input ends and the next begins: a document on a line, a document over many lines, documents without
 //! anything between them, and whatever is none of these, line by line.
 
+use crate::config::schema::{LogType, Parser};
+use crate::limits::TEXT_INPUT_BYTES_MAX;
 use memchr::{memchr, memrchr};
 use serde::de::IgnoredAny;
+use streamalert_formats::{csv, syslog, windows_event};
 
 /// What stands at the beginning of some bytes.
 #[derive(Debug, PartialEq)]
@@ -21,14 +24,58 @@ pub struct Framing {
     /// The first line of an object, or its last line that begins with `#Fields:`, says what stands where in the others and
     /// must travel with every payload as its `head`.
     pub header: bool,
-    /// Between two of these a newline divides nothing: rows of CSV.
-    pub quote: Option<u8>,
-    /// Takes away the meaning of a quote behind it.
-    pub escape: Option<u8>,
+    /// Rows of CSV, in which a newline between quotes divides nothing.
+    pub csv: Option<csv::Dialect>,
+    /// What quotes them.
+    pub quote: u8,
     /// An input may be an XML element over many lines.
     pub xml: bool,
+    /// An input may say its length before it.
+    pub syslog: bool,
+    /// An input may be a line of another format than JSON.
+    pub text: bool,
     /// A component reads the object, and must have it whole.
     pub whole: bool,
+}
+
+impl Framing {
+    pub fn of<'a>(types: impl Iterator<Item = &'a std::sync::Arc<LogType>>) -> Framing {
+        let mut framing = Framing::default();
+        for log_type in types {
+            let text = &log_type.options.text;
+            match log_type.parser {
+                // Rows within JSON are no lines.
+                _ if log_type.options.json_path.is_some() => {}
+                Parser::Csv => {
+                    framing.header |= text.header;
+                    if framing.csv.is_none() {
+                        framing.csv = Some(super::text::csv_dialect(text));
+                        framing.quote = text.quote.unwrap_or('"') as u8;
+                    }
+                    framing.text = true;
+                }
+                Parser::Space => {
+                    framing.header |= text.header;
+                    framing.text = true;
+                }
+                Parser::W3c => {
+                    framing.header = true;
+                    framing.text = true;
+                }
+                Parser::WindowsEvent => {
+                    framing.xml = true;
+                    framing.text = true;
+                }
+                Parser::Syslog => {
+                    framing.syslog = true;
+                    framing.text = true;
+                }
+                Parser::Json => {}
+                _ => framing.text = true,
+            }
+        }
+        framing
+    }
 }
 
 /// Looks at bytes that begin with no white space.
@@ -96,9 +143,46 @@ pub(super) fn line_end(bytes: &[u8], from: usize) -> usize {
 }
 
 /// How many leading bytes hold only complete inputs, so that a stream can be cut there. 0: none is complete yet.
-///
+pub fn complete_inputs(bytes: &[u8], framing: &Framing) -> usize {
+    if framing.whole {
+        return 0;
+    }
+    let first = bytes.iter().position(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b));
+    match first.map(|at| (at, bytes[at])) {
+        Some((at, first)) if framing.text && !matches!(first, b'{' | b'[') => complete_texts(bytes, at, framing),
+        _ => complete_documents(bytes),
+    }
+}
+
+fn complete_texts(bytes: &[u8], at: usize, framing: &Framing) -> usize {
+    if framing.xml && bytes[at] == b'<' && !bytes[at + 1..].first().is_some_and(u8::is_ascii_digit) {
+        return windows_event::complete(bytes);
+    }
+    if framing.syslog && bytes[at].is_ascii_digit() {
+        let mut end = at;
+        while let Some((start, length)) = bytes.get(end..).and_then(syslog::frame) {
+            end += start + length;
+            while bytes.get(end).is_some_and(u8::is_ascii_whitespace) {
+                end += 1;
+            }
+        }
+        if end > at {
+            return end;
+        }
+    }
+    let lines = memrchr(b'\n', bytes).map_or(0, |newline| newline + 1);
+    match &framing.csv {
+        Some(dialect) => match csv::last_row_end(bytes, dialect) {
+            // A quote that nobody closes must not take everything behind it along.
+            0 if bytes.len() > TEXT_INPUT_BYTES_MAX => lines,
+            end => end,
+        },
+        None => lines,
+    }
+}
+
 /// `}` or `]`, white space with a newline, `{` or `[`: that stands in no JSON value, so between them one ends.
-pub fn complete_inputs(bytes: &[u8], _framing: &Framing) -> usize {
+fn complete_documents(bytes: &[u8]) -> usize {
     let mut end = bytes.len();
     // A line of another kind at the very end must not make us scan everything: look back over a few newlines.
     for _ in 0..8 {
@@ -156,6 +240,24 @@ mod tests {
         check("{\"a\": 1, \"b\n{\"c\":1}\n{\"d\":", "{\"a\": 1, \"b\n{\"c\":1}\n");
         check("", "");
         check("{\"a\":1}\n", "{\"a\":1}\n");
+    }
+
+    #[test]
+    fn texts_are_cut_at_lines_rows_frames_and_elements() {
+        let check = |framing: Framing, text: &str, expected: &str| {
+            let framing = Framing { text: true, ..framing };
+            assert_eq!(&text[..complete_inputs(text.as_bytes(), &framing)], expected, "{text:?}");
+        };
+        check(Framing::default(), "one\ntwo\nthr", "one\ntwo\n");
+        check(Framing::default(), "{\"a\":1}\n{\"b\"", "{\"a\":1}\n");
+        let csv = Framing { csv: Some(csv::Dialect::default()), quote: b'"', ..Framing::default() };
+        check(csv, "a,\"b\nc\"\nd,\"e\n", "a,\"b\nc\"\n");
+        check(csv, "a,\"b\nc", "");
+        let syslog = Framing { syslog: true, ..Framing::default() };
+        check(syslog, "8 <34>1 ab9 <34>1 a", "8 <34>1 ab");
+        check(syslog, "<34>one\n<34>tw", "<34>one\n");
+        let xml = Framing { xml: true, ..Framing::default() };
+        check(xml, "<Event>\n<a/>\n</Event>\n<Event>\n<a", "<Event>\n<a/>\n</Event>");
     }
 
     #[test]

@@ -3,15 +3,18 @@
 use super::candidates::{Default, Plan, PlannedField};
 use super::document::{Document, Item};
 use super::normalize;
-use crate::config::schema::{Field, FieldKind, Fields, LogPattern};
-use crate::limits::{KEYS_MAX, RECORD_BYTES_MAX};
+use crate::config::schema::{Field, FieldKind, Fields, LogPattern, UnknownKeys};
+use crate::limits::{DUPLICATES_MAX, KEYS_MAX, RECORD_BYTES_MAX};
+use crate::log_record::{DUPLICATES_KEY, ENVELOPE_KEY, INVALID_KEY};
+use hashbrown::{HashMap, HashTable};
+use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 use streamalert_packed::{Builder, Record, Slot};
 
 /// Why an object is no record of a type, though its keys fit.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Refusal {
-    /// A pattern does not match: simply another type.
+    /// A pattern does not match, or a key is there that the schema does not know: simply another type.
     Pattern(String),
     /// A value cannot be what the schema says.
     Type(String),
@@ -23,9 +26,6 @@ pub(super) struct Envelope<'a> {
     pub document: &'a Document,
     pub at: usize,
 }
-
-const ENVELOPE_KEY: &str = "streamalert:envelope_keys";
-const NORMALIZATION_KEY: &str = "streamalert_normalization";
 
 /// Writes the object at `at` as a record of `plan`'s type to the end of `out`.
 pub(super) fn build(
@@ -66,10 +66,12 @@ fn write(
     }
     let mut builder = Builder::new(out);
     let base = builder.raw(&document.text()[span.clone()]);
-    let mut writer = Writer { builder, document, span, base };
+    let mut writer =
+        Writer { builder, document, span, base, unknown: plan.unknown_keys, duplicates: plan.duplicates.clone() };
     let with_envelope = envelope.is_some() && !plan.log_type.envelope.0.is_empty();
-    let with_normalization = !plan.normalizers().is_empty();
-    let room = plan.fields.len() + plan.absent.len() + usize::from(with_envelope) + usize::from(with_normalization);
+    let names = normalize::keys(&plan.log_type);
+    // Two for the marks.
+    let room = plan.fields.len() + plan.absent.len() + usize::from(with_envelope) + names + 2;
     let root = writer.builder.object(room);
     let mut entries = 0;
     let mut next = at + 1;
@@ -81,7 +83,7 @@ fn write(
         let slot = match planned {
             PlannedField::Known(field) => writer.typed(value, &schema.0[*field])?,
             PlannedField::Unknown => writer.plain(value)?,
-            PlannedField::Repeated => continue,
+            PlannedField::Repeated | PlannedField::Dropped => continue,
         };
         let key = writer.key(key);
         writer.builder.entry(root, entries, key, slot);
@@ -101,28 +103,46 @@ fn write(
             entries += 1;
         }
     }
+    let present = entries;
     if !plan.absent.is_empty() {
         let base = writer.builder.raw(&plan.absent_bytes);
         writer.builder.entries(root, entries, &plan.absent, base);
         entries += plan.absent.len();
     }
-    // What a plan leaves out or adds depends on the plan alone, with one exception: an envelope that is not there.
-    let shape = if with_envelope != plan.log_type.envelope.0.is_empty() { plan.shape } else { 0 };
-    if !with_normalization {
+    let marks = entries;
+    if !writer.duplicates.is_empty() {
+        let names = std::mem::take(&mut writer.duplicates);
+        let list = writer.builder.array(names.len());
+        for (index, name) in names.iter().enumerate() {
+            let slot = writer.builder.text(name);
+            writer.builder.item(list, index, slot);
+        }
+        let key = writer.key(DUPLICATES_KEY);
+        writer.builder.entry(root, entries, key, list);
+        entries += 1;
+    }
+    if document.invalid() > 0 {
+        let count = writer.builder.i64(document.invalid().into());
+        let key = writer.key(INVALID_KEY);
+        writer.builder.entry(root, entries, key, count);
+        entries += 1;
+    }
+    // What a plan leaves out or adds depends on the plan alone, except marks and an envelope that is not there.
+    let same = entries == marks && with_envelope != plan.log_type.envelope.0.is_empty();
+    let shape = if same { plan.shape } else { 0 };
+    if names == 0 {
         let root = writer.builder.shrink(root, entries);
         return Ok(writer.builder.finish_as(root, shape));
     }
-    // What the normalizers look at is the record as rules will see it.
-    let shrunk = writer.builder.shrink(root, entries);
+    // Looked for in what the log holds: a default is not there to be found.
+    let shrunk = writer.builder.shrink(root, present);
     let so_far = writer.builder.finish(shrunk);
     debug_assert_eq!(so_far.start, start);
     // SAFETY: just finished.
-    let found = normalize::find(unsafe { Record::trusted(&out[so_far]) }, plan.normalizers());
+    let found = normalize::find(unsafe { Record::trusted(&out[so_far]) }, &plan.log_type);
     let mut builder = Builder::resume(out, start);
-    let key = (builder.raw(NORMALIZATION_KEY.as_bytes()), NORMALIZATION_KEY.len());
-    let slot = normalize::write(&mut builder, &found, plan.normalizers(), record_id);
-    builder.entry(root, entries, key, slot);
-    let root = builder.shrink(root, entries + 1);
+    let entries = normalize::write(&mut builder, &found, root, entries, record_id);
+    let root = builder.shrink(root, entries);
     Ok(builder.finish_as(root, shape))
 }
 
@@ -153,6 +173,10 @@ struct Writer<'a, 'o> {
     /// What part of the document's text the record carries, and where in the record it lies.
     span: Range<usize>,
     base: u32,
+    /// What becomes of keys of nested objects that the schema does not know.
+    unknown: UnknownKeys,
+    /// Names of keys that came more than once.
+    duplicates: Vec<String>,
 }
 
 impl Writer<'_, '_> {
@@ -210,13 +234,21 @@ impl Writer<'_, '_> {
                 let object = self.builder.object(len);
                 let mut entries = 0;
                 let mut next = at + 1;
-                let mut seen = 0u64;
+                let mut seen = Seen::default();
                 for index in 0..len {
                     let key = document.key(next);
                     let slot = self.plain_of(document, next + 1)?;
-                    let mark = 1 << fingerprint(key);
-                    let earlier = if seen & mark != 0 { earlier_key(document, at, index, key) } else { None };
-                    seen |= mark;
+                    let earlier = match seen.meet(document, at, index, key, entries) {
+                        Met::New => None,
+                        Met::OtherCase => {
+                            self.duplicate(key);
+                            None
+                        }
+                        Met::Same(place) => {
+                            self.duplicate(key);
+                            Some(place)
+                        }
+                    };
                     let place = self.key(key);
                     match earlier {
                         // The last of equal keys counts, at the place of the first.
@@ -292,7 +324,7 @@ impl Writer<'_, '_> {
             },
             FieldKind::List => return Err(wrong(&self.document.kind(at))),
             FieldKind::Object(fields) => match item {
-                Item::Object { .. } => self.nested(self.document, at, fields, name, false)?,
+                Item::Object { .. } => self.nested(self.document, at, fields, name, self.unknown)?,
                 _ => return Err(wrong(&self.document.kind(at))),
             },
         })
@@ -311,27 +343,35 @@ impl Writer<'_, '_> {
         })
     }
 
-    /// An object whose keys are those of `fields`; `loose`: others may be there and are left out.
+    /// An object with the keys of `fields`. What becomes of others, `unknown` says.
     fn nested(
         &mut self,
         document: &Document,
         at: usize,
         fields: &Fields,
         name: &str,
-        loose: bool,
+        unknown: UnknownKeys,
     ) -> Result<Slot, Refusal> {
-        if !loose {
+        let mut strangers = Vec::new();
+        if unknown != UnknownKeys::Drop {
             let Item::Object { len } = document.item(at) else { return self.plain_of(document, at) };
             let mut next = at + 1;
             for _ in 0..len {
                 let key = document.key(next);
+                if len > KEYS_MAX {
+                    return Err(Refusal::Limit(format!("an object of {len} keys; at most {KEYS_MAX} are taken")));
+                }
                 if fields.position(key).is_none() {
-                    return Err(Refusal::Type(format!("`{name}` has the key `{key}`, which its schema does not know")));
+                    if unknown == UnknownKeys::Reject {
+                        let message = format!("`{name}` has the key `{key}`, which its schema does not know");
+                        return Err(Refusal::Pattern(message));
+                    }
+                    strangers.push(next);
                 }
                 next = document.after(next + 1);
             }
         }
-        let object = self.builder.object(fields.0.len());
+        let object = self.builder.object(fields.0.len() + strangers.len());
         for (index, field) in fields.0.iter().enumerate() {
             let slot = match document.get(at, &field.name) {
                 Some(value) if std::ptr::eq(document, self.document) => self.typed(value, field)?,
@@ -342,7 +382,28 @@ impl Writer<'_, '_> {
             let key = (self.builder.raw(field.name.as_bytes()), field.name.len());
             self.builder.entry(object, index, key, slot);
         }
-        Ok(object)
+        let mut entries = fields.0.len();
+        let last: HashMap<&str, usize> = strangers.iter().map(|key_at| (document.key(*key_at), *key_at)).collect();
+        for key_at in strangers {
+            let key = document.key(key_at);
+            // The last of equal keys counts.
+            if last[key] != key_at {
+                self.duplicate(key);
+                continue;
+            }
+            let slot = self.plain_of(document, key_at + 1)?;
+            let key = self.key(key);
+            self.builder.entry(object, entries, key, slot);
+            entries += 1;
+        }
+        Ok(if entries < fields.0.len() { object } else { self.builder.shrink(object, entries) })
+    }
+
+    #[cold]
+    fn duplicate(&mut self, key: &str) {
+        if self.duplicates.len() < DUPLICATES_MAX && !self.duplicates.iter().any(|known| known == key) {
+            self.duplicates.push(key.to_owned());
+        }
     }
 
     /// Converts a value of another document, by making it a document of its own: envelopes around embedded JSON only.
@@ -359,14 +420,21 @@ impl Writer<'_, '_> {
                     return self.plain_of(document, at);
                 }
                 let item = own.item(0);
-                let mut writer = Writer { builder: self.builder.reborrow(), document: &own, span: 0..0, base: 0 };
+                let mut writer = Writer {
+                    builder: self.builder.reborrow(),
+                    document: &own,
+                    span: 0..0,
+                    base: 0,
+                    unknown: self.unknown,
+                    duplicates: Vec::new(),
+                };
                 writer.convert(0, &field.kind, item, &field.name)
             }
         }
     }
 
     fn envelope(&mut self, envelope: &Envelope<'_>, fields: &Fields) -> Result<Slot, Refusal> {
-        self.nested(envelope.document, envelope.at, fields, ENVELOPE_KEY, true)
+        self.nested(envelope.document, envelope.at, fields, ENVELOPE_KEY, UnknownKeys::Drop)
     }
 
     fn default(&mut self, default: Default) -> Slot {
@@ -392,7 +460,88 @@ fn is_empty(item: Item<'_>) -> bool {
     }
 }
 
-/// Six bits that two different keys seldom share.
+/// The keys of an object that were met so far: few are looked through, many are filed.
+#[derive(Default)]
+struct Seen<'a> {
+    marks: u64,
+    /// By the hash of the key without its case: key and place among distinct ones.
+    filed: Option<HashTable<(&'a str, usize)>>,
+    hasher: hashbrown::DefaultHashBuilder,
+}
+
+enum Met {
+    New,
+    OtherCase,
+    /// At this place among the distinct keys.
+    Same(usize),
+}
+
+/// Keys of an object up to which they are looked through one by one.
+const FEW_KEYS: usize = 24;
+
+impl<'a> Seen<'a> {
+    /// `key` comes as number `index` of the object at `at`, and is number `entries` of the distinct ones if it is new.
+    #[inline]
+    fn meet(&mut self, document: &'a Document, at: usize, index: usize, key: &'a str, entries: usize) -> Met {
+        if index >= FEW_KEYS {
+            return self.meet_filed(document, at, index, key, entries);
+        }
+        let mark = 1 << fingerprint(key);
+        let known = self.marks & mark != 0;
+        self.marks |= mark;
+        if known { Self::meet_few(document, at, index, key) } else { Met::New }
+    }
+
+    #[cold]
+    fn meet_few(document: &'a Document, at: usize, index: usize, key: &str) -> Met {
+        let mut distinct: Vec<&str> = Vec::with_capacity(index);
+        let mut next = at + 1;
+        for _ in 0..index {
+            let earlier = document.key(next);
+            if !distinct.contains(&earlier) {
+                distinct.push(earlier);
+            }
+            next = document.after(next + 1);
+        }
+        match distinct.iter().position(|earlier| *earlier == key) {
+            Some(place) => Met::Same(place),
+            None if distinct.iter().any(|earlier| earlier.eq_ignore_ascii_case(key)) => Met::OtherCase,
+            None => Met::New,
+        }
+    }
+
+    fn meet_filed(&mut self, document: &'a Document, at: usize, index: usize, key: &'a str, entries: usize) -> Met {
+        let builder = &self.hasher;
+        let hash = |key: &str| {
+            let mut hasher = builder.build_hasher();
+            key.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+            hasher.finish()
+        };
+        let filed = self.filed.get_or_insert_with(|| {
+            let mut filed = HashTable::with_capacity(2 * FEW_KEYS);
+            let mut next = at + 1;
+            let mut place = 0;
+            for _ in 0..index {
+                let earlier = document.key(next);
+                if filed.find(hash(earlier), |(known, _): &(&str, usize)| *known == earlier).is_none() {
+                    filed.insert_unique(hash(earlier), (earlier, place), |(known, _)| hash(known));
+                    place += 1;
+                }
+                next = document.after(next + 1);
+            }
+            filed
+        });
+        let own = hash(key);
+        if let Some((_, place)) = filed.find(own, |(known, _)| *known == key) {
+            return Met::Same(*place);
+        }
+        let other_case = filed.find(own, |(known, _)| known.eq_ignore_ascii_case(key)).is_some();
+        filed.insert_unique(own, (key, entries), |(known, _)| hash(known));
+        if other_case { Met::OtherCase } else { Met::New }
+    }
+}
+
+/// Six bits that two different keys seldom share, and two that differ only in case always do.
 #[inline]
 fn fingerprint(key: &str) -> u32 {
     let bytes = key.as_bytes();
@@ -400,31 +549,12 @@ fn fingerprint(key: &str) -> u32 {
         [] => 0,
         [first, .., last] => {
             let middle = bytes[bytes.len() / 2];
-            (u32::from(*first)
-                ^ u32::from(*last).wrapping_mul(7)
-                ^ u32::from(middle).wrapping_mul(19)
+            (u32::from(*first | 0x20)
+                ^ u32::from(*last | 0x20).wrapping_mul(7)
+                ^ u32::from(middle | 0x20).wrapping_mul(19)
                 ^ (bytes.len() as u32 * 5))
                 & 63
         }
-        [only] => u32::from(*only) & 63,
+        [only] => u32::from(*only | 0x20) & 63,
     }
-}
-
-/// The place among distinct keys of an earlier key equal to `key`, looking at the first `index` keys of the object.
-#[cold]
-fn earlier_key(document: &Document, at: usize, index: usize, key: &str) -> Option<usize> {
-    let mut distinct: Vec<&str> = Vec::new();
-    let mut next = at + 1;
-    for _ in 0..index {
-        let earlier = document.key(next);
-        if let Some(place) = distinct.iter().position(|k| *k == earlier) {
-            if earlier == key {
-                return Some(place);
-            }
-        } else {
-            distinct.push(earlier);
-        }
-        next = document.after(next + 1);
-    }
-    distinct.iter().position(|k| *k == key)
 }

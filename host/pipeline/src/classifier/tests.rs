@@ -105,7 +105,23 @@ fn one_bad_line_costs_no_neighbour() {
     let mut bytes = good.as_bytes().to_vec();
     bytes.extend_from_slice(b"\n{\"id\":1,\"reason\":\"\xff\"}\n");
     bytes.extend_from_slice(good.as_bytes());
-    assert_eq!(story(&bytes), [out, out, "dead not_json 0"]);
+    let kept = r#"shop:refund {"id":1,"reason":"\\xff","note":"","streamalert:invalid_text":1}"#;
+    assert_eq!(story(&bytes), [out, kept, out]);
+}
+
+#[test]
+fn what_is_no_text_is_kept_as_escapes() {
+    let check = |bytes: &[u8], expected: &str| assert_eq!(story(bytes), [expected], "{}", bytes.escape_ascii());
+    let out = |reason: &str, count: u32| {
+        format!(r#"shop:refund {{"id":1,"reason":"{reason}","note":"","streamalert:invalid_text":{count}}}"#)
+    };
+    check(br#"{"id":1,"reason":"a\ud800b"}"#, &out(r"a\\ud800b", 1));
+    check(br#"{"id":1,"reason":"\udc00\ud83d\ude00"}"#, &out("\\\\udc00\u{1f600}", 1));
+    check(b"{\"id\":1,\"reason\":\"a\tb\x00\"}", &out(r"a\tb\u0000", 2));
+    // Overlong, and a sequence cut off.
+    check(b"{\"id\":1,\"reason\":\"\xc0\xaf \xe2\x82\"}", &out(r"\\xc0\\xaf \\xe2\\x82", 4));
+    check(br#"{"id":1,"reason":"\u0000"}"#, r#"shop:refund {"id":1,"reason":"\u0000","note":""}"#);
+    check(b"{\"id\":1,\xff\"reason\":\"\"}", "dead not_json 0");
 }
 
 #[test]
@@ -186,10 +202,18 @@ fn numbers_and_keys_are_exact() {
 fn the_last_of_equal_keys_counts_everywhere() {
     check(
         r#"{"id":1,"reason":"first","id":2,"reason":"last"}"#,
-        &[r#"shop:refund {"id":2,"reason":"last","note":""}"#],
+        &[r#"shop:refund {"id":2,"reason":"last","note":"","streamalert:duplicate_keys":["id","reason"]}"#],
     );
     let order = r#"{"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"a":1,"b":2,"a":3,"c":4,"b":5}}"#;
-    check(order, &[r#"shop:order {"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"a":3,"b":5,"c":4}}"#]);
+    check(order, &[r#"shop:order {"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"a":3,"b":5,"c":4},"streamalert:duplicate_keys":["a","b"]}"#]);
+    // Keys that differ only in case stay apart, and are told of too: both may be meant to be read by somebody.
+    let order = r#"{"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"aa":1,"Aa":2}}"#;
+    check(order, &[r#"shop:order {"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"aa":1,"Aa":2},"streamalert:duplicate_keys":["Aa"]}"#]);
+    let many: Vec<String> = (0..9_000).map(|key| format!("\"k{key}\":{key}")).collect();
+    let order = format!(r#"{{"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{{{},"k7":0,"K8":0}}}}"#, many.join(","));
+    let record = classify(order.as_bytes()).batch.fields(0).to_value();
+    assert_eq!(record["streamalert:duplicate_keys"], json!(["k7", "K8"]));
+    assert_eq!((&record["extra"]["k7"], record["extra"].as_object().unwrap().len()), (&json!(0), 9_001));
 }
 
 #[test]
@@ -254,7 +278,11 @@ fn nested_objects_are_checked() {
     );
     check(r#"{"k":"","outer":{"inner":"5","deep":{}}}"#, &[r#"nested {"k":"","outer":{"inner":5,"deep":{}}}"#]);
     check(r#"{"k":"","outer":{"inner":"5"}}"#, &["dead wrong_type 0"]);
-    check(r#"{"k":"","outer":{"inner":"5","deep":{"x":"","y":1}}}"#, &["dead wrong_type 0"]);
+    // What a vendor adds within is kept like what is added at the top.
+    check(
+        r#"{"k":"","outer":{"inner":"5","deep":{"x":"","y":1}}}"#,
+        &[r#"nested {"k":"","outer":{"inner":5,"deep":{"x":"","y":1}}}"#],
+    );
 }
 
 #[test]

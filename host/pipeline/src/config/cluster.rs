@@ -1,6 +1,6 @@
 //! Cluster files: which sources there are, and which log types each may send.
 
-use super::{ConfigFault, ConfigFaults, Schemas};
+use super::{ConfigFault, ConfigFaults, LogType, Schemas};
 use crate::log_record::Source;
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,8 +15,39 @@ pub const SERVICES: [&str; 10] =
 #[derive(Debug)]
 pub struct Cluster {
     pub name: Arc<str>,
-    /// service → resource → log sources or full log types
-    pub data_sources: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    /// service → resource → what it may send
+    pub data_sources: BTreeMap<String, BTreeMap<String, DataSource>>,
+}
+
+/// What one source may send.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataSource {
+    /// Log sources or full log types.
+    pub logs: Vec<String>,
+    /// The component that reads its bytes.
+    pub parser: Option<String>,
+}
+
+impl DataSource {
+    pub fn may_send(&self, log_type: &LogType) -> bool {
+        self.logs.iter().any(|log| log_type.is_named_by(log))
+    }
+}
+
+/// In a file: a list of log types, or an object that names a parser.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of log types, or {\"parser\": name}")]
+enum RawSource {
+    Logs(Vec<String>),
+    Parser(ParsedSource),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ParsedSource {
+    parser: String,
+    #[serde(default)]
+    logs: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -27,7 +58,7 @@ pub struct Clusters {
 
 #[derive(Deserialize)]
 struct RawCluster {
-    data_sources: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    data_sources: BTreeMap<String, BTreeMap<String, RawSource>>,
 }
 
 impl Clusters {
@@ -56,16 +87,25 @@ impl Clusters {
                     continue;
                 }
             };
-            for (service, resources) in &raw.data_sources {
+            let source = |raw: RawSource| match raw {
+                RawSource::Logs(logs) => DataSource { logs, parser: None },
+                RawSource::Parser(ParsedSource { parser, logs }) => DataSource { logs, parser: Some(parser) },
+            };
+            let data_sources: BTreeMap<String, BTreeMap<String, DataSource>> = raw
+                .data_sources
+                .into_iter()
+                .map(|(service, list)| (service, list.into_iter().map(|(name, raw)| (name, source(raw))).collect()))
+                .collect();
+            for (service, resources) in &data_sources {
                 if !SERVICES.contains(&service.as_str()) {
                     fault(
                         format!("data_sources.{service}"),
                         format!("unknown service; use one of {}", SERVICES.join(", ")),
                     );
                 }
-                for (resource, logs) in resources {
+                for (resource, DataSource { logs, parser }) in resources {
                     let at = format!("data_sources.{service}.{resource}");
-                    if logs.is_empty() {
+                    if logs.is_empty() && parser.is_none() {
                         fault(at.clone(), "names no log types; list some or remove the source".to_owned());
                     }
                     for log in logs.iter().filter(|log| !schemas.knows(log)) {
@@ -83,20 +123,20 @@ impl Clusters {
                     }
                 }
             }
-            all.clusters.push(Cluster { name: stem.into(), data_sources: raw.data_sources });
+            all.clusters.push(Cluster { name: stem.into(), data_sources });
         }
         if faults.is_empty() { Ok(all) } else { Err(ConfigFaults(faults)) }
     }
 
     /// The cluster a source belongs to, and the log sources it may send: by its resource's own name first, then by a
     /// wildcard (`*`, `logs/*`) over the resource, then over the object.
-    pub fn find(&self, source: &Source) -> Option<(&Cluster, &[String])> {
+    pub fn find(&self, source: &Source) -> Option<(&Cluster, &DataSource)> {
         let exact = self.clusters.iter().find_map(|cluster| {
             let logs = cluster.data_sources.get(&source.service)?.get(&source.resource)?;
-            Some((cluster, logs.as_slice()))
+            Some((cluster, logs))
         });
         exact.or_else(|| {
-            let mut best: Option<(usize, &Cluster, &[String])> = None;
+            let mut best: Option<(usize, &Cluster, &DataSource)> = None;
             for cluster in &self.clusters {
                 for (pattern, logs) in cluster.data_sources.get(&source.service).into_iter().flatten() {
                     if !pattern.contains(['*', '?', '[']) {
@@ -106,7 +146,7 @@ impl Clusters {
                     let fits = wildcard.is_match(&source.resource) || wildcard.is_match(&source.object);
                     // The longest pattern is the most particular one.
                     if fits && best.as_ref().is_none_or(|(length, ..)| pattern.len() > *length) {
-                        best = Some((pattern.len(), cluster, logs.as_slice()));
+                        best = Some((pattern.len(), cluster, logs));
                     }
                 }
             }

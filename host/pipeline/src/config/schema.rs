@@ -1,6 +1,9 @@
 //! Schema files: what a log type's records look like.
 
+use super::normalization::{self, FieldMap, Normalizer, OcsfEvent};
+use super::ocsf::Class;
 use super::{ConfigFault, ConfigFaults};
+use crate::log_record::{DUPLICATES_KEY, ECS_KEY, ENVELOPE_KEY, INVALID_KEY, NORMALIZATION_KEY, OCSF_KEY};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -16,9 +19,14 @@ pub struct LogType {
     pub envelope: Fields,
     pub options: Options,
     pub normalization: Vec<Normalizer>,
+    /// The first whose condition holds says what OCSF class a record is of.
+    pub ocsf: Vec<OcsfEvent>,
+    pub ecs: FieldMap,
     /// Place in the order in which types are preferred: 0 first.
     pub rank: usize,
     pub file: String,
+    /// The parser component whose records these are; nothing else is classified as one.
+    pub component: Option<Arc<str>>,
 }
 
 impl LogType {
@@ -27,30 +35,139 @@ impl LogType {
         self.name.split(':').next().unwrap_or_default()
     }
 
+    /// Whether any field is an object with fields of its own.
+    pub fn has_objects(&self) -> bool {
+        self.fields.0.iter().any(|field| matches!(field.kind, FieldKind::Object(_)))
+    }
+
     /// Whether `name`, a source or a full type, stands for this type.
     pub fn is_named_by(&self, name: &str) -> bool {
         name == self.name || name == self.source()
     }
+
+    /// Whether its records may get this key from us. If a log brings a key of that name, it is left out: only ours counts.
+    pub fn adds(&self, key: &str) -> bool {
+        match key {
+            ENVELOPE_KEY => !self.envelope.0.is_empty(),
+            NORMALIZATION_KEY => !self.normalization.is_empty(),
+            OCSF_KEY => !self.ocsf.is_empty(),
+            ECS_KEY => !self.ecs.entries.is_empty(),
+            // Whoever sends these himself may not say what only we can know.
+            DUPLICATES_KEY | INVALID_KEY => true,
+            _ => false,
+        }
+    }
+
+    /// What its records may have for rules that ask by datatype: normalized names, `ocsf:<class>`, `ecs:<field>`.
+    pub fn datatypes(&self) -> impl Iterator<Item = Datatype<'_>> {
+        let names = self.normalization.iter().map(|normalizer| Datatype::Name(&normalizer.name));
+        let classes = self.ocsf.iter().map(|event| Datatype::Ocsf(event.class));
+        names.chain(classes).chain(self.ecs.names.iter().map(|name| Datatype::Ecs(name)))
+    }
+
+    pub fn declares(&self, datatype: &str) -> bool {
+        Datatype::parse(datatype).is_some_and(|wanted| self.datatypes().any(|own| own == wanted))
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// A meaning that records of many log types share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Datatype<'a> {
+    /// A name under `normalization`.
+    Name(&'a str),
+    Ocsf(&'static Class),
+    /// A field under `ecs`.
+    Ecs(&'a str),
+}
+
+impl<'a> Datatype<'a> {
+    /// As rules write it: `ip_address`, `ocsf:authentication` (or the class's number), `ecs:source.ip`. `None`: there is no
+    /// such class.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        match text.split_once(':') {
+            Some(("ocsf", class)) => Class::find(class).map(Datatype::Ocsf),
+            Some(("ecs", field)) => Some(Datatype::Ecs(field)),
+            _ => Some(Datatype::Name(text)),
+        }
+    }
+}
+
+impl std::fmt::Display for Datatype<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Datatype::Name(name) => f.write_str(name),
+            Datatype::Ocsf(class) => write!(f, "ocsf:{}", class.name),
+            Datatype::Ecs(field) => write!(f, "ecs:{field}"),
+        }
+    }
+}
+
+/// What turns bytes into fields. The first four are the original's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Parser {
     Json,
     Csv,
     Kv,
     Syslog,
+    /// ArcSight Common Event Format.
+    Cef,
+    /// IBM Log Event Extended Format.
+    Leef,
+    Logfmt,
+    /// W3C extended: `#Fields:` names the columns.
+    W3c,
+    /// Columns between spaces, `"…"` and `[…]` around some, `-` for nothing: access logs of AWS.
+    Space,
+    /// Grok patterns, or regular expressions with named groups.
+    Grok,
+    /// Events of Windows as XML.
+    WindowsEvent,
 }
 
 impl Parser {
+    pub const ALL: [Parser; 11] = [
+        Parser::Json,
+        Parser::Csv,
+        Parser::Kv,
+        Parser::Syslog,
+        Parser::Cef,
+        Parser::Leef,
+        Parser::Logfmt,
+        Parser::W3c,
+        Parser::Space,
+        Parser::Grok,
+        Parser::WindowsEvent,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Parser::Json => "json",
             Parser::Csv => "csv",
             Parser::Kv => "kv",
             Parser::Syslog => "syslog",
+            Parser::Cef => "cef",
+            Parser::Leef => "leef",
+            Parser::Logfmt => "logfmt",
+            Parser::W3c => "w3c",
+            Parser::Space => "space",
+            Parser::Grok => "grok",
+            Parser::WindowsEvent => "windows_event",
         }
     }
+}
+
+/// What becomes of keys that a schema does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownKeys {
+    /// They make the record one of another type, as in the original.
+    Reject,
+    /// They are kept, if no type fits exactly.
+    #[default]
+    Keep,
+    /// They are left out, if no type fits exactly.
+    Drop,
 }
 
 /// The fields of an object, in the order of the file.
@@ -104,6 +221,27 @@ pub struct Options {
     pub embedded_json: bool,
     pub json_regex_key: Option<String>,
     pub log_patterns: Vec<LogPattern>,
+    pub unknown_keys: UnknownKeys,
+    /// What parsers of text need to know.
+    pub text: TextOptions,
+}
+
+/// How a text is divided into fields. Records whose types have the same options are parsed once for all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextOptions {
+    /// csv: one character, `,` if none is given; kv: any text, a space if none is given.
+    pub delimiter: Option<String>,
+    /// kv: between key and value, `=` if none is given.
+    pub separator: Option<String>,
+    /// csv, kv: `"` if none is given.
+    pub quote: Option<char>,
+    pub escape: Option<char>,
+    /// csv, space: the first line of an object names the columns.
+    pub header: bool,
+    /// grok: the first that fits counts.
+    pub patterns: Vec<String>,
+    /// grok: further names, with what they stand for.
+    pub definitions: std::collections::BTreeMap<String, String>,
 }
 
 /// Where records lie within an input.
@@ -139,33 +277,6 @@ pub struct LogPattern {
     pub text: String,
 }
 
-/// One way to find values of a normalized name.
-#[derive(Debug, Clone)]
-pub struct Normalizer {
-    pub name: String,
-    pub path: Vec<String>,
-    pub function: Option<String>,
-    pub condition: Option<NormalizerCondition>,
-    pub send_to_artifacts: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct NormalizerCondition {
-    pub path: Vec<String>,
-    pub operator: NormalizerOperator,
-    pub values: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NormalizerOperator {
-    Is,
-    IsNot,
-    In,
-    NotIn,
-    Contains,
-    NotContains,
-}
-
 /// All log types.
 #[derive(Debug, Default)]
 pub struct Schemas {
@@ -198,7 +309,13 @@ struct RawOptions {
     separator: Option<String>,
     quotechar: Option<String>,
     escapechar: Option<String>,
+    header: bool,
+    pattern: Option<OneOrMany>,
+    pattern_definitions: Option<Map<String, Value>>,
+    unknown_keys: UnknownKeys,
     normalization: Option<Map<String, Value>>,
+    ocsf: Option<Value>,
+    ecs: Option<Value>,
 }
 
 /// A list of names, or an object of which the keys count.
@@ -207,6 +324,13 @@ struct RawOptions {
 enum Names {
     List(Vec<String>),
     Object(Map<String, Value>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
 }
 
 impl Names {
@@ -253,6 +377,7 @@ impl Schemas {
                     });
                     found.remove(earlier);
                 }
+                normalization::strange_paths(&log_type, &mut schemas.warnings);
                 found.push((priority, log_type));
             }
         }
@@ -266,12 +391,45 @@ impl Schemas {
         Ok(schemas)
     }
 
+    /// These and the types of a parser component, whose schema file is `text`. A type that is there already is a fault.
+    pub fn with_component(&self, component: &str, text: &str) -> Result<Schemas, ConfigFaults> {
+        let more = Schemas::read(&[(component.to_owned(), text.to_owned())])?;
+        let clash = |log_type: &&Arc<LogType>| self.get(&log_type.name).is_some();
+        let faults: Vec<ConfigFault> = more
+            .iter()
+            .filter(clash)
+            .map(|log_type| ConfigFault {
+                file: component.to_owned(),
+                path: log_type.name.clone(),
+                message: "a log type of this name is there already; rename one".to_owned(),
+            })
+            .collect();
+        if !faults.is_empty() {
+            return Err(ConfigFaults(faults));
+        }
+        let mut types = self.types.clone();
+        for log_type in more.types {
+            let Some(log_type) = Arc::into_inner(log_type) else { continue };
+            types.push(Arc::new(LogType { rank: types.len(), component: Some(component.into()), ..log_type }));
+        }
+        Ok(Schemas { types, warnings: self.warnings.clone() })
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Arc<LogType>> {
         self.types.iter()
     }
 
     pub fn get(&self, name: &str) -> Option<&Arc<LogType>> {
         self.types.iter().find(|log_type| log_type.name == name)
+    }
+
+    /// Every datatype that some log type declares, as rules write it.
+    pub fn datatypes(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.iter().flat_map(|log_type| log_type.datatypes().map(|datatype| datatype.to_string())).collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Whether any type goes by this source or full name.
@@ -288,14 +446,14 @@ impl Schemas {
     }
 }
 
-struct Faults<'a> {
+pub(super) struct Faults<'a> {
     file: &'a str,
     name: &'a str,
     list: &'a mut Vec<ConfigFault>,
 }
 
 impl Faults<'_> {
-    fn add(&mut self, path: &str, message: impl Into<String>) {
+    pub fn add(&mut self, path: &str, message: impl Into<String>) {
         let path = if path.is_empty() { self.name.to_owned() } else { format!("{}.{path}", self.name) };
         self.list.push(ConfigFault { file: self.file.to_owned(), path, message: message.into() });
     }
@@ -351,26 +509,41 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, 
             }
         },
     };
-    let mut normalization = Vec::new();
-    for (name, value) in options.normalization.iter().flatten() {
-        read_normalizers(faults, name, value, &mut normalization);
-    }
-    for (option, text) in [("quotechar", &options.quotechar), ("escapechar", &options.escapechar)] {
-        if text.as_ref().is_some_and(|text| text.chars().count() != 1) {
-            faults.add(&format!("configuration.{option}"), "must be one character");
+    let names = options.normalization.unwrap_or_default();
+    let normalization = normalization::read_normalizers(faults, &names);
+    let ocsf = options.ocsf.map(|value| normalization::read_ocsf(faults, &value)).unwrap_or_default();
+    let ecs = options.ecs.map(|value| normalization::read_ecs(faults, &value)).unwrap_or_default();
+    if raw.parser != Parser::Json {
+        for (option, set) in
+            [("embedded_json", options.embedded_json), ("json_regex_key", options.json_regex_key.is_some())]
+        {
+            if set {
+                faults.add(&format!("configuration.{option}"), "is for the parser json; remove it");
+            }
         }
     }
-    for (option, text) in [("delimiter", &options.delimiter), ("separator", &options.separator)] {
-        if text.as_ref().is_some_and(String::is_empty) {
-            faults.add(&format!("configuration.{option}"), "must not be empty");
-        }
-    }
+    let text = TextOptions {
+        quote: one_character(faults, "quotechar", &options.quotechar),
+        escape: one_character(faults, "escapechar", &options.escapechar),
+        delimiter: options.delimiter,
+        separator: options.separator,
+        header: options.header,
+        patterns: match options.pattern {
+            None => Vec::new(),
+            Some(OneOrMany::One(pattern)) => vec![pattern],
+            Some(OneOrMany::Many(patterns)) => patterns,
+        },
+        definitions: read_definitions(faults, options.pattern_definitions),
+    };
+    check_text_options(faults, raw.parser, &text, &fields);
     (faults.list.len() == before).then(|| {
         let options = Options {
             json_path,
             embedded_json: options.embedded_json,
             json_regex_key: options.json_regex_key,
             log_patterns,
+            unknown_keys: options.unknown_keys,
+            text,
         };
         let log_type = LogType {
             name: name.to_owned(),
@@ -379,11 +552,101 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<(i64, 
             envelope,
             options,
             normalization,
+            ocsf,
+            ecs,
             rank: 0,
             file: faults.file.to_owned(),
+            component: None,
         };
         (priority, log_type)
     })
+}
+
+fn one_character(faults: &mut Faults<'_>, option: &str, text: &Option<String>) -> Option<char> {
+    let text = text.as_ref()?;
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(only), None) => Some(only),
+        _ => {
+            faults.add(&format!("configuration.{option}"), format!("is {text:?}, and must be one character"));
+            None
+        }
+    }
+}
+
+fn read_definitions(
+    faults: &mut Faults<'_>,
+    definitions: Option<Map<String, Value>>,
+) -> std::collections::BTreeMap<String, String> {
+    let mut found = std::collections::BTreeMap::new();
+    for (name, value) in definitions.into_iter().flatten() {
+        match value {
+            Value::String(text) => drop(found.insert(name, text)),
+            other => faults.add(
+                &format!("configuration.pattern_definitions.{name}"),
+                format!("is {other}, and must be a pattern as text"),
+            ),
+        }
+    }
+    found
+}
+
+/// Options that the parser does not know, and values it cannot work with.
+fn check_text_options(faults: &mut Faults<'_>, parser: Parser, text: &TextOptions, fields: &Fields) {
+    use Parser::{Csv, Grok, Kv, Space};
+    let mut foreign = |option: &str, set: bool, of: &[Parser]| {
+        if set && !of.contains(&parser) {
+            let names: Vec<&str> = of.iter().map(|parser| parser.name()).collect();
+            faults.add(
+                &format!("configuration.{option}"),
+                format!("means nothing to the parser {}; it is for {}; remove it", parser.name(), names.join(" and ")),
+            );
+        }
+    };
+    foreign("delimiter", text.delimiter.is_some(), &[Csv, Kv]);
+    foreign("separator", text.separator.is_some(), &[Kv]);
+    foreign("quotechar", text.quote.is_some(), &[Csv, Kv]);
+    foreign("escapechar", text.escape.is_some(), &[Csv, Kv]);
+    foreign("header", text.header, &[Csv, Space]);
+    foreign("pattern", !text.patterns.is_empty(), &[Grok]);
+    foreign("pattern_definitions", !text.definitions.is_empty(), &[Grok]);
+    for (option, value) in [("delimiter", &text.delimiter), ("separator", &text.separator)] {
+        if value.as_ref().is_some_and(String::is_empty) {
+            faults.add(&format!("configuration.{option}"), "must not be empty");
+        }
+    }
+    match parser {
+        Csv => {
+            let delimiter = text.delimiter.as_deref().unwrap_or(",");
+            if delimiter.len() > 1 {
+                let message = format!("is {delimiter:?}, and must be one ASCII character for csv");
+                faults.add("configuration.delimiter", message);
+            }
+            for (option, value) in [("quotechar", text.quote), ("escapechar", text.escape)] {
+                if value.is_some_and(|value| !value.is_ascii()) {
+                    faults.add(&format!("configuration.{option}"), "must be an ASCII character for csv");
+                }
+            }
+            if text.quote.is_some_and(|quote| delimiter.starts_with(quote)) {
+                faults.add("configuration.quotechar", "is the delimiter too; choose another");
+            }
+            if fields.0.is_empty() {
+                faults.add("schema", "needs a field for each column");
+            }
+        }
+        Space if fields.0.is_empty() => faults.add("schema", "needs a field for each column"),
+        Grok => {
+            if text.patterns.is_empty() {
+                faults.add("configuration.pattern", "is missing; write a grok pattern, or a list of them");
+            }
+            for (index, pattern) in text.patterns.iter().enumerate() {
+                if let Err(fault) = streamalert_formats::grok::Pattern::compile(pattern, &text.definitions) {
+                    faults.add(&format!("configuration.pattern[{index}]"), fault.to_string());
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn read_fields(faults: &mut Faults<'_>, path: &str, object: &Map<String, Value>) -> Fields {
@@ -469,8 +732,6 @@ fn simple_steps(text: &str) -> Option<Vec<PathStep>> {
     (!steps.is_empty() && steps.iter().filter(|step| **step == PathStep::Each).count() <= 1).then_some(steps)
 }
 
-const ENVELOPE: &str = "streamalert:envelope_keys";
-
 fn read_patterns(faults: &mut Faults<'_>, path: &mut Vec<String>, value: &Value, out: &mut Vec<LogPattern>) {
     let texts: Vec<&str> = match value {
         Value::Object(object) => {
@@ -491,7 +752,7 @@ fn read_patterns(faults: &mut Faults<'_>, path: &mut Vec<String>, value: &Value,
             return;
         }
     };
-    let in_envelope = path[0] == ENVELOPE;
+    let in_envelope = path[0] == ENVELOPE_KEY;
     out.push(LogPattern {
         path: path[usize::from(in_envelope)..].to_vec(),
         in_envelope,
@@ -536,72 +797,4 @@ pub fn wildcard(pattern: &str) -> regex::Regex {
         // A set such as [z-a] means nothing: it matches nothing but itself.
         regex::Regex::new(&format!("^{}$", regex::escape(pattern))).expect("an escaped text is a pattern")
     })
-}
-
-fn read_normalizers(faults: &mut Faults<'_>, name: &str, value: &Value, out: &mut Vec<Normalizer>) {
-    let at = format!("configuration.normalization.{name}");
-    let texts = |value: &Value| -> Option<Vec<String>> {
-        value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
-    };
-    if let Some(path) = texts(value) {
-        if !path.is_empty() {
-            out.push(Normalizer {
-                name: name.to_owned(),
-                path,
-                function: None,
-                condition: None,
-                send_to_artifacts: true,
-            });
-        }
-        return;
-    }
-    let Some(items) = value.as_array().filter(|items| items.iter().all(Value::is_object)) else {
-        faults.add(&at, "must be a path (list of keys) or a list of objects with `path`");
-        return;
-    };
-    for (index, item) in items.iter().enumerate() {
-        let at = format!("{at}[{index}]");
-        let Some(item) = item.as_object() else { continue };
-        for key in item.keys() {
-            if !["path", "function", "condition", "send_to_artifacts"].contains(&key.as_str()) {
-                faults.add(&at, format!("`{key}` is unknown; use path, function, condition, send_to_artifacts"));
-            }
-        }
-        let Some(path) = item.get("path").and_then(texts) else {
-            faults.add(&at, "`path` is missing or no list of keys");
-            continue;
-        };
-        let condition = item.get("condition").and_then(Value::as_object).filter(|object| !object.is_empty());
-        let condition = condition.and_then(|condition| {
-            let operators = [
-                ("is", NormalizerOperator::Is),
-                ("is_not", NormalizerOperator::IsNot),
-                ("in", NormalizerOperator::In),
-                ("not_in", NormalizerOperator::NotIn),
-                ("contains", NormalizerOperator::Contains),
-                ("not_contains", NormalizerOperator::NotContains),
-            ];
-            let found = operators.iter().find_map(|(key, operator)| Some((*operator, condition.get(*key)?)));
-            let (Some(path), Some((operator, operand))) = (condition.get("path").and_then(texts), found) else {
-                faults.add(
-                    &format!("{at}.condition"),
-                    "needs `path` and one of is, is_not, in, not_in, contains, not_contains",
-                );
-                return None;
-            };
-            let values = match operand {
-                Value::String(text) => vec![text.to_lowercase()],
-                Value::Array(_) => texts(operand).unwrap_or_default().iter().map(|text| text.to_lowercase()).collect(),
-                other => vec![other.to_string()],
-            };
-            Some(NormalizerCondition { path, operator, values })
-        });
-        out.push(Normalizer {
-            name: name.to_owned(),
-            path,
-            function: item.get("function").and_then(Value::as_str).map(str::to_owned),
-            condition,
-            send_to_artifacts: item.get("send_to_artifacts").and_then(Value::as_bool).unwrap_or(true),
-        });
-    }
 }

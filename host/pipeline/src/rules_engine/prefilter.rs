@@ -3,8 +3,9 @@
 //! Every rule is filed under one of its conditions, the one that fewest others share. What a record holds leads to the
 //! rules filed under it; only their other conditions are then looked at.
 
-use crate::config::Schemas;
-use crate::log_record::LogBatch;
+use crate::config::schema::Datatype;
+use crate::config::{LogType, Schemas};
+use crate::log_record::{ECS_KEY, LogBatch, NORMALIZATION_KEY, OCSF_KEY};
 use crate::plugin::{Condition, RuleInfo, Test};
 use aho_corasick::AhoCorasick;
 use hashbrown::HashMap;
@@ -26,13 +27,36 @@ struct TypeIndex {
     root: PathNode,
     /// How many path nodes there are.
     nodes: usize,
-    /// Conditions to look at once a rule is found by the one it is filed under; all of them, by rule.
-    conditions: HashMap<u32, Vec<Compiled>>,
+    /// What to look at once a rule is found by what it is filed under, by rule.
+    checks: HashMap<u32, Checks>,
+}
+
+#[derive(Default)]
+struct Checks {
+    /// All of these must hold.
+    when: Vec<Compiled>,
+    /// One of these must hold, if there are any: the datatypes of the rule that this log type declares.
+    datatypes: Vec<Compiled>,
 }
 
 struct Compiled {
     steps: Vec<String>,
     test: Test,
+}
+
+impl Compiled {
+    fn of(condition: &Condition) -> Self {
+        let steps = segments(&condition.path).map(|s| s.into_owned()).collect();
+        Compiled { steps, test: condition.test.clone() }
+    }
+
+    fn holds(&self, record: Record<'_>) -> bool {
+        let mut node = Some(record.root());
+        for step in &self.steps {
+            node = node.and_then(|node| node.step(step));
+        }
+        node.is_some_and(|node| test_holds(&self.test, node))
+    }
 }
 
 /// One step of the paths that rules are filed under.
@@ -102,11 +126,11 @@ impl Prefilter {
             let mine: Vec<(u32, &RuleInfo)> = rules
                 .iter()
                 .enumerate()
-                .filter(|(_, rule)| rule.logs.iter().any(|log| log_type.is_named_by(log)))
+                .filter(|(_, rule)| rule.looks_at(log_type))
                 .map(|(number, rule)| (number as u32, *rule))
                 .collect();
             if !mine.is_empty() {
-                types.insert(log_type.name.clone(), TypeIndex::new(&mine));
+                types.insert(log_type.name.clone(), TypeIndex::new(log_type, &mine));
             }
         }
         Prefilter { types, rules: rules.len() }
@@ -134,7 +158,7 @@ impl Prefilter {
 }
 
 impl TypeIndex {
-    fn new(rules: &[(u32, &RuleInfo)]) -> Self {
+    fn new(log_type: &LogType, rules: &[(u32, &RuleInfo)]) -> Self {
         let mut index = TypeIndex::default();
         // How many rules share a value under a path: the fewer, the better to be filed under.
         let mut shared: HashMap<(String, String), usize> = HashMap::new();
@@ -158,15 +182,17 @@ impl TypeIndex {
                 let crowd = file_keys(condition).map(|key| shared[&key]).max().unwrap_or(usize::MAX);
                 (kind == 3, crowd, kind, usize::MAX - paths[condition.path.as_str()])
             });
+            let datatypes = found_datatypes(log_type, &rule.options.datatypes);
             match best {
-                None => index.always.push(*number),
+                None if datatypes.is_empty() => index.always.push(*number),
+                None => datatypes.iter().for_each(|condition| index.file(*number, condition)),
                 Some(condition) => index.file(*number, condition),
             }
-            let compiled = rule.when.iter().map(|condition| Compiled {
-                steps: segments(&condition.path).map(|s| s.into_owned()).collect(),
-                test: condition.test.clone(),
-            });
-            index.conditions.insert(*number, compiled.collect());
+            let checks = Checks {
+                when: rule.when.iter().map(Compiled::of).collect(),
+                datatypes: datatypes.iter().map(Compiled::of).collect(),
+            };
+            index.checks.insert(*number, checks);
         }
         index.nodes = 0;
         let mut nodes = 0;
@@ -228,13 +254,9 @@ impl TypeIndex {
                 continue;
             }
             picked.seen[rule] = row + 1;
-            let holds = self.conditions[&(rule as u32)].iter().all(|condition| {
-                let mut node = Some(record.root());
-                for step in &condition.steps {
-                    node = node.and_then(|node| node.step(step));
-                }
-                node.is_some_and(|node| test_holds(&condition.test, node))
-            });
+            let checks = &self.checks[&(rule as u32)];
+            let holds = checks.when.iter().all(|condition| condition.holds(record))
+                && (checks.datatypes.is_empty() || checks.datatypes.iter().any(|condition| condition.holds(record)));
             if holds {
                 if picked.rows[rule].is_empty() {
                     picked.touched.push(rule);
@@ -330,6 +352,36 @@ impl Leaf {
             }
         }
     }
+}
+
+/// Whether a record of this type has a value of one of the datatypes that the rule asks for, if it asks for any.
+pub fn has_datatype(rule: &RuleInfo, log_type: &LogType, record: Record<'_>) -> bool {
+    let datatypes = &rule.options.datatypes;
+    datatypes.is_empty()
+        || found_datatypes(log_type, datatypes).iter().any(|condition| Compiled::of(condition).holds(record))
+}
+
+/// How records of this type show that they have a value of one of these datatypes: one condition for each it declares.
+fn found_datatypes(log_type: &LogType, datatypes: &[String]) -> Vec<Condition> {
+    let wanted: Vec<Datatype<'_>> = datatypes.iter().filter_map(|text| Datatype::parse(text)).collect();
+    let mut conditions = Vec::new();
+    for datatype in log_type.datatypes().filter(|own| wanted.contains(own)) {
+        let condition = match datatype {
+            Datatype::Name(name) => {
+                let step = name.replace('\\', r"\\").replace('.', r"\.");
+                Condition { path: format!("{NORMALIZATION_KEY}.{step}"), test: Test::Exists }
+            }
+            Datatype::Ocsf(class) => {
+                Condition { path: format!("{OCSF_KEY}.class_uid"), test: Test::Equals(vec![class.uid.into()]) }
+            }
+            Datatype::Ecs(field) => Condition { path: format!("{ECS_KEY}.{field}"), test: Test::Exists },
+        };
+        // Several normalizers have one name, several events one class.
+        if !conditions.contains(&condition) {
+            conditions.push(condition);
+        }
+    }
+    conditions
 }
 
 /// What a condition is filed under; a value shared by many rules is a poor place.

@@ -219,3 +219,67 @@ fn one_rule_can_be_asked_alone() {
     assert_eq!(detected.alerts.len(), 2);
     assert_eq!(*native.calls.lock().unwrap(), [(1, 2)]);
 }
+
+/// Three vendors' logins, and a log without.
+const LOGINS: &str = r#"{
+  "a": {"parser": "json", "schema": {"a": "string", "who": "string"}, "configuration": {
+    "normalization": {"user.name": ["who"]},
+    "ocsf": [{"class": "Authentication", "condition": {"path": ["a"], "is": "login"}, "fields": {"user.name": ["who"]}},
+             {"class": "API Activity"}]}},
+  "b:x": {"parser": "json", "schema": {"b": "string", "login": "string"}, "configuration": {
+    "ocsf": {"class": 3002, "fields": {"user.name": ["login"]}}, "ecs": {"user.name": ["login"]}}},
+  "c": {"parser": "json", "schema": {"c": "string"}, "configuration": {"normalization": {"other": ["c"]}}}
+}"#;
+
+/// Which of the inputs `rule` is asked about.
+fn asked(rule: RuleInfo, inputs: &[Value]) -> Vec<String> {
+    let schemas = Arc::new(Schemas::read(&[("t.json".to_owned(), LOGINS.to_owned())]).unwrap());
+    let native = Arc::new(Native { rules: vec![rule], judge: Box::new(|_, _| Ok(true)), calls: Mutex::default() });
+    let rules = Rules::new(PluginSet { plugins: vec![native.clone()], ..PluginSet::default() }, &schemas);
+    let classifier = Arc::new(Classifier::new(schemas, Arc::new(Clusters::default())));
+    let bytes: Vec<u8> = inputs.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
+    let classified = classifier.worker().classify(Payload::new(Arc::new(Source::new("file", "r", "o")), 0, bytes));
+    assert!(classified.dead.is_empty(), "{:?}", classified.dead);
+    let detected = rules.judge(&classified.batch, "now");
+    // Whoever explains must say the same as the index.
+    for (index, record) in classified.batch.records.iter().enumerate() {
+        let (info, fields) = (&native.rules[0], classified.batch.fields(index));
+        let by_hand = info.looks_at(&record.log_type)
+            && prefilter::has_datatype(info, &record.log_type, fields)
+            && info.when.iter().all(|condition| {
+                fields.get(&condition.path).is_some_and(|node| prefilter::test_holds(&condition.test, node))
+            });
+        assert_eq!(by_hand, detected.alerts.iter().any(|alert| alert.position == record.position));
+    }
+    detected.alerts.iter().map(|alert| alert.record.to_value()["n"].as_str().unwrap_or("-").to_owned()).collect()
+}
+
+#[test]
+fn a_rule_may_ask_for_what_records_of_many_types_have() {
+    let inputs = [
+        json!({"a": "login", "who": "eve", "n": "a-login"}),
+        json!({"a": "list", "who": "eve", "n": "a-list"}),
+        json!({"a": "login", "who": "", "n": "a-nobody"}),
+        json!({"b": "x", "login": "bob", "n": "b-bob"}),
+        json!({"b": "x", "login": "", "n": "b-nobody"}),
+        json!({"c": "eve", "n": "c"}),
+    ];
+    let check = |logs: &[&str], datatypes: &[&str], when: &[(&str, Test)], expected: &[&str]| {
+        let mut rule = rule("r", when);
+        rule.logs = texts(logs);
+        rule.options.datatypes = texts(datatypes);
+        assert_eq!(asked(rule, &inputs), expected, "{logs:?} {datatypes:?}");
+    };
+    check(&[], &["ocsf:authentication"], &[], &["a-login", "a-nobody", "b-bob", "b-nobody"]);
+    check(&[], &["ocsf:3002", "ocsf:Authentication"], &[], &["a-login", "a-nobody", "b-bob", "b-nobody"]);
+    check(&[], &["ocsf:api_activity"], &[], &["a-list"]);
+    check(&["b"], &["ocsf:authentication"], &[], &["b-bob", "b-nobody"]);
+    check(&["c"], &["ocsf:authentication"], &[], &[]);
+    check(&[], &["user.name"], &[], &["a-login", "a-list"]);
+    check(&[], &["ecs:user.name", "other"], &[], &["b-bob", "c"]);
+    check(&[], &[], &[], &[]);
+    check(&["a"], &[], &[], &["a-login", "a-list", "a-nobody"]);
+    let eve = Test::Equals(vec!["eve".into()]);
+    check(&[], &["ocsf:authentication"], &[("streamalert:ocsf.user.name", eve.clone())], &["a-login"]);
+    check(&[], &["ocsf:authentication", "other"], &[("c", eve)], &["c"]);
+}

@@ -34,20 +34,22 @@ fn check_function(function: &str, expected: &str) {
 fn nothing_wrong() {
     check(r#"logs = ["a"], when(x = 1), merge(by = "k", minutes = 1),"#, "none");
     check(r#"logs = "a", publishers = "p""#, "none");
+    check(r#"datatypes = ["ocsf:authentication", "ip_address"]"#, "none");
 }
 
 #[test]
 fn unknown_option() {
     check(
         "logs = [\"a\"],\n  otputs = [\"slack:x\"]",
-        "2:2 there is no option `otputs`; the options are logs, when, outputs, publishers, merge, context, severity, tags, \
+        "2:2 there is no option `otputs`; the options are logs, datatypes, when, outputs, publishers, merge, context, severity, tags, \
          references, tests",
     );
 }
 
 #[test]
 fn no_logs() {
-    let message = "a rule needs `logs`, the log types it looks at, as in logs = [\"cloudtrail:events\"]";
+    let message =
+        "a rule needs `logs`, the log types it looks at, as in logs = [\"cloudtrail:events\"], or `datatypes`";
     check(r#"tags = ["t"]"#, &format!("1:0 {message}"));
     assert!(mistakes("", FUNCTION).ends_with(message));
 }
@@ -56,6 +58,8 @@ fn no_logs() {
 fn empty_logs() {
     check("logs = []", "1:7 `logs` needs at least one text");
     check(r#"logs = ["a", " "]"#, "1:13 a log type is not empty");
+    check("datatypes = []", "1:12 `datatypes` needs at least one text");
+    check(r#"datatypes = [" "]"#, "1:13 a datatype is not empty");
 }
 
 #[test]
@@ -154,7 +158,7 @@ fn several_mistakes_at_once() {
         r#"logs = [], severity = "x", nope = 1, outputs = ["y"]"#,
         "1:7 `logs` needs at least one text\n\
          1:22 there is no severity \"x\"; it is one of info, low, medium, high, critical\n\
-         1:27 there is no option `nope`; the options are logs, when, outputs, publishers, merge, context, severity, tags, \
+         1:27 there is no option `nope`; the options are logs, datatypes, when, outputs, publishers, merge, context, severity, tags, \
          references, tests\n\
          1:48 an output is written service:descriptor, as in \"slack:security\", not \"y\"",
     );

@@ -1,0 +1,128 @@
+//! The patterns that are always there, under the names that grok users know.
+
+/// Name and pattern. Numbers and addresses stand between word boundaries where grok proper looks around.
+pub const PATTERNS: &[(&str, &str)] = &[
+    // Words and the rest.
+    ("WORD", r"\b\w+\b"),
+    ("NOTSPACE", r"\S+"),
+    ("SPACE", r"\s*"),
+    ("DATA", r".*?"),
+    ("GREEDYDATA", r".*"),
+    ("GREEDYMULTILINE", r"(?s:.*)"),
+    ("QUOTEDSTRING", r#""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`"#),
+    ("QS", "%{QUOTEDSTRING}"),
+    ("UUID", r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
+    (
+        "LOGLEVEL",
+        r"(?i:trace|debug|notice|info(?:rmation)?|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal|severe|alert|panic|emerg(?:ency)?)",
+    ),
+    // Numbers.
+    ("INT", r"[+-]?[0-9]+"),
+    ("BASE10NUM", r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"),
+    ("NUMBER", "%{BASE10NUM}"),
+    ("BASE16NUM", r"[+-]?(?:0[xX])?[0-9A-Fa-f]+"),
+    ("POSINT", r"\b[1-9][0-9]*\b"),
+    ("NONNEGINT", r"\b[0-9]+\b"),
+    // Networks.
+    ("CISCOMAC", r"(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}"),
+    ("WINDOWSMAC", r"(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}"),
+    ("COMMONMAC", r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"),
+    ("MAC", "%{CISCOMAC}|%{WINDOWSMAC}|%{COMMONMAC}"),
+    (
+        "IPV4",
+        r"\b(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\b",
+    ),
+    ("IPV6", IPV6),
+    ("IP", "%{IPV6}|%{IPV4}"),
+    ("HOSTNAME", r"\b[0-9A-Za-z_][0-9A-Za-z_-]*(?:\.[0-9A-Za-z_][0-9A-Za-z_-]*)*\.?"),
+    ("HOST", "%{HOSTNAME}"),
+    ("IPORHOST", "%{IP}|%{HOSTNAME}"),
+    ("HOSTPORT", "%{IPORHOST}:%{POSINT}"),
+    ("USERNAME", r"[A-Za-z0-9._-]+"),
+    ("USER", "%{USERNAME}"),
+    ("EMAILLOCALPART", r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"),
+    ("EMAILADDRESS", "%{EMAILLOCALPART}@%{HOSTNAME}"),
+    // Paths and addresses of documents.
+    ("UNIXPATH", r"(?:/[\w%!$@:.,+~=&#-]*)+"),
+    ("WINPATH", r#"(?:[A-Za-z]:|\\)(?:\\[^\\?*"<>|\r\n]*)+"#),
+    ("PATH", "%{UNIXPATH}|%{WINPATH}"),
+    ("TTY", r"/dev/(?:pts/[0-9]+|tty[a-z]*[0-9]*|console)"),
+    ("URIPROTO", r"[A-Za-z][A-Za-z0-9+.-]*"),
+    ("URIHOST", r"(?:%{IPORHOST}|\[%{IPV6}\])(?::%{POSINT})?"),
+    ("URIPATH", r"(?:/[A-Za-z0-9$.+!*'(){},~:;=@#%&_|^\[\]-]*)+"),
+    ("URIQUERY", r##"[^\s"#]*"##),
+    ("URIPARAM", r"\?%{URIQUERY}"),
+    ("URIPATHPARAM", "%{URIPATH}(?:%{URIPARAM})?"),
+    ("URI", r"%{URIPROTO}://(?:%{USER}(?::[^@\s]*)?@)?(?:%{URIHOST})?(?:%{URIPATHPARAM})?"),
+    // Times.
+    (
+        "MONTH",
+        r"\b(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\b",
+    ),
+    ("MONTHNUM", r"1[0-2]|0?[1-9]"),
+    ("MONTHNUM2", r"1[0-2]|0[1-9]"),
+    ("MONTHDAY", r"3[01]|[12][0-9]|0?[1-9]"),
+    ("DAY", r"\b(?:Mon(?:day)?|Tue(?:sday)?|Wed(?:nesday)?|Thu(?:rsday)?|Fri(?:day)?|Sat(?:urday)?|Sun(?:day)?)\b"),
+    ("YEAR", r"[0-9]{4}|[0-9]{2}"),
+    ("HOUR", r"2[0-3]|[01]?[0-9]"),
+    ("MINUTE", r"[0-5][0-9]"),
+    ("SECOND", r"(?:60|[0-5]?[0-9])(?:[:.,][0-9]+)?"),
+    ("TIME", "%{HOUR}:%{MINUTE}(?::%{SECOND})?"),
+    ("DATE_US", "%{MONTHNUM}[/-]%{MONTHDAY}[/-]%{YEAR}"),
+    ("DATE_EU", "%{MONTHDAY}[./-]%{MONTHNUM}[./-]%{YEAR}"),
+    ("DATE", "%{DATE_US}|%{DATE_EU}"),
+    ("DATESTAMP", "%{DATE}[- ]%{TIME}"),
+    ("TZ", r"\b[A-Z]{3,5}\b"),
+    ("ISO8601_TIMEZONE", r"Z|[+-]%{HOUR}(?::?%{MINUTE})?"),
+    ("ISO8601_SECOND", "%{SECOND}"),
+    (
+        "TIMESTAMP_ISO8601",
+        r"%{YEAR}-%{MONTHNUM}-%{MONTHDAY}[T ]%{HOUR}:?%{MINUTE}(?::?%{SECOND})?(?:%{ISO8601_TIMEZONE})?",
+    ),
+    ("DATESTAMP_RFC822", "%{DAY} %{MONTH} %{MONTHDAY} %{YEAR} %{TIME} %{TZ}"),
+    ("DATESTAMP_RFC2822", "%{DAY}, %{MONTHDAY} %{MONTH} %{YEAR} %{TIME} (?:%{ISO8601_TIMEZONE}|%{TZ})"),
+    ("DATESTAMP_OTHER", "%{DAY} %{MONTH} +%{MONTHDAY} %{TIME} %{TZ} %{YEAR}"),
+    ("DATESTAMP_EVENTLOG", "[0-9]{4}%{MONTHNUM2}(?:3[01]|[12][0-9]|0[1-9])(?:2[0-3]|[01][0-9])%{MINUTE}%{MINUTE}"),
+    ("HTTPDATE", "%{MONTHDAY}/%{MONTH}/%{YEAR}:%{TIME} %{INT}"),
+    ("HTTPDERROR_DATE", "%{DAY} %{MONTH} +%{MONTHDAY} %{TIME} %{YEAR}"),
+    // Syslog.
+    ("SYSLOGTIMESTAMP", "%{MONTH} +%{MONTHDAY} %{TIME}"),
+    ("PROG", r"[!-Z\\^-~]+"),
+    ("SYSLOGPROG", r"%{PROG:program}(?:\[%{POSINT:pid}\])?"),
+    ("SYSLOGHOST", "%{IPORHOST}"),
+    ("SYSLOGFACILITY", r"<%{NONNEGINT:facility}\.%{NONNEGINT:priority}>"),
+    ("SYSLOGBASE", "%{SYSLOGTIMESTAMP:timestamp} (?:%{SYSLOGFACILITY} )?%{SYSLOGHOST:logsource} %{SYSLOGPROG}:"),
+    ("SYSLOGLINE", "%{SYSLOGBASE} %{GREEDYDATA:message}"),
+    // Web servers.
+    ("HTTPDUSER", "%{EMAILADDRESS}|%{USER}"),
+    ("COMMONAPACHELOG", COMMON_LOG),
+    ("HTTPD_COMMONLOG", "%{COMMONAPACHELOG}"),
+    // Referrer and agent without their quotes.
+    ("COMBINEDAPACHELOG", r#"%{COMMONAPACHELOG} "(?:-|%{DATA:referrer})" "(?:-|%{DATA:agent})"(?:\s|$)"#),
+    ("HTTPD_COMBINEDLOG", "%{COMBINEDAPACHELOG}"),
+];
+
+const COMMON_LOG: &str = concat!(
+    r#"%{IPORHOST:clientip} %{HTTPDUSER:ident} %{HTTPDUSER:auth} \[%{HTTPDATE:timestamp}\] "#,
+    r#""(?:%{WORD:verb} %{NOTSPACE:request}(?: HTTP/%{NUMBER:httpversion})?|%{DATA:rawrequest})" "#,
+    "(?:-|%{NUMBER:response}) (?:-|%{NUMBER:bytes})",
+);
+
+/// Longer forms first: the first that fits is taken.
+const IPV6: &str = concat!(
+    "(?:",
+    "(?:[0-9A-Fa-f]{1,4}:){6}%{IPV4}",
+    "|(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}",
+    "|(?:[0-9A-Fa-f]{1,4}:){1,5}:%{IPV4}",
+    "|::(?:[0-9A-Fa-f]{1,4}:){0,5}%{IPV4}",
+    "|[0-9A-Fa-f]{1,4}:(?::[0-9A-Fa-f]{1,4}){1,6}",
+    "|(?:[0-9A-Fa-f]{1,4}:){2}(?::[0-9A-Fa-f]{1,4}){1,5}",
+    "|(?:[0-9A-Fa-f]{1,4}:){3}(?::[0-9A-Fa-f]{1,4}){1,4}",
+    "|(?:[0-9A-Fa-f]{1,4}:){4}(?::[0-9A-Fa-f]{1,4}){1,3}",
+    "|(?:[0-9A-Fa-f]{1,4}:){5}(?::[0-9A-Fa-f]{1,4}){1,2}",
+    "|(?:[0-9A-Fa-f]{1,4}:){6}:[0-9A-Fa-f]{1,4}",
+    "|(?:[0-9A-Fa-f]{1,4}:){1,7}:",
+    "|:(?::[0-9A-Fa-f]{1,4}){1,7}",
+    "|::",
+    r")(?:%[0-9A-Za-z]+)?",
+);
