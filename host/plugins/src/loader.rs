@@ -72,12 +72,19 @@ impl PluginFolder {
     /// Looks at the folder. An error means that the folder itself cannot be read; then all stays as it is.
     pub fn load(&mut self, folder: &Path, check: &LoadCheck) -> io::Result<LoadReport> {
         let names = names(folder)?;
-        self.seen = self.look_at_all(folder, &names, check);
+        let seen = self.look_at_all(folder, &names, check);
+        let before = std::mem::replace(&mut self.seen, seen);
         let parser_types = self.parser_types();
         if parser_types != self.parser_types {
+            let gone = self.parser_types.iter().any(|log_type| !parser_types.contains(log_type));
             self.parser_types = parser_types;
-            // What was refused may have been a rule over a log type that is known by now.
-            self.seen.retain(|_, seen| seen.outcome.is_ok());
+            self.seen.retain(|name, seen| match &seen.outcome {
+                // It may have been a rule over a log type that is known by now.
+                Err(_) => false,
+                Ok(Plugin::Parser(_)) => true,
+                // Who was taken stays; a newcomer may be about a log type that has just gone.
+                Ok(Plugin::Rules(_)) => !gone || before.get(name).is_some_and(|before| before.digest == seen.digest),
+            });
             self.seen = self.look_at_all(folder, &names, check);
         }
         Ok(self.settle())

@@ -98,6 +98,12 @@ fn generate(function: &ItemFn, output: Span, description: &str, options: &Option
                 }
             }
 
+            // Outside WebAssembly nobody calls it but tests; without this the compiler would say so.
+            #[cfg(not(target_family = "wasm"))]
+            const _: () = {
+                let _ = <Component as ::streamalert_parser_sdk::__private::Parser>::parse;
+                let _ = <Component as ::streamalert_parser_sdk::__private::Parser>::sniff;
+            };
             #[cfg(target_family = "wasm")]
             type Adapted = ::streamalert_parser_sdk::__private::Adapter<Component>;
             #[cfg(target_family = "wasm")]

@@ -79,33 +79,53 @@ impl Json for Object {
 
 impl Json for str {
     fn write(&self, out: &mut String) {
+        out.reserve(self.len() + 2);
         out.push('"');
         let mut plain = 0;
-        for (at, byte) in self.bytes().enumerate() {
-            let short = match byte {
-                b'"' => "\\\"",
-                b'\\' => "\\\\",
-                b'\n' => "\\n",
-                b'\r' => "\\r",
-                b'\t' => "\\t",
-                0..0x20 => "",
-                _ => continue,
-            };
+        while let Some(found) = special(&self.as_bytes()[plain..]) {
+            let at = plain + found;
             // Only ASCII is escaped, so `at` lies between two letters.
             out.push_str(&self[plain..at]);
             plain = at + 1;
-            if short.is_empty() {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.push_str("\\u00");
-                out.push(char::from(HEX[usize::from(byte >> 4)]));
-                out.push(char::from(HEX[usize::from(byte & 15)]));
-            } else {
-                out.push_str(short);
+            match self.as_bytes()[at] {
+                b'"' => out.push_str("\\\""),
+                b'\\' => out.push_str("\\\\"),
+                b'\n' => out.push_str("\\n"),
+                b'\r' => out.push_str("\\r"),
+                b'\t' => out.push_str("\\t"),
+                byte => {
+                    const HEX: &[u8; 16] = b"0123456789abcdef";
+                    out.push_str("\\u00");
+                    out.push(char::from(HEX[usize::from(byte >> 4)]));
+                    out.push(char::from(HEX[usize::from(byte & 15)]));
+                }
             }
         }
         out.push_str(&self[plain..]);
         out.push('"');
     }
+}
+
+/// The first byte that JSON wants escaped. Eight bytes at a time: texts are most of a record, and few hold such a byte.
+fn special(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES << 7;
+    // A high bit where a byte is below `limit`, which is at most 128; bytes of 128 and more give none. What a borrow adds lies
+    // behind a byte that is found anyway.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let packed = u64::from_le_bytes(*word);
+        let quotes = below(packed ^ (ONES * u64::from(b'"')), 1);
+        let backslashes = below(packed ^ (ONES * u64::from(b'\\')), 1);
+        if (quotes | backslashes | below(packed, 0x20)) != 0
+            && let Some(at) = word.iter().position(is_special)
+        {
+            return Some(index * 8 + at);
+        }
+    }
+    rest.iter().position(is_special).map(|at| words.len() * 8 + at)
 }
 
 impl Json for String {
@@ -133,16 +153,24 @@ impl Json for u64 {
     fn write(&self, out: &mut String) {
         let mut digits = [0; DIGITS_MAX];
         let mut at = DIGITS_MAX;
-        let mut rest = *self;
+        let mut large = *self;
+        // WebAssembly divides 32 bits much faster than 64, and nearly all numbers are small.
+        while large > u64::from(u32::MAX) {
+            at -= 1;
+            digits[at] = b'0' + (large % 10) as u8;
+            large /= 10;
+        }
+        let mut small = large as u32;
         loop {
             at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
+            digits[at] = b'0' + (small % 10) as u8;
+            small /= 10;
+            if small == 0 {
                 break;
             }
         }
-        digits[at..].iter().for_each(|digit| out.push(char::from(*digit)));
+        // SAFETY: digits are ASCII.
+        out.push_str(unsafe { std::str::from_utf8_unchecked(&digits[at..]) });
     }
 }
 

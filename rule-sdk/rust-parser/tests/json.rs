@@ -21,8 +21,18 @@ fn every_letter_comes_back() {
 }
 
 #[test]
+fn what_is_escaped_is_found_wherever_it_stands() {
+    for special in ["\"", "\\", "\n", "\u{1}", "\u{1f}", "\u{7f}", "ä", "\u{80}"] {
+        for (before, behind) in (0..20).flat_map(|before| [(before, 0), (before, 7), (before, 20)]) {
+            let text = format!("{}{special}{}", " ~".repeat(before), "ü!".repeat(behind));
+            check(&*text, json!(text));
+        }
+    }
+}
+
+#[test]
 fn integers_are_exact() {
-    for number in [0, 9, 10, 1234567890, u64::MAX - 1, u64::MAX] {
+    for number in [0, 9, 10, 1234567890, u64::from(u32::MAX), 1 << 32, 10u64.pow(19), u64::MAX - 1, u64::MAX] {
         check(number, json!(number));
     }
     for number in [i64::MIN, -10, -1, 0, i64::MAX] {

@@ -138,7 +138,7 @@ fn plain(kind: &str, key: &str, value: &str) -> Value {
 
 /// Hexadecimal digits as text. A title holds its arguments with a zero byte behind each.
 fn decoded(key: &str, digits: &str) -> Option<String> {
-    if digits.is_empty() || digits.len() % 2 != 0 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     let digit = |byte: u8| (byte as char).to_digit(16).unwrap_or_default() as u8;
