@@ -65,7 +65,8 @@ impl PluginSource for Folder {
         let knows = |name: &str| {
             self.logs.iter().any(|log| log == name || log.split_once(':').is_some_and(|(source, _)| source == name))
         };
-        let check = LoadCheck { knows_log: &knows, log_types: &self.logs, datatypes: Some(&self.datatypes), parser_types: &[] };
+        let check =
+            LoadCheck { knows_log: &knows, log_types: &self.logs, datatypes: Some(&self.datatypes), parser_types: &[] };
         let report = match self.plugins.load(&self.path, &check) {
             Ok(report) => report,
             Err(error) => {

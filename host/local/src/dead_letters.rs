@@ -294,9 +294,7 @@ struct Again {
 impl Again {
     fn read(line: &[u8]) -> Option<Again> {
         // Letters are long; only short lines are looked at closely.
-        (line.len() < 256)
-            .then(|| serde_json::from_slice(line).ok())
-            .flatten()
+        (line.len() < 256).then(|| serde_json::from_slice(line).ok()).flatten()
     }
 }
 

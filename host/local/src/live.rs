@@ -27,8 +27,7 @@ impl Live {
         let (classifier, faults) = match before.filter(same) {
             Some(before) => (before.classifier.clone(), Vec::new()),
             None => {
-                let (classifier, faults) =
-                    Classifier::with_parsers(&base.schemas, base.clusters.clone(), &set.parsers);
+                let (classifier, faults) = Classifier::with_parsers(&base.schemas, base.clusters.clone(), &set.parsers);
                 (Arc::new(classifier), faults)
             }
         };

@@ -198,13 +198,7 @@ pub fn run(
         reload::start(&folder, source, live.clone(), base, stop.clone(), tell)?;
     }
 
-    let setup = Setup {
-        live,
-        alerts,
-        dead,
-        workers: options.workers,
-        stop: stop.clone(),
-    };
+    let setup = Setup { live, alerts, dead, workers: options.workers, stop: stop.clone() };
     let runner = Runner::start(setup, Box::new(Outputs { files, print: Box::new(print) }))?;
     let listener = match options.http {
         Some(address) => Some(runtime.block_on(bind(address))?),

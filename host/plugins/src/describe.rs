@@ -201,7 +201,7 @@ fn datatypes(list: &mut List, names: &[String], has_logs: bool, limits: &PluginL
         };
         let own = datatype.to_string();
         if let Some(known) = check.datatypes.filter(|known| !known.contains(&own)) {
-            let remedy = match nearest(&own, known) {
+            let remedy = match nearest(&own, known.iter()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "name one under `normalization`, `ocsf` or `ecs` in conf/schemas".into(),
             };
@@ -384,7 +384,8 @@ mod tests {
         let types = ["cloudtrail:events".to_owned(), "okta:system_log".to_owned()];
         let known = |log: &str| types.iter().any(|t| t == log);
         let datatypes = ["ip_address", "ecs:source.ip", "ocsf:authentication"].map(str::to_owned);
-        let check_against = LoadCheck { knows_log: &known, log_types: &types, datatypes: Some(&datatypes), parser_types: &[] };
+        let check_against =
+            LoadCheck { knows_log: &known, log_types: &types, datatypes: Some(&datatypes), parser_types: &[] };
         match check(rules, &PluginLimits::default(), &check_against) {
             Ok(_) => vec![],
             Err(problems) => problems.iter().map(Problem::to_string).collect(),

@@ -67,8 +67,9 @@ impl Trial {
     /// Takes what `reader` gives as the one-machine run does: gzip is recognised, documents and lines are found.
     pub fn sort(&mut self, source: Source, reader: impl Read) -> std::io::Result<Sorted> {
         let mut sorted = Sorted::default();
-        let framing = self.classifier.framing(&source);
-        let mut pieces = Pieces::new(Arc::new(source), reader, framing);
+        let classifier = self.classifier.clone();
+        let pieces = Pieces::new(Arc::new(source), reader, Framing::default());
+        let mut pieces = pieces.framed_by(move |source, head| classifier.framing(source, head));
         while let Some(piece) = pieces.read_piece()? {
             match piece {
                 Piece::Dead(letter) => sorted.dead.push(*letter),

@@ -48,7 +48,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
             let check = LoadCheck {
                 knows_log: &|name| schemas.knows(name),
                 log_types: &log_types,
-                datatypes: Some(&datatypes), parser_types: &[],
+                datatypes: Some(&datatypes),
+                parser_types: &[],
             };
             components::build(&args.folder, &out, builder, &check)?
         }

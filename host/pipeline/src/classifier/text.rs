@@ -131,15 +131,9 @@ impl Format {
                 "name",
                 "severity",
             ],
-            Parser::Leef => &[
-                "syslog_timestamp",
-                "syslog_host",
-                "leef_version",
-                "vendor",
-                "product",
-                "product_version",
-                "event_id",
-            ],
+            Parser::Leef => {
+                &["syslog_timestamp", "syslog_host", "leef_version", "vendor", "product", "product_version", "event_id"]
+            }
             Parser::WindowsEvent => &["System", "EventData", "UserData", "RenderingInfo"],
             _ => &[],
         }
