@@ -187,7 +187,7 @@ fn from_nothing_to_a_tested_parser() {
         "#[parser(schemas = \"schemas.json\")]\nfn other(_: &[u8]) -> Result<Vec<Part>, String> { Ok(vec![]) }\n";
     std::fs::write(&source, format!("{text}\n{second}")).unwrap();
     let output = exits(streamalert(&folder, &["build"]), 2);
-    says(&String::from_utf8_lossy(&output.stderr), &["streamalert:plugin/parsing@0.1.0#parse"]);
+    says(&String::from_utf8_lossy(&output.stderr), &["streamalert:plugin/parsing@0.1.0#", "is already defined"]);
     // And a type that no answer has is shown where it stands.
     std::fs::write(
         &source,

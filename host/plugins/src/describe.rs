@@ -415,7 +415,7 @@ mod tests {
         };
         change(&mut info);
         let types = ["cloudtrail:events".to_owned()];
-        let check = LoadCheck { knows_log: &|_| false, log_types: &types, parser_types: &[] };
+        let check = LoadCheck { knows_log: &|_| false, log_types: &types, datatypes: None, parser_types: &[] };
         match check_parser(info, &PluginLimits::default(), &check) {
             Ok(_) => vec![],
             Err(problems) => problems.iter().map(Problem::to_string).collect(),
@@ -456,7 +456,7 @@ mod tests {
     #[test]
     fn rules_may_look_at_what_parsers_bring() {
         let brought = ["netflow:v5".to_owned()];
-        let check = LoadCheck { knows_log: &|_| false, log_types: &[], parser_types: &brought };
+        let check = LoadCheck { knows_log: &|_| false, log_types: &[], datatypes: None, parser_types: &brought };
         assert!(check.knows("netflow:v5") && check.knows("netflow") && !check.knows("netflow:v9"));
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use streamalert_intake::{Piece, Pieces};
 use streamalert_local::clock;
 use streamalert_local::config_folder::LookupTables;
-use streamalert_pipeline::classifier::{Classifier, Worker};
+use streamalert_pipeline::classifier::{Classifier, Framing, Worker};
 use streamalert_pipeline::config::{Clusters, Schemas};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogBatch, Source};
