@@ -112,7 +112,7 @@ fn what_no_parser_may_be_is_refused_with_all_its_faults() {
     refused(
         "parser_bad_info",
         &[
-            "3 problems",
+            "4 problems",
             "name: `no name\\n` has characters",
             "schemas: a.schema.x: `text` is no type",
             "schemas: c: invalid type",
