@@ -3,6 +3,7 @@
 //! `cargo bench -p streamalert-tests`; it needs `python3` and the components of `make guests`.
 
 use cpu_time::ThreadTime;
+use mimalloc::MiMalloc;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -17,6 +18,10 @@ use streamalert_pipeline::log_record::{LogBatch, Payload, Source};
 use streamalert_pipeline::plugin::{Batch, Condition, PluginSet, RuleInfo, RuleOptions, RulePlugin, RuleSession, Test};
 use streamalert_pipeline::rules_engine::Rules;
 use streamalert_plugins::{Host, HostConfig, LoadCheck};
+
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
     // `cargo test --benches` runs benchmarks too, as a check that they work; that is not what this is for.

@@ -126,6 +126,80 @@ fn from_nothing_to_an_explained_verdict() {
 }
 
 #[test]
+fn from_nothing_to_a_tested_parser() {
+    let place = tempfile::tempdir().unwrap();
+    exits(streamalert(place.path(), &["new", "parser", "door-log"]), 0);
+    let folder = place.path().join("door-log");
+
+    let native =
+        with_kept_target(Command::new("cargo").args(["test", "--quiet"]).current_dir(&folder)).output().unwrap();
+    says(&out(&exits(native, 0)), &["1 passed"]);
+    says(&out(&exits(streamalert(&folder, &["build"]), 0)), &["door_log.wasm", "parser door_log  door_log:event"]);
+    let tested = out(&exits(streamalert(&folder, &["test", "--no-build", "--verbose"]), 0));
+    says(&tested, &["✓ a line of three fields is an event", "door_log:event", "2 passed in"]);
+    let seen = out(&exits(streamalert(&folder, &["inspect", "target/plugins/door_log.wasm"]), 0));
+    says(
+        &seen,
+        &[
+            "world     parser@0.1.0",
+            "imports   streamalert:plugin/log@0.1.0",
+            "parser door_log",
+            "description Lines like `time|user|action`; a record for each.",
+            "takes       lines",
+            "sniffs      no",
+            "log types   door_log:event (3 fields)",
+        ],
+    );
+
+    // A case passes only if exactly its records and errors come out.
+    let check = |case: &str, code: i32, parts: &[&str]| {
+        let case = format!(r#"[{{"description": "d", "parser": "door_log", {case}}}]"#);
+        std::fs::write(folder.join("cases/door_log.json"), case).unwrap();
+        says(&out(&exits(streamalert(&folder, &["test", "--no-build"]), code)), parts);
+    };
+    let record = r#""records": [{"log": "door_log:event", "record": {"time": 1, "user": "ada"}}]"#;
+    check(&format!(r#""hex": "31 7c61 6461 7c78", "sniffed": false, {record}"#), 0, &["1 passed"]);
+    check(&format!(r#""base64": "MXxhZGF8eA==", {record}"#), 0, &["1 passed"]);
+    check(
+        &format!(r#""text": "1|bob|x", {record}"#),
+        1,
+        &["record 1 is not as it should be", "user is \"bob\", not \"ada\""],
+    );
+    check(&format!(r#""text": "", {record}"#), 1, &["expected 1 records, but 0 came out"]);
+    check(
+        &format!(r#""text": "1|ada|x\nx", {record}"#),
+        1,
+        &["1 pieces could not be read", "bytes 8 to 9: 1 fields instead of 3"],
+    );
+    check(r#""text": "x", "records": [], "errors": ["4 fields"]"#, 1, &["expected 1 errors: 4 fields"]);
+    check(
+        &format!(r#""text": "1|ada|x", "sniffed": true, {record}"#),
+        1,
+        &["does not take the input for its own", "it does not sniff"],
+    );
+    check(r#""text": "", "records": [], "expect": 1"#, 0, &["warning: unknown key `expect`"]);
+    check(r#""records": []"#, 1, &["give the input as one of `text`"]);
+
+    // Two in one crate are a mistake that the compiler names.
+    let source = folder.join("src/lib.rs");
+    let text = std::fs::read_to_string(&source).unwrap();
+    let second =
+        "#[parser(schemas = \"schemas.json\")]\nfn other(_: &[u8]) -> Result<Vec<Part>, String> { Ok(vec![]) }\n";
+    std::fs::write(&source, format!("{text}\n{second}")).unwrap();
+    let output = exits(streamalert(&folder, &["build"]), 2);
+    says(&String::from_utf8_lossy(&output.stderr), &["streamalert:plugin/parsing@0.1.0#", "is already defined"]);
+    // And a type that no answer has is shown where it stands.
+    std::fs::write(
+        &source,
+        text.replace("Result<Vec<Part>, String>", "Vec<Part>")
+            .replace("Ok(lines.map(part).collect())", "lines.map(part).collect()"),
+    )
+    .unwrap();
+    let output = exits(streamalert(&folder, &["build"]), 2);
+    says(&String::from_utf8_lossy(&output.stderr), &["mismatched types", "src/lib.rs:7"]);
+}
+
+#[test]
 fn a_mistake_in_the_macro_is_shown_at_its_line() {
     let (_place, folder) = new_rule("mistaken");
     let source = folder.join("src/lib.rs");

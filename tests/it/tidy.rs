@@ -33,15 +33,16 @@ fn crates_depend_only_in_the_allowed_direction() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("streamalert-packed", &[][..]),
         ("streamalert-formats", &[]),
-        ("streamalert-pipeline", &["formats", "packed"]),
-        ("streamalert-intake", &["formats", "pipeline"]),
+        ("streamalert-pipeline", &["packed", "formats"]),
+        ("streamalert-intake", &["pipeline", "formats"]),
         ("streamalert-plugins", &["packed", "pipeline"]),
-        ("streamalert-local", &["packed", "pipeline", "plugins"]),
-        ("streamalert-aws", &["packed", "pipeline"]),
-        ("streamalert-lambdas", &["packed", "pipeline", "plugins", "aws"]),
-        ("streamalert-cli", &["formats", "packed", "pipeline", "plugins", "local", "aws"]),
+        ("streamalert-local", &["packed", "pipeline", "plugins", "intake"]),
+        ("streamalert-aws", &["packed", "pipeline", "intake"]),
+        ("streamalert-lambdas", &["packed", "pipeline", "plugins", "aws", "intake"]),
+        ("streamalert-cli", &["packed", "formats", "pipeline", "plugins", "local", "aws", "intake"]),
         ("streamalert-sdk-macros", &[]),
         ("streamalert-sdk", &["packed", "sdk-macros"]),
+        ("streamalert-parser-sdk", &["sdk-macros"]),
         ("streamalert-tests", &[]),
     ]);
     for (name, dependencies) in dependencies() {

@@ -34,8 +34,7 @@ fn ours(options: &Value, data: &Value) -> Value {
         Ok(schemas) => schemas,
         Err(faults) => return json!({"refused": faults.0.iter().map(|fault| &fault.path).collect::<Vec<_>>()}),
     };
-    let clusters =
-        r#"{"data_sources": {"kinesis": {"st": ["t"]}}}"#;
+    let clusters = r#"{"data_sources": {"kinesis": {"st": ["t"]}}}"#;
     let clusters = Clusters::read(&[("c.json".to_owned(), clusters.to_owned())], &schemas).unwrap();
     let classifier = Arc::new(Classifier::new(Arc::new(schemas), Arc::new(clusters)));
     let payload = Payload::new(Arc::new(Source::new("kinesis", "st", "")), 0, bytes(data));

@@ -93,6 +93,10 @@ impl Draft {
     }
 }
 
+type Record = Map<String, Value>;
+/// What stands around a record, shared by the records of one document.
+type Envelope = Option<Rc<Map<String, Value>>>;
+
 /// A sample, decompressed.
 pub struct Sample {
     pub source: Source,
@@ -104,12 +108,12 @@ pub fn draft(samples: &[Sample], name: &str, nested: bool) -> Draft {
     let mut draft = Draft::default();
     let mut found: Vec<Found> = Vec::new();
     // Lines of one file are read as one text: its first may name the columns.
-    let mut texts: BTreeMap<Place, Vec<(String, Option<Rc<Map<String, Value>>>)>> = BTreeMap::new();
+    let mut texts: BTreeMap<Place, Vec<(String, Envelope)>> = BTreeMap::new();
     for sample in samples {
         let text = String::from_utf8_lossy(&sample.bytes);
         documents::look(text.trim_start_matches('\u{feff}'), &mut found, &mut draft);
     }
-    let mut records: BTreeMap<Place, Vec<(Map<String, Value>, Option<Rc<Map<String, Value>>>)>> = BTreeMap::new();
+    let mut records: BTreeMap<Place, Vec<(Record, Envelope)>> = BTreeMap::new();
     for Found { place, content, envelope } in found {
         match content {
             Content::Record(record) => records.entry(place).or_default().push((record, envelope)),
@@ -166,17 +170,17 @@ struct Read {
     parser: &'static str,
     configuration: Map<String, Value>,
     records: Vec<Map<String, Value>>,
-    envelopes: Vec<Option<Rc<Map<String, Value>>>>,
+    envelopes: Vec<Envelope>,
     /// Their keys say which of them are of one kind.
     by_keys: bool,
 }
 
 impl Read {
-    fn json(place: Place, records: Vec<Map<String, Value>>, envelopes: Vec<Option<Rc<Map<String, Value>>>>) -> Self {
+    fn json(place: Place, records: Vec<Map<String, Value>>, envelopes: Vec<Envelope>) -> Self {
         Read { parser: "json", configuration: place.options(true), records, envelopes, by_keys: true }
     }
 
-    fn text(place: Place, read: texts::Read, envelopes: Vec<Option<Rc<Map<String, Value>>>>) -> Self {
+    fn text(place: Place, read: texts::Read, envelopes: Vec<Envelope>) -> Self {
         let mut configuration = place.options(false);
         configuration.extend(read.configuration);
         Read { parser: read.parser, configuration, records: read.records, envelopes, by_keys: read.by_keys }

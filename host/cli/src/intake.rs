@@ -6,7 +6,10 @@ use anyhow::{Context, anyhow};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use streamalert_local::input::{DeclaredSource, Found, Input, Piece, Pieces, file_source, find, stdin_source};
+pub use streamalert_intake::Piece;
+use streamalert_intake::Pieces;
+use streamalert_local::input::{DeclaredSource, Found, Input, file_source, find, stdin_source};
+use streamalert_pipeline::classifier::{Classifier, Framing};
 use streamalert_pipeline::log_record::Source;
 
 /// The inputs that arguments stand for; what is left out is told.
@@ -19,18 +22,20 @@ pub fn inputs(arguments: &[PathBuf]) -> Result<Vec<Input>, Failure> {
     Ok(inputs)
 }
 
-/// Hands on what is in an input, piece by piece.
+/// Hands on what is in an input, piece by piece. `classifier` says where inputs of the source end; without it, pieces are cut
+/// where documents or lines do.
 pub fn read(
     input: &Input,
     declared: Option<&DeclaredSource>,
-    mut take: impl FnMut(Piece) -> Result<(), Failure>,
+    classifier: Option<&Arc<Classifier>>,
+    take: impl FnMut(Piece) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     match input {
-        Input::Stdin => pieces(stdin_source(declared), std::io::stdin().lock(), Path::new("-"), &mut take),
+        Input::Stdin => pieces(stdin_source(declared), std::io::stdin().lock(), Path::new("-"), classifier, take),
         Input::File(path) => {
             let open = || format!("read {}", path.display());
             let source = file_source(path, declared).with_context(open)?;
-            pieces(source, File::open(path).with_context(open)?, path, &mut take)
+            pieces(source, File::open(path).with_context(open)?, path, classifier, take)
         }
     }
 }
@@ -39,9 +44,14 @@ fn pieces(
     source: Source,
     reader: impl std::io::Read,
     name: &Path,
-    take: &mut dyn FnMut(Piece) -> Result<(), Failure>,
+    classifier: Option<&Arc<Classifier>>,
+    mut take: impl FnMut(Piece) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut pieces = Pieces::new(Arc::new(source), reader);
+    let classifier = classifier.cloned();
+    let frames = move |source: &Source, head: &[u8]| {
+        classifier.as_ref().map_or_else(Framing::default, |classifier| classifier.framing(source, head))
+    };
+    let mut pieces = Pieces::new(Arc::new(source), reader, Framing::default()).framed_by(frames);
     while let Some(piece) = pieces.read_piece().with_context(|| format!("read {}", name.display()))? {
         take(piece)?;
     }

@@ -17,7 +17,12 @@ mod intake;
 mod rules;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
+
+/// Payloads go from thread to thread by the megabyte; glibc hands each back to the system and takes it again.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Rules as WebAssembly components over your logs
 #[derive(Parser)]

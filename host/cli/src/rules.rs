@@ -65,7 +65,8 @@ impl PluginSource for Folder {
         let knows = |name: &str| {
             self.logs.iter().any(|log| log == name || log.split_once(':').is_some_and(|(source, _)| source == name))
         };
-        let check = LoadCheck { knows_log: &knows, log_types: &self.logs, datatypes: Some(&self.datatypes) };
+        let check =
+            LoadCheck { knows_log: &knows, log_types: &self.logs, datatypes: Some(&self.datatypes), parser_types: &[] };
         let report = match self.plugins.load(&self.path, &check) {
             Ok(report) => report,
             Err(error) => {
@@ -81,9 +82,12 @@ impl PluginSource for Folder {
         self.missing = false;
         let mut notices = Vec::new();
         for file in &report.loaded {
-            let plugin = report.set.plugins.iter().find(|plugin| plugin.name() == file);
-            let (rules, digest) = plugin.map_or((0, ""), |plugin| (plugin.rules().len(), plugin.digest()));
-            notices.push(format!("live: {file} ({rules} rules, {})", &digest[..digest.len().min(12)]));
+            let rules = report.set.plugins.iter().find(|plugin| plugin.name() == file);
+            let parser = report.set.parsers.iter().find(|parser| parser.name() == file);
+            let rules = rules.map(|plugin| (format!("{} rules", plugin.rules().len()), plugin.digest()));
+            let parser = parser.map(|plugin| (format!("parser {}", plugin.info().name), plugin.digest()));
+            let (what, digest) = rules.or(parser).unwrap_or_default();
+            notices.push(format!("live: {file} ({what}, {})", &digest[..digest.len().min(12)]));
         }
         notices.extend(report.removed.iter().map(|file| format!("gone: {file}")));
         for refusal in report.refused.iter().filter(|refusal| refusal.new) {

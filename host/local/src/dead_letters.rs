@@ -65,8 +65,13 @@ impl DeadLetterFolder {
             self.look(known)?;
             let mut letters: HashMap<String, DeadLetter> = HashMap::new();
             let mut unreadable = Vec::new();
+            let mut again: HashMap<String, u64> = HashMap::new();
             for file in known.files.keys() {
                 for (number, line) in lines(&fs::read(self.folder.join(file))?).enumerate() {
+                    if let Some(Again { id, again: times, .. }) = Again::read(line) {
+                        *again.entry(id).or_default() += times;
+                        continue;
+                    }
                     match serde_json::from_slice::<DeadLetter>(line) {
                         // Twice only if we died between writing files together and removing them.
                         Ok(letter) => match letters.get_mut(&letter.id) {
@@ -82,6 +87,9 @@ impl DeadLetterFolder {
                 }
             }
             let mut letters: Vec<DeadLetter> = letters.into_values().collect();
+            for letter in &mut letters {
+                letter.count += again.get(&letter.id).copied().unwrap_or(0);
+            }
             letters.sort_by(|a, b| {
                 let key = |letter: &DeadLetter| (letter.first_seen.clone(), letter.position);
                 key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
@@ -118,7 +126,7 @@ impl DeadLetterFolder {
         }
         for name in present.keys().filter(|name| !known.files.contains_key(*name)) {
             for line in lines(&fs::read(self.folder.join(name))?) {
-                if let Some(id) = id_of(line) {
+                if let Some(id) = id_of(line).filter(|_| Again::read(line).is_none()) {
                     known.letters.insert(id, name.clone());
                 }
             }
@@ -152,14 +160,25 @@ impl DeadLetterFolder {
         }
         let mut text = Vec::new();
         let mut seen = HashSet::new();
+        let mut again: BTreeMap<String, Again> = BTreeMap::new();
         for name in &small {
             for line in lines(&fs::read(self.folder.join(name))?) {
+                if let Some(more) = Again::read(line) {
+                    let sum = again.entry(more.id.clone()).or_insert(Again { again: 0, ..more.clone() });
+                    sum.again += more.again;
+                    sum.last_seen = more.last_seen.max(std::mem::take(&mut sum.last_seen));
+                    continue;
+                }
                 // What we cannot read has no id, and is kept as it is.
                 if id_of(line).is_none_or(|id| seen.insert(id)) {
                     text.extend_from_slice(line);
                     text.push(b'\n');
                 }
             }
+        }
+        for sum in again.values() {
+            serde_json::to_writer(&mut text, sum)?;
+            text.push(b'\n');
         }
         let name = self.write(known, &text, seen.into_iter())?;
         for old in small.iter().filter(|old| **old != name) {
@@ -180,8 +199,10 @@ impl DeadLetters for DeadLetterFolder {
             let mut text = Vec::new();
             let mut new = HashSet::new();
             let first_seen = now();
+            let mut again: BTreeMap<&str, u64> = BTreeMap::new();
             for letter in letters {
                 if known.letters.contains_key(&letter.id) || !new.insert(letter.id.clone()) {
+                    *again.entry(&letter.id).or_default() += letter.count;
                     continue;
                 }
                 let mut letter = letter.clone();
@@ -191,8 +212,10 @@ impl DeadLetters for DeadLetterFolder {
                 serde_json::to_writer(&mut text, &letter)?;
                 text.push(b'\n');
             }
-            if new.is_empty() {
-                return Ok(());
+            for (id, again) in again {
+                let line = Again { id: id.to_owned(), again, last_seen: first_seen.clone() };
+                serde_json::to_writer(&mut text, &line)?;
+                text.push(b'\n');
             }
             self.write(known, &text, new.into_iter())?;
             self.compact(known)
@@ -248,14 +271,31 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
 }
 
+/// The letter that a line is, or tells more of.
 fn id_of(line: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Named {
         id: String,
-        #[serde(rename = "reason")]
-        _reason: Value,
+        reason: Option<Value>,
+        again: Option<u64>,
     }
-    Some(serde_json::from_slice::<Named>(line).ok()?.id)
+    let Named { id, reason, again } = serde_json::from_slice(line).ok()?;
+    (reason.is_some() || again.is_some()).then_some(id)
+}
+
+/// A line that says how often a letter came again: the letter itself is never written anew.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Again {
+    id: String,
+    again: u64,
+    last_seen: String,
+}
+
+impl Again {
+    fn read(line: &[u8]) -> Option<Again> {
+        // Letters are long; only short lines are looked at closely.
+        (line.len() < 256).then(|| serde_json::from_slice(line).ok()).flatten()
+    }
 }
 
 /// A rename is durable once its folder is.
@@ -293,7 +333,8 @@ pub(crate) mod tests {
         reopened.put(&[letter("two"), letter("one"), letter("two")]).unwrap();
         let all = dead.list().unwrap();
         assert_eq!(texts(&all), ["one", "two"]);
-        assert_eq!(all[0], first[0]);
+        assert_eq!((all[0].count, all[1].count), (2, 2), "how often each came");
+        assert_eq!(DeadLetter { count: 1, ..all[0].clone() }, first[0]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! | `GET /healthz` | 200 while logs are taken |
 //! | `GET /metrics` | counters as Prometheus text |
 
-use crate::input::{DeclaredSource, Piece, Pieces};
+use crate::input::DeclaredSource;
 use crate::runner::{Door, Receipt, Refused};
 use crate::stop::Stop;
 use crate::tally::Tally;
@@ -18,10 +18,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, Read};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use streamalert_intake::{Piece, Pieces};
+use streamalert_pipeline::classifier::Framing;
 use streamalert_pipeline::log_record::{Source, short_id};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
@@ -146,7 +148,7 @@ async fn logs(State(http): State<HttpDoor>, request: Request) -> Result<Response
         }
         let object = key.unwrap_or_else(|| format!("sha256:{}", short_id(&Sha256::digest(&bytes))));
         let source = Arc::new(Source::new(service, resource, object));
-        let pieces = unpack(source, &bytes)?;
+        let pieces = unpack(Pieces::new(source, Cursor::new(&bytes), Framing::default()).framed_by(door.frames()))?;
         let receipt = Receipt::new(move |tally| {
             // Nobody listens any more if the client is gone; the results are stored all the same.
             let _ = stored.send(tally);
@@ -155,6 +157,7 @@ async fn logs(State(http): State<HttpDoor>, request: Request) -> Result<Response
             let sent = match piece {
                 Piece::Payload(payload) => door.payload(payload, &receipt, Some(QUEUE_PATIENCE)),
                 Piece::Dead(letter) => door.dead(*letter, &receipt, Some(QUEUE_PATIENCE)),
+                Piece::Skip(skip) => door.skip(skip, &receipt, Some(QUEUE_PATIENCE)),
             };
             sent.map_err(|refused| match refused {
                 Refused::Full => turned(StatusCode::SERVICE_UNAVAILABLE, "the queue is full; send it again later"),
@@ -238,9 +241,8 @@ async fn body_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Turned> {
 }
 
 /// All of it before any of it is handed on, so that a body that is too large is turned away whole.
-fn unpack(source: Arc<Source>, bytes: &[u8]) -> Result<Vec<Piece>, Turned> {
+fn unpack(mut pieces: Pieces<impl Read>) -> Result<Vec<Piece>, Turned> {
     let mut unpacked = 0;
-    let mut pieces = Pieces::new(source, Cursor::new(bytes));
     let mut all = Vec::new();
     loop {
         let piece = pieces.read_piece().map_err(|error| turned(StatusCode::BAD_REQUEST, error.to_string()))?;
@@ -248,6 +250,7 @@ fn unpack(source: Arc<Source>, bytes: &[u8]) -> Result<Vec<Piece>, Turned> {
         unpacked += match &piece {
             Piece::Payload(payload) => payload.bytes.len() as u64,
             Piece::Dead(letter) => letter.position.length,
+            Piece::Skip(_) => 0,
         };
         if unpacked > UNPACKED_BYTES_MAX {
             return Err(turned(

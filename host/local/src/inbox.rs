@@ -1,7 +1,7 @@
 //! A watched folder: what is put into it is taken, and moved to its `done` folder when its results are stored. The move
 //! is the acknowledgement; who dies before it finds the file again, and the ids make that harmless.
 
-use crate::input::{DeclaredSource, Pieces, file_source};
+use crate::input::{DeclaredSource, file_source};
 use crate::run::{Progress, feed};
 use crate::runner::{Door, Receipt};
 use crate::stop::Stop;
@@ -13,6 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+use streamalert_intake::Pieces;
+use streamalert_pipeline::classifier::Framing;
 
 /// Where files go when they are done.
 pub const DONE: &str = "done";
@@ -148,7 +150,8 @@ impl Inbox {
                 }
             })
         };
-        let pieces = Pieces::new(Arc::new(source), self.progress.counting(file));
+        let pieces = Pieces::new(Arc::new(source), self.progress.counting(file), Framing::default());
+        let pieces = pieces.framed_by(self.door.frames());
         if let Err(error) = feed(pieces, &self.door, &receipt, &self.stop) {
             self.progress.failed(format!("{}: {error}", path.display()));
         }

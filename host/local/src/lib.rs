@@ -5,7 +5,7 @@
 //! | [`run`] | opens the doors, waits for the end, drains |
 //! | [`input`], [`inbox`], [`http`] | the doors: files and pipes, a watched folder, HTTP |
 //! | [`runner`] | queue, workers, the one writer that stores and then acknowledges |
-//! | [`reload`] | changed components become the live rules |
+//! | [`reload`], [`live`] | changed components become the live rules and parsers |
 //! | [`sqlite`], [`dead_letters`], [`file_output`] | where results go |
 //! | [`resend`] | dead letters are tried again |
 //! | [`tally`], [`alert_text`] | what a person is told |
@@ -19,6 +19,7 @@ pub mod file_output;
 pub mod http;
 pub mod inbox;
 pub mod input;
+pub mod live;
 pub mod reload;
 pub mod resend;
 pub mod run;

@@ -1,5 +1,6 @@
 //! Changed components become the live rules, whole sets at a time. Broken ones are told of, and what was there goes on.
 
+use crate::live::{Base, Live};
 use crate::stop::Stop;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -9,9 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
-use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::plugin::PluginSet;
-use streamalert_pipeline::rules_engine::Rules;
 
 /// How long the folder must be quiet: a build writes several files, a copy writes one in pieces.
 const QUIET: Duration = Duration::from_millis(50);
@@ -36,8 +35,8 @@ pub struct Loaded {
 pub fn start(
     folder: &Path,
     mut source: Box<dyn PluginSource>,
-    rules: Arc<ArcSwap<Rules>>,
-    schemas: Arc<Schemas>,
+    live: Arc<ArcSwap<Live>>,
+    base: Base,
     stop: Stop,
     mut tell: impl FnMut(&str) + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
@@ -56,10 +55,14 @@ pub fn start(
             first = false;
             seen = now;
             let loaded = source.load();
-            if digests(&loaded.set) != digests(&rules.load().plugins) {
-                rules.store(Arc::new(Rules::new(loaded.set, &schemas)));
+            let before = live.load_full();
+            let mut notices = loaded.notices;
+            if digests(&loaded.set) != digests(&before.rules.plugins) {
+                let (now, faults) = Live::new(loaded.set, &base, Some(&before));
+                live.store(Arc::new(now));
+                notices.extend(faults.iter().map(ToString::to_string));
             }
-            loaded.notices.iter().for_each(|notice| tell(notice));
+            notices.iter().for_each(|notice| tell(notice));
         }
     })
 }
@@ -115,7 +118,9 @@ fn look(folder: &Path) -> BTreeMap<PathBuf, (u64, Option<SystemTime>)> {
 }
 
 fn digests(set: &PluginSet) -> Vec<(String, String)> {
-    set.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.digest().to_owned())).collect()
+    let rules = set.plugins.iter().map(|plugin| (plugin.name(), plugin.digest()));
+    let parsers = set.parsers.iter().map(|parser| (parser.name(), parser.digest()));
+    rules.chain(parsers).map(|(name, digest)| (name.to_owned(), digest.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -167,21 +172,21 @@ mod tests {
     fn changes_are_live_within_a_second_and_broken_ones_change_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let schemas = Arc::new(Schemas::default());
-        let rules = Arc::new(ArcSwap::from_pointee(Rules::new(PluginSet::default(), &schemas)));
+        let base = Base::default();
+        let rules = Arc::new(ArcSwap::from_pointee(Live::new(PluginSet::default(), &base, None).0));
         let (stop, told) = (Stop::default(), Arc::new(std::sync::Mutex::new(Vec::new())));
         let tell = {
             let told = told.clone();
             move |notice: &str| told.lock().unwrap().push(notice.to_owned())
         };
         let source = Box::new(Texts(folder.path().to_path_buf(), BTreeMap::new()));
-        let thread = start(folder.path(), source, rules.clone(), schemas, stop.clone(), tell).unwrap();
+        let thread = start(folder.path(), source, rules.clone(), base, stop.clone(), tell).unwrap();
         let live = |expected: &[(&str, &str)]| {
             let expected: Vec<_> =
                 expected.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
             let begun = Instant::now();
-            while digests(&rules.load().plugins) != expected {
-                assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", digests(&rules.load().plugins));
+            while digests(&rules.load().rules.plugins) != expected {
+                assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", digests(&rules.load().rules.plugins));
                 thread::sleep(Duration::from_millis(5));
             }
         };

@@ -6,7 +6,8 @@ use crate::dead_letters::DeadLetterFolder;
 use crate::file_output::{FileOutput, Target};
 use crate::http::{HttpDoor, bind};
 use crate::inbox::Inbox;
-use crate::input::{DeclaredSource, Found, Input, Piece, Pieces, file_source, open, stdin_source};
+use crate::input::{DeclaredSource, Found, Input, file_source, open, stdin_source};
+use crate::live::{Base, Live};
 use crate::reload::{self, PluginSource};
 use crate::runner::{Door, Receipt, Runner, Setup, Sink};
 use crate::sqlite::SqliteAlerts;
@@ -23,11 +24,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use streamalert_intake::{Piece, Pieces};
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::BackendError;
-use streamalert_pipeline::classifier::Classifier;
-use streamalert_pipeline::config::Schemas;
-use streamalert_pipeline::rules_engine::Rules;
+use streamalert_pipeline::classifier::Framing;
 
 /// Files read at a time: one reader unpacks gzip faster than a core classifies it, so a few feed many cores.
 const READERS_MAX: usize = 4;
@@ -178,7 +178,7 @@ pub fn run(
     }
 
     let Config { schemas, clusters, .. } = config;
-    let schemas = Arc::new(schemas);
+    let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let Plugins { folder, mut source } = plugins;
     let loaded = source.load();
     loaded.notices.iter().for_each(|notice| progress.tell(notice));
@@ -188,22 +188,17 @@ pub fn run(
             folder.display()
         ));
     }
-    let rules = Arc::new(ArcSwap::from_pointee(Rules::new(loaded.set, &schemas)));
+    let (live, faults) = Live::new(loaded.set, &base, None);
+    faults.iter().for_each(|fault| progress.tell(&fault.to_string()));
+    let live = Arc::new(ArcSwap::from_pointee(live));
     {
         let progress = progress.clone();
         let tell = move |notice: &str| progress.tell(notice);
         // Never joined: it may be compiling something that nobody will use.
-        reload::start(&folder, source, rules.clone(), schemas.clone(), stop.clone(), tell)?;
+        reload::start(&folder, source, live.clone(), base, stop.clone(), tell)?;
     }
 
-    let setup = Setup {
-        classifier: Arc::new(Classifier::new(schemas, Arc::new(clusters))),
-        rules,
-        alerts,
-        dead,
-        workers: options.workers,
-        stop: stop.clone(),
-    };
+    let setup = Setup { live, alerts, dead, workers: options.workers, stop: stop.clone() };
     let runner = Runner::start(setup, Box::new(Outputs { files, print: Box::new(print) }))?;
     let listener = match options.http {
         Some(address) => Some(runtime.block_on(bind(address))?),
@@ -338,12 +333,16 @@ fn read_one(
     match input {
         Input::Stdin => {
             let pipe = Pipe::start(io::stdin(), stop.clone())?;
-            feed(Pieces::new(Arc::new(stdin_source(declared)), pipe).eager(), door, &receipt, stop)
+            let source = Arc::new(stdin_source(declared));
+            let pieces = Pieces::new(source, pipe, Framing::default()).framed_by(door.frames());
+            feed(pieces.eager(), door, &receipt, stop)
         }
         Input::File(path) => {
             let source = Arc::new(file_source(path, declared)?);
             let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-            feed(Pieces::new(source, progress.counting(open(path)?)), door, &receipt, stop).map_err(named)
+            let pieces = Pieces::new(source, progress.counting(open(path)?), Framing::default());
+            let pieces = pieces.framed_by(door.frames());
+            feed(pieces, door, &receipt, stop).map_err(named)
         }
     }
 }
@@ -361,6 +360,7 @@ pub fn feed<R: Read>(mut pieces: Pieces<R>, door: &Door, receipt: &Arc<Receipt>,
             }
             Ok(Some(Piece::Payload(payload))) => door.payload(payload, receipt, None),
             Ok(Some(Piece::Dead(letter))) => door.dead(*letter, receipt, None),
+            Ok(Some(Piece::Skip(skip))) => door.skip(skip, receipt, None),
             Err(_) if stop.is_requested() => return Ok(false),
             Err(error) => return Err(error),
         };
@@ -426,11 +426,13 @@ impl Read for Pipe {
     }
 }
 
-/// The rules of a folder once, for what does not run on: `dead resend`.
-pub fn rules_once(source: &mut dyn PluginSource, schemas: &Schemas, mut tell: impl FnMut(&str)) -> Rules {
+/// The rules and parsers of a folder once, for what does not run on: `dead resend`.
+pub fn live_once(source: &mut dyn PluginSource, base: &Base, mut tell: impl FnMut(&str)) -> Live {
     let loaded = source.load();
     loaded.notices.iter().for_each(|notice| tell(notice));
-    Rules::new(loaded.set, schemas)
+    let (live, faults) = Live::new(loaded.set, base, None);
+    faults.iter().for_each(|fault| tell(&fault.to_string()));
+    live
 }
 
 /// When something happened now, as alerts say it.

@@ -2,6 +2,7 @@
 //! then tells the doors: an input is acknowledged when what came of it is on disk.
 
 use crate::clock::now;
+use crate::live::Live;
 use crate::stop::Stop;
 use crate::tally::Tally;
 use arc_swap::ArcSwap;
@@ -12,10 +13,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{AlertTable, BackendError, DeadLetters};
-use streamalert_pipeline::classifier::{Classifier, Worker};
+use streamalert_pipeline::classifier::{Framing, Worker};
 use streamalert_pipeline::dead_letter::DeadLetter;
-use streamalert_pipeline::log_record::Payload;
+use streamalert_pipeline::log_record::{Payload, Source};
 use streamalert_pipeline::rules_engine::Rules;
+use streamalert_pipeline::skip::Skip;
 
 /// Payloads waiting for each worker: enough that none ever waits for a door that reads at its own pace.
 const QUEUED_PER_WORKER: usize = 4;
@@ -29,8 +31,7 @@ const STORE_ATTEMPTS: u32 = 4;
 
 /// What a run is made of.
 pub struct Setup {
-    pub classifier: Arc<Classifier>,
-    pub rules: Arc<ArcSwap<Rules>>,
+    pub live: Arc<ArcSwap<Live>>,
     pub alerts: Arc<dyn AlertTable>,
     pub dead: Arc<dyn DeadLetters>,
     pub workers: usize,
@@ -48,6 +49,7 @@ pub trait Sink: Send {
 struct Work {
     payload: Option<Payload>,
     dead: Vec<DeadLetter>,
+    skipped: Option<Skip>,
     receipt: Arc<Receipt>,
 }
 
@@ -110,6 +112,7 @@ impl Receipt {
 #[derive(Clone)]
 pub struct Door {
     queue: Sender<Work>,
+    live: Arc<ArcSwap<Live>>,
 }
 
 /// Why a door could not hand something on.
@@ -124,22 +127,29 @@ pub enum Refused {
 impl Door {
     /// Waits while the queue is full; at most for `patience` if there is one.
     pub fn payload(&self, payload: Payload, receipt: &Arc<Receipt>, patience: Option<Duration>) -> Result<(), Refused> {
-        self.send(Some(payload), Vec::new(), receipt, patience)
+        let work = Work { payload: Some(payload), dead: Vec::new(), skipped: None, receipt: receipt.clone() };
+        self.send(work, patience)
     }
 
     pub fn dead(&self, letter: DeadLetter, receipt: &Arc<Receipt>, patience: Option<Duration>) -> Result<(), Refused> {
-        self.send(None, vec![letter], receipt, patience)
+        let work = Work { payload: None, dead: vec![letter], skipped: None, receipt: receipt.clone() };
+        self.send(work, patience)
     }
 
-    fn send(
-        &self,
-        payload: Option<Payload>,
-        dead: Vec<DeadLetter>,
-        receipt: &Arc<Receipt>,
-        patience: Option<Duration>,
-    ) -> Result<(), Refused> {
-        receipt.open();
-        let work = Work { payload, dead, receipt: receipt.clone() };
+    /// An object that holds nothing is an input too, and counted.
+    pub fn skip(&self, skip: Skip, receipt: &Arc<Receipt>, patience: Option<Duration>) -> Result<(), Refused> {
+        let work = Work { payload: None, dead: Vec::new(), skipped: Some(skip), receipt: receipt.clone() };
+        self.send(work, patience)
+    }
+
+    /// Says how what comes from a source is cut into payloads, from what its object begins with.
+    pub fn frames(&self) -> impl FnMut(&Source, &[u8]) -> Framing + Send + use<> {
+        let live = self.live.clone();
+        move |source, head| live.load().classifier.framing(source, head)
+    }
+
+    fn send(&self, work: Work, patience: Option<Duration>) -> Result<(), Refused> {
+        work.receipt.open();
         // A refused piece leaves its receipt open for good, so an object that was taken in part is not acknowledged.
         match patience {
             None => self.queue.send(work).map_err(|_| Refused::Closed),
@@ -204,7 +214,8 @@ impl Runner {
             };
             workers.push(thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
         }
-        Ok(Runner { door: Some(Door { queue }), workers, writer, total, failure })
+        let door = Door { queue, live: setup.live.clone() };
+        Ok(Runner { door: Some(door), workers, writer, total, failure })
     }
 
     pub fn door(&self) -> Door {
@@ -232,14 +243,24 @@ impl Runner {
 
 /// One worker's life. It ends when the doors are closed or the writer is gone.
 fn work(setup: &Setup, waiting: &Receiver<Work>, results: &Sender<Done>) -> Result<(), RunError> {
-    let mut worker = setup.classifier.worker();
-    for Work { payload, dead, receipt } in waiting {
+    let mut live = setup.live.load_full();
+    let mut worker = live.classifier.worker();
+    for Work { payload, dead, skipped, receipt } in waiting {
+        // One set of rules and parsers from start to end of a batch, whatever is uploaded meanwhile.
+        let now = setup.live.load();
+        if !Arc::ptr_eq(&now, &live) {
+            if !Arc::ptr_eq(&now.classifier, &live.classifier) {
+                worker = now.classifier.worker();
+            }
+            live = Arc::clone(&now);
+        }
+        drop(now);
         let at = payload.as_ref().map(|payload| {
             let source = &payload.source;
             format!("{}:{}:{} byte {}", source.service, source.resource, source.object, payload.offset)
         });
         // A panic must not leave the doors waiting for an answer that never comes.
-        let judged = catch_unwind(AssertUnwindSafe(|| judge(setup, &mut worker, payload, dead)));
+        let judged = catch_unwind(AssertUnwindSafe(|| judge(&live.rules, &mut worker, payload, dead, skipped)));
         let (alerts, dead, tally) = judged.map_err(|panic| RunError::Broke {
             at: at.unwrap_or_default(),
             message: panic
@@ -257,18 +278,21 @@ fn work(setup: &Setup, waiting: &Receiver<Work>, results: &Sender<Done>) -> Resu
 
 /// The stages, one after the other, over one payload.
 fn judge(
-    setup: &Setup,
+    rules: &Rules,
     worker: &mut Worker,
     payload: Option<Payload>,
     mut dead: Vec<DeadLetter>,
+    skipped: Option<Skip>,
 ) -> (Vec<Alert>, Vec<DeadLetter>, Tally) {
     let mut tally = Tally::default();
-    // The doors' own letters are inputs too.
+    // The doors' own letters are inputs too, and so is what they passed over.
     tally.inputs += dead.len() as u64;
     tally.add_dead(&dead);
+    if let Some(skip) = skipped {
+        tally.inputs += 1;
+        *tally.skipped.entry(skip.code()).or_default() += 1;
+    }
     let Some(payload) = payload else { return (Vec::new(), dead, tally) };
-    // One set of rules from start to end, whatever is uploaded meanwhile.
-    let rules = setup.rules.load_full();
     let classified = worker.classify(payload);
     tally.add(&Tally::of_classified(&classified));
     debug_assert_eq!(
@@ -353,9 +377,10 @@ mod tests {
     use super::*;
     use crate::dead_letters::DeadLetterFolder;
     use crate::input::stdin_source;
+    use crate::live::Base;
     use crate::sqlite::SqliteAlerts;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use streamalert_pipeline::config::{Clusters, Schemas};
+    use streamalert_pipeline::config::Schemas;
     use streamalert_pipeline::plugin::PluginSet;
 
     /// Fails the first calls, and waits for `open` in the others.
@@ -408,10 +433,9 @@ mod tests {
         fn start(&self) -> Runner {
             let schema = r#"{"test:row": {"parser": "json", "schema": {"n": "integer"}}}"#;
             let schemas = Arc::new(Schemas::read(&[("test.json".into(), schema.into())]).unwrap());
-            let rules = Rules::new(PluginSet::default(), &schemas);
+            let base = Base { schemas, ..Base::default() };
             let setup = Setup {
-                classifier: Arc::new(Classifier::new(schemas, Arc::new(Clusters::default()))),
-                rules: Arc::new(ArcSwap::from_pointee(rules)),
+                live: Arc::new(ArcSwap::from_pointee(Live::new(PluginSet::default(), &base, None).0)),
                 alerts: self.table.clone(),
                 dead: Arc::new(DeadLetterFolder::open(&self.folder.path().join("dead")).unwrap()),
                 workers: 1,
@@ -488,6 +512,19 @@ mod tests {
         let tally = runner.finish().unwrap();
         assert_eq!(tally.inputs, 2 * taken.len() as u64);
         assert_eq!(stage.acknowledged(), taken);
+    }
+
+    #[test]
+    fn what_a_door_passes_over_is_counted_and_acknowledged() {
+        let stage = Stage::new(0);
+        let runner = stage.start();
+        let acknowledged = stage.acknowledged.clone();
+        let receipt = Receipt::new(move |tally| acknowledged.lock().unwrap().push(tally.skipped["empty_object"]));
+        runner.door().skip(Skip::EmptyObject, &receipt, None).unwrap();
+        receipt.whole();
+        let tally = runner.finish().unwrap();
+        assert_eq!((tally.inputs, tally.records(), tally.unaccounted), (1, 1, 0));
+        assert_eq!(stage.acknowledged(), [1]);
     }
 
     #[test]

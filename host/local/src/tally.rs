@@ -179,7 +179,11 @@ impl Tally {
             line(&format!("    {reason}"), *count, "");
         }
         for (Ambiguity { taken, also }, _) in &self.ambiguous {
-            line(&format!("  note: {taken}"), self.classified.get(taken).copied().unwrap_or(0), &format!("also fit {}", also.join(", ")));
+            line(
+                &format!("  note: {taken}"),
+                self.classified.get(taken).copied().unwrap_or(0),
+                &format!("also fit {}", also.join(", ")),
+            );
         }
         if self.unaccounted > 0 {
             line("  UNACCOUNTED FOR", self.unaccounted, "a fault of streamalert: please report it");

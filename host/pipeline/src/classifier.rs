@@ -6,11 +6,11 @@ mod framing;
 mod lines;
 mod normalize;
 mod record;
+#[cfg(test)]
+mod tests;
 mod text;
 #[cfg(test)]
 mod text_tests;
-#[cfg(test)]
-mod tests;
 
 pub use candidates::Near;
 pub use framing::{Framing, complete_inputs};
@@ -18,9 +18,7 @@ pub use framing::{Framing, complete_inputs};
 use crate::config::schema::{PathPlan, PathStep};
 use crate::config::{Clusters, ConfigFault, Schemas};
 use crate::dead_letter::{DeadLetter, Reason};
-use crate::limits::{
-    AMBIGUITY_SAMPLES, DEPTH_MAX, INPUT_BYTES_MAX, KEYS_MAX, RECORDS_PER_INPUT_MAX, UNWRAP_DEPTH_MAX,
-};
+use crate::limits::{AMBIGUITY_SAMPLES, DEPTH_MAX, INPUT_BYTES_MAX, KEYS_MAX, RECORDS_PER_INPUT_MAX, UNWRAP_DEPTH_MAX};
 use crate::log_record::{LastDigest, LogBatch, LogRecord, Payload, Position, Source, part_of, short_id};
 use crate::plugin::{ParsedPart, ParserPlugin, Takes};
 use crate::skip::{Skip, Skips};
@@ -115,8 +113,7 @@ impl Classifier {
             };
         }
         let may = |t: &&Arc<crate::config::LogType>| {
-            t.component.is_none()
-                && declared.is_none_or(|declared| declared.may_send(t))
+            t.component.is_none() && declared.is_none_or(|declared| declared.may_send(t))
         };
         Framing::of(self.schemas.iter().filter(may))
     }
@@ -238,7 +235,8 @@ impl Worker {
             payload.head = head.as_bytes().into();
         }
         self.lines = lines;
-        let batch = LogBatch { cluster, records, bytes, made, identity: None, last_digest: Default::default(), payload };
+        let batch =
+            LogBatch { cluster, records, bytes, made, identity: None, last_digest: Default::default(), payload };
         Classified { batch, dead, inputs, skipped, ambiguous, unaccounted }
     }
 
@@ -301,11 +299,9 @@ impl Worker {
             Some(route) => route.clone(),
             None => {
                 let (cluster, logs, parser) = match self.shared.clusters.find(source) {
-                    Some((cluster, declared)) => (
-                        cluster.name.clone(),
-                        Some(declared.logs.clone()),
-                        declared.parser.as_deref().map(Arc::from),
-                    ),
+                    Some((cluster, declared)) => {
+                        (cluster.name.clone(), Some(declared.logs.clone()), declared.parser.as_deref().map(Arc::from))
+                    }
                     None => ("default".into(), None, None),
                 };
                 let route = Route { cluster, set: self.set(logs, None), parser };
@@ -484,27 +480,38 @@ impl Run<'_> {
             self.place(&(0..payload.bytes.len()));
             self.skipped.add(Skip::Empty);
         }
+        let mut last = None;
         for ParsedPart { offset, length, outcome } in parts {
             let start = (offset as usize).min(payload.bytes.len());
             let range = start..(start + length as usize).min(payload.bytes.len());
+            // Several records may be about the very same piece: it is one input, and they are told apart by their number.
+            if last.as_ref() != Some(&range) {
+                self.place(&range);
+                last = Some(range);
+            }
+            let name = &parser.info().name;
             match outcome {
-                Err(message) => {
-                    self.bad_input(range, Reason::ParserFault, format!("{}: {message}", parser.info().name));
-                }
+                Err(message) => self.bury_next(Reason::ParserFault, format!("{name}: {message}")),
                 Ok(record) if document.parse(record.json.as_bytes()) => {
                     let before = (self.made.len(), self.records.len(), self.dead.len());
                     document.made = true;
-                    self.input(document, range);
+                    self.placed(document);
                     document.made = false;
-                    self.keep_made(before, record.json.as_bytes(), &parser.info().name, &record.log_type);
+                    self.keep_made(before, record.json.as_bytes(), name, &record.log_type);
                 }
                 Ok(record) => {
                     let start: String = record.json.chars().take(80).collect();
-                    let message = format!("the parser {} made this, which is no JSON: {start}", parser.info().name);
-                    self.bad_input(range, Reason::ParserFault, message);
+                    let message = format!("the parser {name} made this, which is no JSON: {start}");
+                    self.bury_next(Reason::ParserFault, message);
                 }
             }
         }
+    }
+
+    /// A letter in place of the next record of the input at hand.
+    fn bury_next(&mut self, reason: Reason, message: String) {
+        self.bury_whole(Refused { reason, message, tried: Vec::new() });
+        self.position.index += 1;
     }
 
     /// What a component made of something, sent again.
@@ -527,10 +534,11 @@ impl Run<'_> {
         let wrong = |record: &LogRecord| !log_type.is_empty() && record.log_type.name != log_type;
         if self.records[before.1..].iter().any(wrong) {
             let found = self.records[before.1].log_type.name.clone();
+            self.position.index = self.records[before.1].position.index;
             self.records.truncate(before.1);
             let message = format!("the parser {parser} calls it {log_type}, and it is {found}");
-            self.position.index = 0;
             self.bury_whole(Refused { reason: Reason::ParserFault, message, tried: vec![log_type.to_owned()] });
+            self.position.index += 1;
         }
         self.made.extend_from_slice(json);
         for record in &mut self.records[before.1..] {
@@ -574,6 +582,11 @@ impl Run<'_> {
     /// The input that `document` holds.
     fn input(&mut self, document: &Document, range: Range<usize>) {
         self.place(&range);
+        self.placed(document);
+    }
+
+    /// The same for an input whose place is known.
+    fn placed(&mut self, document: &Document) {
         if let Item::Object { len } = document.item(0)
             && len > KEYS_MAX
         {
@@ -883,7 +896,11 @@ impl Run<'_> {
         for &place in places {
             if self.position.index >= RECORDS_PER_INPUT_MAX {
                 let message = format!("more than {RECORDS_PER_INPUT_MAX} records in one input; this and what follows");
-                refused.push((place, self.position.index, Refused { reason: Reason::Limit, message, tried: Vec::new() }));
+                refused.push((
+                    place,
+                    self.position.index,
+                    Refused { reason: Reason::Limit, message, tried: Vec::new() },
+                ));
                 break;
             }
             if text_format {
@@ -1128,11 +1145,7 @@ impl Refused {
 
     /// A text that a format cannot read.
     fn not_of(parser: crate::config::schema::Parser, message: &str) -> Self {
-        Refused {
-            reason: Reason::NoSchema,
-            message: format!("not {}: {message}", parser.name()),
-            tried: Vec::new(),
-        }
+        Refused { reason: Reason::NoSchema, message: format!("not {}: {message}", parser.name()), tried: Vec::new() }
     }
 
     fn pattern(name: &str, message: String) -> Self {

@@ -7,7 +7,7 @@
 
 use crate::config::LogType;
 use crate::config::schema::{Field, FieldKind, Fields};
-use crate::log_record::{ECS_KEY, ENVELOPE_KEY, NORMALIZATION_KEY, OCSF_KEY};
+use crate::log_record::{DUPLICATES_KEY, ECS_KEY, ENVELOPE_KEY, INVALID_KEY, NORMALIZATION_KEY, OCSF_KEY};
 use hashbrown::{HashMap, HashSet};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -31,7 +31,7 @@ impl Columns {
     /// For records of one type, with the keys that are ours.
     pub fn of(log_type: &LogType) -> Self {
         let mut fields = log_type.fields.clone();
-        for key in [ENVELOPE_KEY, NORMALIZATION_KEY, OCSF_KEY, ECS_KEY] {
+        for key in [ENVELOPE_KEY, NORMALIZATION_KEY, OCSF_KEY, ECS_KEY, DUPLICATES_KEY, INVALID_KEY] {
             if log_type.adds(key) && fields.position(key).is_none() {
                 let kind = match key {
                     ENVELOPE_KEY => FieldKind::Object(log_type.envelope.clone()),
@@ -340,9 +340,11 @@ mod tests {
         let schemas = Schemas::read(&[("s.json".to_owned(), text.to_owned())]).unwrap();
         let columns = Columns::of(schemas.get("t").unwrap());
         let record = json!({"a": "1", "streamalert:envelope_keys": {"the.host": "h"}, "streamalert_normalization": {},
-                            "streamalert:ocsf": {"class_uid": 3002}, "streamalert:ecs": {"user": {"name": "1"}}});
+                            "streamalert:ocsf": {"class_uid": 3002}, "streamalert:ecs": {"user": {"name": "1"}},
+                            "streamalert:duplicate_keys": ["a"], "streamalert:invalid_text": 1});
         let expected = json!({"a": "1", "streamalert_envelope_keys": {"the_host": "h"}, "streamalert_normalization": {},
-                              "streamalert_ocsf": {"class_uid": 3002}, "streamalert_ecs": {"user": {"name": "1"}}});
+                              "streamalert_ocsf": {"class_uid": 3002}, "streamalert_ecs": {"user": {"name": "1"}},
+                              "streamalert_duplicate_keys": ["a"], "streamalert_invalid_text": 1});
         assert_eq!(archived(&columns, record), expected);
     }
 }

@@ -50,3 +50,21 @@ pub const ARCHIVE_BATCH_LINES_MAX: usize = 500;
 pub const ARCHIVE_BATCH_BYTES_MAX: usize = 4 << 20;
 /// Bytes of one SQS message.
 pub const QUEUE_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Bytes one object may unpack to: 1 TiB. Real objects stay below 100 GB; an hour at full speed is enough to lose to one.
+pub const UNPACKED_BYTES_MAX: u64 = 1 << 40;
+/// Bytes unpacked for each byte that came, over all layers together. Deflate tops out at 1,032; repeated log lines reach a
+/// few hundred.
+pub const UNPACK_RATIO_MAX: u64 = 800;
+/// Bytes unpacked before the ratio is looked at: 64 MiB harm nobody, and small objects of one repeated line are honest.
+pub const UNPACK_RATIO_FREE_BYTES: u64 = 64 << 20;
+/// Times an object may be compressed over: gzip in zip is usual, a third layer has been seen only in bombs.
+pub const UNPACK_LAYERS_MAX: usize = 2;
+/// Bytes of a header line that travels with every payload. The widest CSV exports have some thousand columns.
+pub const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a container that must be there whole before it can be read (Parquet: its table of contents stands at the
+/// end). What a function's disk holds by default would be 512 MB; writers aim at 128 MB to 1 GB.
+pub const CONTAINER_BYTES_MAX: u64 = 8 << 30;
+/// Bytes of one block of a container, packed or unpacked. Avro writers cut at 16 KB to 4 MB.
+pub const CONTAINER_BLOCK_BYTES_MAX: usize = 64 << 20;
+/// Records in one Kinesis record that the producer's library put together: twice what has been seen.
+pub const AGGREGATE_RECORDS_MAX: usize = 128 << 10;

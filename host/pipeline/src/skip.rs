@@ -13,10 +13,13 @@ pub enum Skip {
     ControlMessage,
     /// A service says that a notification is set up.
     TestEvent,
+    /// A service says that something other than a new object has come about: one was removed, tagged, restored.
+    OtherEvent,
 }
 
 impl Skip {
-    pub const ALL: [Skip; 5] = [Skip::Empty, Skip::EmptyObject, Skip::Header, Skip::ControlMessage, Skip::TestEvent];
+    pub const ALL: [Skip; 6] =
+        [Skip::Empty, Skip::EmptyObject, Skip::Header, Skip::ControlMessage, Skip::TestEvent, Skip::OtherEvent];
 
     pub fn code(self) -> &'static str {
         match self {
@@ -25,6 +28,7 @@ impl Skip {
             Skip::Header => "header",
             Skip::ControlMessage => "control_message",
             Skip::TestEvent => "test_event",
+            Skip::OtherEvent => "other_event",
         }
     }
 }

@@ -1,8 +1,10 @@
-//! From bytes to a live component of rules, or to every reason why not.
+//! From bytes to a live component of rules or a parser, or to every reason why not.
 
 use crate::cache::{Cache, CacheCounts};
+use crate::contract::World;
 use crate::host::State;
-use crate::session::{Exports, Idle, Sandbox};
+use crate::parser::ParserComponent;
+use crate::sandbox::{Exports, Idle, Sandbox};
 use crate::{LookupTables, MemoryTables, PluginLimits, contract, describe, engine};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -55,20 +57,31 @@ pub struct Shared {
     random: AtomicU64,
 }
 
-/// What the host knows that a component's rules must agree with.
+/// What the host knows that components must agree with.
+#[derive(Clone, Copy)]
 pub struct LoadCheck<'a> {
-    /// Is this a log type, or a source with subtypes?
+    /// Is this a log type of the configuration, or a source with subtypes?
     pub knows_log: &'a dyn Fn(&str) -> bool,
-    /// All of them, to suggest the one that was meant.
+    /// All of them: to suggest the one that was meant, and because a parser must not bring another of the same name.
     pub log_types: &'a [String],
     /// The datatypes that some log type declares; `None`: any.
     pub datatypes: Option<&'a [String]>,
+    /// Log types that parsers bring, beside those of the configuration.
+    pub parser_types: &'a [String],
 }
 
 impl LoadCheck<'static> {
     /// Takes every log type and datatype for known: for tools that have no schemas at hand.
     pub fn any_log() -> Self {
-        LoadCheck { knows_log: &|_| true, log_types: &[], datatypes: None }
+        LoadCheck { knows_log: &|_| true, log_types: &[], datatypes: None, parser_types: &[] }
+    }
+}
+
+impl LoadCheck<'_> {
+    /// Whether a rule may look at `log`, a source or a full type.
+    pub(crate) fn knows(&self, log: &str) -> bool {
+        let named = |known: &String| known == log || known.split_once(':').is_some_and(|(source, _)| source == log);
+        (self.knows_log)(log) || self.parser_types.iter().any(named)
     }
 }
 
@@ -136,6 +149,43 @@ pub struct RuleComponent {
     pub(crate) version: &'static str,
 }
 
+/// A live component of either world.
+#[derive(Clone, Debug)]
+pub enum Plugin {
+    Rules(Arc<RuleComponent>),
+    Parser(Arc<ParserComponent>),
+}
+
+impl Plugin {
+    /// SHA-256 of the component, hex.
+    pub fn digest(&self) -> &str {
+        match self {
+            Plugin::Rules(rules) => &rules.digest,
+            Plugin::Parser(parser) => &parser.digest,
+        }
+    }
+
+    /// Whether both are the same live component, and not only of the same bytes.
+    pub fn is(&self, other: &Plugin) -> bool {
+        match (self, other) {
+            (Plugin::Rules(a), Plugin::Rules(b)) => Arc::ptr_eq(a, b),
+            (Plugin::Parser(a), Plugin::Parser(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+/// A component that was compiled, checked against its world and linked, but did not run yet.
+struct Ready {
+    world: World,
+    version: &'static str,
+    digest: String,
+    imports: Vec<String>,
+    export_names: Vec<String>,
+    pre: InstancePre<State>,
+    exports: Exports,
+}
+
 impl fmt::Debug for RuleComponent {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "RuleComponent({}, {})", self.name, &self.digest[..12])
@@ -168,36 +218,111 @@ impl Host {
         })
     }
 
-    /// Compiles, checks and starts a component; `name` is its file's, for messages.
-    pub fn load(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Arc<RuleComponent>, LoadError> {
+    /// Compiles, checks and starts a component of either world; `name` is its file's, for messages.
+    pub fn load_plugin(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Plugin, LoadError> {
         let refuse = |problems| LoadError { file: name.into(), problems };
-        self.load_parts(name, bytes, check).map(Arc::new).map_err(refuse)
+        let ready = self.prepare(bytes).map_err(refuse)?;
+        match ready.world {
+            World::Rule => self.rules(name, ready, check).map(|rules| Plugin::Rules(Arc::new(rules))),
+            World::Parser => self.parser(name, ready, check).map(|parser| Plugin::Parser(Arc::new(parser))),
+        }
+        .map_err(refuse)
     }
 
-    fn load_parts(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<RuleComponent, Vec<Problem>> {
-        let shared = &self.shared;
+    /// The same where only rules will do.
+    pub fn load(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Arc<RuleComponent>, LoadError> {
+        match self.load_plugin(name, bytes, check)? {
+            Plugin::Rules(rules) => Ok(rules),
+            Plugin::Parser(_) => Err(LoadError {
+                file: name.into(),
+                problems: vec![Problem::component("is a parser and holds no rules", "name a component of rules")],
+            }),
+        }
+    }
+
+    /// The same where only a parser will do.
+    pub fn load_parser(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Arc<ParserComponent>, LoadError> {
+        match self.load_plugin(name, bytes, check)? {
+            Plugin::Parser(parser) => Ok(parser),
+            Plugin::Rules(_) => Err(LoadError {
+                file: name.into(),
+                problems: vec![Problem::component(
+                    "holds rules and is no parser",
+                    "name a component of world `parser`",
+                )],
+            }),
+        }
+    }
+
+    /// All that can be known of a component without running it.
+    fn prepare(&self, bytes: &[u8]) -> Result<Ready, Vec<Problem>> {
         let (component, digest) = self.compile(bytes).map_err(|problem| vec![problem])?;
-        let version = contract::check(&shared.engine, &component)?;
+        let (world, version) = contract::check(&self.shared.engine, &component)?;
         let pre = self.link(&component, version).map_err(|problem| vec![problem])?;
-        let exports = Exports::find(&component, version).map_err(|problem| vec![problem])?;
-        let name: Arc<str> = name.into();
-        let started = Sandbox::start(shared, &name, &pre, &exports).and_then(|mut sandbox| {
-            let described = sandbox.describe(&exports)?;
+        let exports = Exports::find(&component, world, version).map_err(|problem| vec![problem])?;
+        Ok(Ready {
+            world,
+            version,
+            digest,
+            imports: contract::imports(&self.shared.engine, &component),
+            export_names: contract::exports(&self.shared.engine, &component),
+            pre,
+            exports,
+        })
+    }
+
+    /// Starts the component and lets it describe itself by `ask`. The instance waits for work.
+    fn start<T>(
+        &self,
+        name: &Arc<str>,
+        ready: &Ready,
+        ask: impl FnOnce(&mut Sandbox, &Exports) -> Result<T, PluginError>,
+    ) -> Result<(T, Arc<Idle>), Vec<Problem>> {
+        let shared = &self.shared;
+        let started = Sandbox::start(shared, name, &ready.pre, &ready.exports).and_then(|mut sandbox| {
+            let described = ask(&mut sandbox, &ready.exports)?;
             Ok((sandbox, described))
         });
         let (sandbox, described) = started.map_err(|error| vec![start_problem(&error)])?;
-        let rules = describe::check(described, &shared.limits, check)?;
-        let idle = Arc::new(Idle::new());
+        let idle = Arc::new(Idle::default());
         idle.put(sandbox);
         shared.register(&idle);
+        Ok((described, idle))
+    }
+
+    fn rules(&self, name: &str, ready: Ready, check: &LoadCheck) -> Result<RuleComponent, Vec<Problem>> {
+        let name: Arc<str> = name.into();
+        let (described, idle) = self.start(&name, &ready, Sandbox::describe_rules)?;
+        let rules = describe::check(described, &self.shared.limits, check)?;
+        let Ready { version, digest, imports, export_names, pre, exports, .. } = ready;
         Ok(RuleComponent {
-            shared: shared.clone(),
+            shared: self.shared.clone(),
             name,
             digest,
             rule_names: rules.iter().map(|rule| rule.name.as_str().into()).collect(),
             rules,
-            imports: contract::imports(&shared.engine, &component),
-            export_names: contract::exports(&shared.engine, &component),
+            imports,
+            export_names,
+            pre,
+            exports,
+            idle,
+            version,
+        })
+    }
+
+    fn parser(&self, name: &str, ready: Ready, check: &LoadCheck) -> Result<ParserComponent, Vec<Problem>> {
+        let name: Arc<str> = name.into();
+        let (described, idle) = self.start(&name, &ready, Sandbox::describe_parser)?;
+        let (info, schemas) = describe::check_parser(described, &self.shared.limits, check)?;
+        let Ready { version, digest, imports, export_names, pre, exports, .. } = ready;
+        Ok(ParserComponent {
+            shared: self.shared.clone(),
+            name,
+            digest,
+            info,
+            schemas: Arc::new(schemas),
+            imports,
+            export_names,
             pre,
             exports,
             idle,

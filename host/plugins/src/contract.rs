@@ -8,8 +8,54 @@ use wasmtime::component::types::ComponentItem;
 pub const PACKAGE: &str = "streamalert:plugin";
 /// Every version of the package that was released. A component is linked against the one it was built for.
 pub const VERSIONS: &[&str] = &["0.1.0"];
-/// What world `rule` may import.
-const RULE_IMPORTS: &[&str] = &["types", "records", "lookup", "log"];
+/// What a component is, as `wit/worlds.wit` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    Rule,
+    Parser,
+}
+
+impl World {
+    const ALL: [World; 2] = [World::Rule, World::Parser];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            World::Rule => "rule",
+            World::Parser => "parser",
+        }
+    }
+
+    /// What a component of this world exports.
+    pub fn interface(self) -> &'static str {
+        match self {
+            World::Rule => "detection",
+            World::Parser => "parsing",
+        }
+    }
+
+    /// The function of the interface that is called again and again.
+    pub fn work(self) -> &'static str {
+        match self {
+            World::Rule => "evaluate",
+            World::Parser => "parse",
+        }
+    }
+
+    /// Interfaces of our package it may import; `types` has no functions.
+    fn imports(self) -> &'static [&'static str] {
+        match self {
+            World::Rule => &["types", "records", "lookup", "log"],
+            World::Parser => &["types", "log"],
+        }
+    }
+
+    fn imports_in_words(self) -> &'static str {
+        match self {
+            World::Rule => "records, lookup, log",
+            World::Parser => "log",
+        }
+    }
+}
 
 /// What a name like `wasi:cli/environment@0.2.3` says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,30 +92,36 @@ pub fn exports(engine: &Engine, component: &Component) -> Vec<String> {
     component.component_type().exports(engine).map(|(name, _)| name.to_owned()).collect()
 }
 
-/// The version of world `rule` that the component is built for, or why it is none.
-pub fn check(engine: &Engine, component: &Component) -> Result<&'static str, Vec<Problem>> {
+/// The world that the component is built for, and in which version, or why it is none.
+pub fn check(engine: &Engine, component: &Component) -> Result<(World, &'static str), Vec<Problem>> {
     let mut problems = Vec::new();
     let exports = exports(engine, component);
-    let mut version = None;
-    let mut elsewhere = false;
-    for name in exports.iter().filter_map(|name| parse(name)) {
-        if name.package == PACKAGE && name.interface == "detection" {
-            match VERSIONS.iter().find(|known| Some(**known) == name.version) {
-                Some(known) => version = Some(*known),
-                None => {
-                    elsewhere = true;
-                    problems.push(unknown_version("exports", name));
-                }
-            }
+    let mut found: Vec<(World, Option<&'static str>)> = Vec::new();
+    for name in exports.iter().filter_map(|name| parse(name)).filter(|name| name.package == PACKAGE) {
+        let Some(world) = World::ALL.into_iter().find(|world| world.interface() == name.interface) else { continue };
+        let version = VERSIONS.iter().find(|known| Some(**known) == name.version).copied();
+        if version.is_none() {
+            problems.push(unknown_version("exports", name));
         }
+        found.push((world, version));
     }
-    if version.is_none() && !elsewhere {
-        let found = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
-        problems.push(Problem::component(
-            format!("exports {found}, but no {PACKAGE}/detection@{}", latest()),
-            "build it for world `rule`: in Rust, `streamalert_sdk::export!()` once in the crate; otherwise see wit/worlds.wit",
-        ));
+    match found[..] {
+        [] => {
+            let found = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
+            problems.push(Problem::component(
+                format!("exports {found}, but no {PACKAGE}/detection@{} and no parsing", latest()),
+                "build it for world `rule`: in Rust, a crate with a function under #[rule]; for world `parser`: with one under \
+                 #[parser]; otherwise see wit/worlds.wit",
+            ));
+        }
+        [_] => {}
+        _ => problems.push(Problem::component(
+            "exports more than one of detection and parsing",
+            "make two components of it: one holds rules, the other is a parser",
+        )),
     }
+    // Of what is no world, at least what nobody may import is told.
+    let world = if let [(world, _)] = found[..] { world } else { World::Rule };
     for (import, item) in component.component_type().imports(engine) {
         let name = parse(import);
         let is_instance = matches!(item.ty, ComponentItem::ComponentInstance(_));
@@ -77,10 +129,10 @@ pub fn check(engine: &Engine, component: &Component) -> Result<&'static str, Vec
             Some(name) if name.package == PACKAGE => {
                 if !VERSIONS.iter().any(|known| Some(*known) == name.version) {
                     problems.push(unknown_version("imports", name));
-                } else if !RULE_IMPORTS.contains(&name.interface) {
+                } else if !world.imports().contains(&name.interface) {
                     problems.push(Problem::component(
-                        format!("imports {import}, which world `rule` does not have"),
-                        format!("a rule may import {}", RULE_IMPORTS[1..].join(", ")),
+                        format!("imports {import}, which world `{}` does not have", world.name()),
+                        format!("a {} may import {}", world.name(), world.imports_in_words()),
                     ));
                 }
             }
@@ -91,12 +143,12 @@ pub fn check(engine: &Engine, component: &Component) -> Result<&'static str, Vec
             )),
             _ => problems.push(Problem::component(
                 format!("imports {import}, which this host does not provide"),
-                "a rule may import streamalert:plugin's records, lookup and log, and WASI 0.2",
+                format!("a {} may import {PACKAGE}'s {}, and WASI 0.2", world.name(), world.imports_in_words()),
             )),
         }
     }
-    match version {
-        Some(version) if problems.is_empty() => Ok(version),
+    match found[..] {
+        [(world, Some(version))] if problems.is_empty() => Ok((world, version)),
         _ => Err(problems),
     }
 }

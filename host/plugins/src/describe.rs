@@ -1,4 +1,4 @@
-//! What a component says of its rules, taken at its word only where it makes sense.
+//! What a component says of its rules or of itself, taken at its word only where it makes sense.
 
 use crate::component::{LoadCheck, Problem};
 use crate::host::printable;
@@ -6,8 +6,9 @@ use crate::limits::PluginLimits;
 use crate::wire;
 use serde_json::Value;
 use std::collections::HashMap;
-use streamalert_pipeline::config::schema::Datatype;
-use streamalert_pipeline::plugin::{Condition, RuleInfo, RuleOptions, Test};
+use streamalert_pipeline::config::Schemas;
+use streamalert_pipeline::config::schema::{Datatype, Parser};
+use streamalert_pipeline::plugin::{Condition, ParserInfo, RuleInfo, RuleOptions, Test};
 
 /// Bytes of a rule's name: it becomes part of ids, metrics and file names.
 const NAME_BYTES_MAX: usize = 128;
@@ -38,7 +39,9 @@ pub fn check(
     for (index, wire) in described.into_iter().enumerate() {
         list.rule =
             if wire.name.is_empty() { format!("number {index}") } else { printable(&wire.name, NAME_BYTES_MAX) };
-        name(&mut list, &wire.name);
+        if let Some((message, remedy)) = name_fault(&wire.name) {
+            list.add("name", message, remedy);
+        }
         if let Some(earlier) = first.insert(wire.name.clone(), index) {
             list.add("name", format!("rules {earlier} and {index} have the same name"), "give each rule its own name");
         }
@@ -60,6 +63,67 @@ pub fn check(
     if list.problems.is_empty() { Ok(rules) } else { Err(list.problems) }
 }
 
+/// What a parser says of itself, and its log types.
+pub fn check_parser(
+    described: wire::ParserInfo,
+    limits: &PluginLimits,
+    check: &LoadCheck,
+) -> Result<(ParserInfo, Schemas), Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut add = |field: &str, message: String, remedy: String| {
+        problems.push(Problem { rule: None, field: Some(field.into()), message, remedy });
+    };
+    if let Some((message, remedy)) = name_fault(&described.name) {
+        add("name", message, remedy);
+    }
+    for (field, text, limit) in [
+        ("description", &described.description, limits.text_bytes),
+        ("schemas", &described.schemas, limits.parser_schema_bytes),
+    ] {
+        if text.len() > limit {
+            add(field, format!("has {} bytes", text.len()), format!("the limit is {limit}"));
+        }
+    }
+    let file = format!("the schemas of {}", printable(&described.name, NAME_BYTES_MAX));
+    let schemas = match described.schemas.len() <= limits.parser_schema_bytes {
+        true => match Schemas::read(&[(file, described.schemas.clone())]) {
+            Ok(schemas) => schemas,
+            Err(faults) => {
+                for fault in faults.0 {
+                    let at = if fault.path.is_empty() { String::new() } else { format!("{}: ", fault.path) };
+                    add("schemas", format!("{at}{}", fault.message), SCHEMA_REMEDY.into());
+                }
+                Schemas::default()
+            }
+        },
+        false => Schemas::default(),
+    };
+    if schemas.is_empty() && problems.is_empty() {
+        let message = "define no log type, so there is nothing its records could be".to_owned();
+        problems.push(Problem { rule: None, field: Some("schemas".into()), message, remedy: SCHEMA_REMEDY.into() });
+    }
+    for log_type in schemas.iter() {
+        let mut add = |message: String, remedy: &str| {
+            let field = Some(format!("schemas, {}", printable(&log_type.name, NAME_BYTES_MAX)));
+            problems.push(Problem { rule: None, field, message, remedy: remedy.into() });
+        };
+        if log_type.parser != Parser::Json {
+            let message = format!("has the parser `{}`, but its records come as JSON", log_type.parser.name());
+            add(message, "write \"parser\": \"json\"");
+        }
+        if check.log_types.contains(&log_type.name) {
+            add("is a log type of conf/schemas, too".into(), "give it another name: one name is one schema");
+        }
+    }
+    if problems.len() > PROBLEMS_MAX {
+        problems.truncate(PROBLEMS_MAX);
+        problems.push(Problem::component("has further problems", "mend these first"));
+    }
+    if problems.is_empty() { Ok((described.into(), schemas)) } else { Err(problems) }
+}
+
+const SCHEMA_REMEDY: &str = "write it as the files of conf/schemas are written";
+
 struct List {
     problems: Vec<Problem>,
     rule: String,
@@ -76,14 +140,17 @@ impl List {
     }
 }
 
-fn name(list: &mut List, name: &str) {
+/// What is wrong with a name, and the remedy.
+fn name_fault(name: &str) -> Option<(String, String)> {
     const REMEDY: &str = "use letters, digits, `_`, `-` and `.`";
     if name.is_empty() {
-        list.add("name", "is empty", REMEDY);
+        Some(("is empty".into(), REMEDY.into()))
     } else if name.len() > NAME_BYTES_MAX {
-        list.add("name", format!("has {} bytes", name.len()), format!("at most {NAME_BYTES_MAX}"));
+        Some((format!("has {} bytes", name.len()), format!("at most {NAME_BYTES_MAX}")))
     } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) || name.starts_with(['.', '-']) {
-        list.add("name", format!("`{}` has characters that no name may have", printable(name, 60)), REMEDY);
+        Some((format!("`{}` has characters that no name may have", printable(name, 60)), REMEDY.into()))
+    } else {
+        None
     }
 }
 
@@ -106,9 +173,9 @@ fn logs(list: &mut List, logs: &[String], limits: &PluginLimits, check: &LoadChe
         return;
     }
     for (index, log) in logs.iter().enumerate() {
-        if !(check.knows_log)(log) {
+        if !check.knows(log) {
             let shown = printable(log, 80);
-            let remedy = match nearest(log, check.log_types) {
+            let remedy = match nearest(log, check.log_types.iter().chain(check.parser_types)) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "name one that conf/schemas defines".into(),
             };
@@ -134,7 +201,7 @@ fn datatypes(list: &mut List, names: &[String], has_logs: bool, limits: &PluginL
         };
         let own = datatype.to_string();
         if let Some(known) = check.datatypes.filter(|known| !known.contains(&own)) {
-            let remedy = match nearest(&own, known) {
+            let remedy = match nearest(&own, known.iter()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "name one under `normalization`, `ocsf` or `ecs` in conf/schemas".into(),
             };
@@ -276,11 +343,11 @@ fn is_publishers(value: &Value) -> bool {
 }
 
 /// The known name that differs in the fewest letters, if few enough.
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a str> {
     if name.len() > 100 {
         return None;
     }
-    let best = known.iter().map(|candidate| (distance(name, candidate), candidate)).min()?;
+    let best = known.map(|candidate| (distance(name, candidate), candidate)).min()?;
     (best.0 <= name.len().div_ceil(3)).then_some(best.1.as_str())
 }
 
@@ -317,7 +384,8 @@ mod tests {
         let types = ["cloudtrail:events".to_owned(), "okta:system_log".to_owned()];
         let known = |log: &str| types.iter().any(|t| t == log);
         let datatypes = ["ip_address", "ecs:source.ip", "ocsf:authentication"].map(str::to_owned);
-        let check_against = LoadCheck { knows_log: &known, log_types: &types, datatypes: Some(&datatypes) };
+        let check_against =
+            LoadCheck { knows_log: &known, log_types: &types, datatypes: Some(&datatypes), parser_types: &[] };
         match check(rules, &PluginLimits::default(), &check_against) {
             Ok(_) => vec![],
             Err(problems) => problems.iter().map(Problem::to_string).collect(),
@@ -335,6 +403,61 @@ mod tests {
     #[test]
     fn a_good_rule_passes() {
         assert_eq!(problems(vec![good()]), Vec::<String>::new());
+    }
+
+    fn parser_problems(change: impl FnOnce(&mut wire::ParserInfo)) -> Vec<String> {
+        let mut info = wire::ParserInfo {
+            name: "netflow".into(),
+            description: "Flows".into(),
+            schemas: r#"{"netflow:v5": {"parser": "json", "schema": {"n": "integer"}}}"#.into(),
+            takes: wire::Takes::Whole,
+            sniffs: true,
+        };
+        change(&mut info);
+        let types = ["cloudtrail:events".to_owned()];
+        let check = LoadCheck { knows_log: &|_| false, log_types: &types, datatypes: None, parser_types: &[] };
+        match check_parser(info, &PluginLimits::default(), &check) {
+            Ok(_) => vec![],
+            Err(problems) => problems.iter().map(Problem::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn a_parser_needs_a_name_and_log_types_of_its_own() {
+        #[track_caller]
+        fn refused(change: impl FnOnce(&mut wire::ParserInfo), expected: &[&str]) {
+            let found = parser_problems(change);
+            assert_eq!(found.len(), expected.len(), "{found:#?}");
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(found.contains(expected), "expected {expected:?}, found {found:?}");
+            }
+        }
+        let schemas = |text: &'static str| move |info: &mut wire::ParserInfo| info.schemas = text.into();
+        refused(|_| {}, &[]);
+        refused(|info| info.name = "net flow".into(), &["name: `net flow` has characters"]);
+        refused(|info| info.description = "x".repeat(70_000), &["description: has 70000 bytes"]);
+        refused(|info| info.schemas = "x".repeat(2 << 20), &["schemas: has 2097152 bytes"]);
+        refused(schemas("{"), &["schemas: not a JSON object of log types"]);
+        refused(schemas("{}"), &["schemas: define no log type"]);
+        refused(
+            schemas(r#"{"a": {"parser": "json", "schema": {"x": "text"}}, "b": {"parser": "json"}}"#),
+            &["schemas: a.schema.x: `text` is no type", "schemas: b: missing field `schema`"],
+        );
+        refused(
+            schemas(r#"{"a": {"parser": "kv", "schema": {"x": "string"}}}"#),
+            &["schemas, a: has the parser `kv`, but its records come as JSON"],
+        );
+        refused(
+            schemas(r#"{"cloudtrail:events": {"parser": "json", "schema": {}}}"#),
+            &["schemas, cloudtrail:events: is a log type of conf/schemas, too"],
+        );
+    }
+
+    #[test]
+    fn rules_may_look_at_what_parsers_bring() {
+        let brought = ["netflow:v5".to_owned()];
+        let check = LoadCheck { knows_log: &|_| false, log_types: &[], datatypes: None, parser_types: &brought };
+        assert!(check.knows("netflow:v5") && check.knows("netflow") && !check.knows("netflow:v9"));
     }
 
     #[test]

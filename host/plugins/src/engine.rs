@@ -49,7 +49,7 @@ fn config(limits: &PluginLimits, pooled: bool) -> Config {
             .total_core_instances(limits.instances * 4)
             .total_memories(limits.instances)
             .total_tables(limits.instances * 2)
-            .max_memory_size(limits.memory_bytes)
+            .max_memory_size(limits.memory_bytes.max(limits.parser_memory_bytes))
             .table_elements(limits.table_elements)
             .max_unused_warm_slots(limits.instances)
             .linear_memory_keep_resident(KEEP_RESIDENT)

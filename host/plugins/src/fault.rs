@@ -20,14 +20,14 @@ pub fn raise<T>(kind: Kind, message: impl Into<String>) -> wasmtime::Result<T> {
 /// How wasmtime says that a guest handed over more than `Store::set_hostcall_fuel` allows; it has no public type.
 const TOO_MUCH_DATA: &str = "fuel allocated for hostcalls has been exhausted";
 
-pub fn judge(error: &wasmtime::Error, state: &State, fuel: u64) -> PluginError {
+/// `fuel` and `answer` are what the call was allowed.
+pub fn judge(error: &wasmtime::Error, state: &State, fuel: u64, answer: usize) -> PluginError {
     if let Some(raised) = error.downcast_ref::<Raised>() {
         return PluginError::new(raised.kind, raised.message.clone());
     }
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
         return PluginError::new(Kind::HostCall, "no free instance slot: raise `instances` or run fewer workers");
     }
-    let limits = state.limits();
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => {
             return PluginError::new(Kind::OutOfFuel, format!("used up its {fuel} units of fuel{}", frames(error)));
@@ -38,7 +38,7 @@ pub fn judge(error: &wasmtime::Error, state: &State, fuel: u64) -> PluginError {
         // A guest that is refused memory usually aborts, which looks like any other trap.
         Some(_) if state.refused_bytes().is_some() => {}
         Some(Trap::StackOverflow) => {
-            let kib = limits.stack_bytes >> 10;
+            let kib = state.limits().stack_bytes >> 10;
             return PluginError::new(Kind::Trap, format!("call stack of {kib} KiB exhausted{}", frames(error)));
         }
         Some(trap) => {
@@ -49,12 +49,12 @@ pub fn judge(error: &wasmtime::Error, state: &State, fuel: u64) -> PluginError {
         None => {}
     }
     if let Some(wanted) = state.refused_bytes() {
-        let (wanted, limit) = (wanted >> 20, limits.memory_bytes >> 20);
+        let (wanted, limit) = (wanted >> 20, state.memory_max() >> 20);
         return PluginError::new(Kind::OutOfMemory, format!("asked for {wanted} MiB, the limit is {limit} MiB"));
     }
     let text = error.root_cause().to_string();
     if text.contains(TOO_MUCH_DATA) {
-        let mib = limits.answer_bytes >> 20;
+        let mib = answer >> 20;
         return PluginError::new(Kind::BadAnswer, format!("handed over more than {mib} MiB at once"));
     }
     // All that is left are values that mean nothing: text that is no UTF-8, pointers out of bounds, unknown enum cases.

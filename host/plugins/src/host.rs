@@ -15,7 +15,7 @@ use wasmtime::{ResourceLimiter, StoreContextMut, Trap};
 pub struct State {
     pub shared: Arc<Shared>,
     pub plugin: Arc<str>,
-    /// The rule that is being asked; empty while the component starts.
+    /// The rule that is being asked; empty while the component starts, and in a parser.
     pub rule: Arc<str>,
     pub batch: Option<Arc<Batch>>,
     /// Set while explain mode watches.
@@ -25,6 +25,7 @@ pub struct State {
     pub fetched: Option<u64>,
     lines: usize,
     memory: usize,
+    memory_max: usize,
     elements: usize,
     refused: Option<usize>,
 }
@@ -44,7 +45,7 @@ impl Watch {
 }
 
 impl State {
-    pub fn new(shared: Arc<Shared>, plugin: Arc<str>) -> Self {
+    pub fn new(shared: Arc<Shared>, plugin: Arc<str>, memory_max: usize) -> Self {
         State {
             shared,
             plugin,
@@ -55,6 +56,7 @@ impl State {
             fetched: None,
             lines: 0,
             memory: 0,
+            memory_max,
             elements: 0,
             refused: None,
         }
@@ -62,6 +64,15 @@ impl State {
 
     pub fn limits(&self) -> &PluginLimits {
         &self.shared.limits
+    }
+
+    /// Bytes of memory the instance holds, and may hold.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    pub fn memory_max(&self) -> usize {
+        self.memory_max
     }
 
     /// Bytes of memory the guest was refused during this call.
@@ -111,7 +122,7 @@ impl State {
 impl ResourceLimiter for State {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.memory - current.min(self.memory) + desired;
-        if total > self.limits().memory_bytes {
+        if total > self.memory_max {
             self.refused = Some(total);
             return Ok(false);
         }
@@ -166,7 +177,7 @@ pub fn text<'a>(cx: &'a mut StoreContextMut<State>, text: &WasmStr, what: &str) 
     text.to_str(&*cx)
 }
 
-/// `streamalert:plugin` at `version`, all of it that rules may import.
+/// `streamalert:plugin` at `version`, all of it. What a component of which world may import is checked before.
 pub fn link(linker: &mut Linker<State>, version: &str) -> wasmtime::Result<()> {
     linker.instance(&format!("streamalert:plugin/types@{version}"))?;
 

@@ -1,10 +1,10 @@
 //! What is in a file, for whoever is about to load it.
 
-use crate::component::{FileKind, Host, HostConfig, HostError, LoadCheck, LoadError, Problem, hex, kind};
-use crate::{PluginLimits, contract};
+use crate::component::{FileKind, Host, HostConfig, HostError, LoadCheck, LoadError, Plugin, Problem, hex, kind};
+use crate::{ParserComponent, PluginLimits, contract};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use streamalert_pipeline::plugin::{RuleInfo, RulePlugin};
+use streamalert_pipeline::plugin::{ParserPlugin, RuleInfo, RulePlugin, Takes};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -22,6 +22,9 @@ pub struct Inspection {
     /// Versions of `streamalert:plugin` that its exports and imports name.
     pub versions: Vec<String>,
     pub rules: Vec<RuleInfo>,
+    /// If it is a parser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parser: Option<ParserInspection>,
     pub imports: Vec<String>,
     pub exports: Vec<String>,
     /// Bytes of the file.
@@ -31,6 +34,40 @@ pub struct Inspection {
     /// Why a host would refuse it, if it would.
     #[serde(serialize_with = "problems")]
     pub problems: Vec<Problem>,
+}
+
+/// What a parser says of itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct ParserInspection {
+    pub name: String,
+    pub description: String,
+    pub takes: Takes,
+    pub sniffs: bool,
+    /// In the order in which they are tried.
+    pub log_types: Vec<LogTypeInspection>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct LogTypeInspection {
+    pub name: String,
+    /// How many its records have at the top.
+    pub fields: usize,
+}
+
+impl ParserInspection {
+    fn of(parser: &ParserComponent) -> Self {
+        let info = parser.info();
+        let log_types = parser.schemas().iter();
+        ParserInspection {
+            name: info.name.clone(),
+            description: info.description.clone(),
+            takes: info.takes,
+            sniffs: info.sniffs,
+            log_types: log_types
+                .map(|log_type| LogTypeInspection { name: log_type.name.clone(), fields: log_type.fields.0.len() })
+                .collect(),
+        }
+    }
 }
 
 fn problems<S: serde::Serializer>(problems: &[Problem], to: S) -> Result<S::Ok, S::Error> {
@@ -55,16 +92,23 @@ impl Host {
             worlds: vec![],
             versions: vec![],
             rules: vec![],
+            parser: None,
             imports: vec![],
             exports: vec![],
             size: bytes.len(),
             digest: hex(&Sha256::digest(bytes)),
             problems: vec![],
         };
-        match self.load("file", bytes, check) {
-            Ok(component) => {
+        match self.load_plugin("file", bytes, check) {
+            Ok(Plugin::Rules(component)) => {
                 seen.worlds.push(format!("rule@{}", component.version()));
                 seen.rules = component.rules().to_vec();
+                seen.imports = component.imports().to_vec();
+                seen.exports = component.exports().to_vec();
+            }
+            Ok(Plugin::Parser(component)) => {
+                seen.worlds.push(format!("parser@{}", component.version()));
+                seen.parser = Some(ParserInspection::of(&component));
                 seen.imports = component.imports().to_vec();
                 seen.exports = component.exports().to_vec();
             }

@@ -1,9 +1,11 @@
-//! `.wasm` in, rules out: the only crate that knows wasmtime.
+//! `.wasm` in, rules and parsers out: the only crate that knows wasmtime.
 //!
 //! | file | its question |
 //! |---|---|
 //! | [`component`] | how do bytes become a live component, and when are they refused |
+//! | [`sandbox`] | what is one instance, and what may one call of it cost |
 //! | [`session`] | how is a rule asked about rows without harm to anyone else |
+//! | [`parser`] | how is a parser given bytes, and does its answer mean anything |
 //! | [`loader`] | how does a folder become the set that is live |
 //! | [`inspect`] | what is in this file |
 //! | `engine`, [`limits`] | what may a guest cost |
@@ -33,16 +35,19 @@ pub mod limits;
 pub mod loader;
 pub mod lookup;
 pub mod measure;
+pub mod parser;
+pub mod sandbox;
 pub mod session;
 mod wasi;
 mod wire;
 
 pub use cache::CacheCounts;
-pub use component::{Host, HostConfig, HostError, LoadCheck, LoadError, Problem, RuleComponent};
-pub use inspect::{Inspection, Kind, inspect};
+pub use component::{Host, HostConfig, HostError, LoadCheck, LoadError, Plugin, Problem, RuleComponent};
+pub use inspect::{Inspection, Kind, LogTypeInspection, ParserInspection, inspect};
 pub use limits::PluginLimits;
 pub use loader::{LoadReport, PluginFolder};
 pub use lookup::{LookupTables, MemoryTables};
+pub use parser::{Observed, ParserComponent};
 pub use session::{Explained, LogLine};
 
 /// Of wasmtime, as it stands in the cache's keys and in `streamalert --version`.

@@ -42,6 +42,27 @@ pub struct PluginLimits {
     pub text_bytes: usize,
     /// Values of one condition, conditions of one rule, logs of one rule.
     pub list_items: usize,
+    /// Fuel that one byte of a payload adds to a parser's call. A Rust parser needs ten to a few hundred for each, one in an
+    /// interpreted language some thousand; with this a runaway parser is ended within 4 s for each megabyte.
+    pub parser_fuel_per_byte: u64,
+    /// Fuel of one call of a parser, however large its payload: about a minute.
+    pub parser_fuel_max: u64,
+    /// Wall clock one MiB of a payload adds: five times what its fuel takes.
+    pub parser_deadline_per_mib: Duration,
+    /// Wall clock of one call of a parser, however large its payload: five times what the most fuel takes.
+    pub parser_deadline_max: Duration,
+    /// Bytes of linear memory of an instance that parses: the payload and all its records as JSON lie there at once. JSON is up
+    /// to twelve times as large as a binary format, so this serves binary objects of 20 MB and text of 60 MB.
+    pub parser_memory_bytes: usize,
+    /// Bytes one byte of a payload adds to what a parser may answer, beyond `answer_bytes`; binary formats grow twelvefold, and
+    /// each part counts some 70 bytes besides.
+    pub parser_answer_per_byte: usize,
+    /// Parts of one answer. The smallest records there are have some 50 bytes, which makes 50 MB.
+    pub parser_parts: usize,
+    /// Bytes of one text by which a parser refuses a payload or a part of it; the rest is cut.
+    pub parser_reason_bytes: usize,
+    /// Bytes of the schema file a parser brings along. The widest one shipped has 12 KB.
+    pub parser_schema_bytes: usize,
 }
 
 impl Default for PluginLimits {
@@ -64,6 +85,15 @@ impl Default for PluginLimits {
             rules: 1000,
             text_bytes: 64 << 10,
             list_items: 10_000,
+            parser_fuel_per_byte: 4_000,
+            parser_fuel_max: 60_000_000_000,
+            parser_deadline_per_mib: Duration::from_secs(20),
+            parser_deadline_max: Duration::from_secs(300),
+            parser_memory_bytes: 256 << 20,
+            parser_answer_per_byte: 32,
+            parser_parts: 1_000_000,
+            parser_reason_bytes: 1024,
+            parser_schema_bytes: 1 << 20,
         }
     }
 }
@@ -76,9 +106,33 @@ impl PluginLimits {
     /// In ticks of the epoch; one more, since the current tick is already under way.
     pub fn ticks(&self, rows: usize) -> u64 {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-        let wall = self.deadline.saturating_add(self.deadline_per_row.saturating_mul(rows));
-        (wall.as_millis() / EPOCH_TICK.as_millis()).min(u128::from(u32::MAX)) as u64 + 1
+        ticks(self.deadline.saturating_add(self.deadline_per_row.saturating_mul(rows)))
     }
+
+    /// What a parser may cost on a payload of so many bytes.
+    pub fn parser_budget(&self, bytes: usize) -> Budget {
+        let fuel = self.fuel_per_call_base.saturating_add(self.parser_fuel_per_byte.saturating_mul(bytes as u64));
+        let mib = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
+        let wall = self.deadline.saturating_add(self.parser_deadline_per_mib.saturating_mul(mib));
+        Budget {
+            fuel: fuel.min(self.parser_fuel_max),
+            ticks: ticks(wall.min(self.parser_deadline_max)),
+            answer: self.answer_bytes.saturating_add(self.parser_answer_per_byte.saturating_mul(bytes)),
+        }
+    }
+}
+
+/// What one call may cost.
+pub struct Budget {
+    pub fuel: u64,
+    /// Of the epoch.
+    pub ticks: u64,
+    /// Bytes of the answer.
+    pub answer: usize,
+}
+
+fn ticks(wall: Duration) -> u64 {
+    (wall.as_millis() / EPOCH_TICK.as_millis()).min(u128::from(u32::MAX)) as u64 + 1
 }
 
 /// Fuel of a host call as such: it takes about as long as this many instructions.

@@ -1,27 +1,32 @@
 //! From a folder of `.wasm` files to the set that is live. Remembers what is live, so that a bad upload changes nothing.
 
-use crate::component::{Host, LoadCheck, LoadError, Problem, RuleComponent, hex};
+use crate::component::{Host, LoadCheck, LoadError, Plugin, Problem, hex};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use streamalert_pipeline::plugin::{PluginSet, RulePlugin};
+use streamalert_pipeline::plugin::{ParserPlugin, PluginSet, RulePlugin};
 
 /// A folder that is loaded again and again.
 pub struct PluginFolder {
     host: Host,
-    live: BTreeMap<String, Arc<RuleComponent>>,
+    live: Live,
     /// What each file came to when it was last read, so that a file that stays as it is is compiled and reported once.
     seen: BTreeMap<String, Seen>,
     /// Refusals that were reported already.
     reported: BTreeMap<String, Arc<LoadError>>,
+    /// Log types of the parsers that rules were last checked with.
+    parser_types: Vec<String>,
 }
+
+/// By file name.
+type Live = BTreeMap<String, Plugin>;
 
 #[derive(Clone)]
 struct Seen {
     digest: String,
-    outcome: Result<Arc<RuleComponent>, Arc<LoadError>>,
+    outcome: Result<Plugin, Arc<LoadError>>,
 }
 
 /// What one look at the folder came to. Names are file names, in order.
@@ -55,15 +60,54 @@ impl LoadReport {
 
 impl PluginFolder {
     pub fn new(host: Host) -> Self {
-        PluginFolder { host, live: BTreeMap::new(), seen: BTreeMap::new(), reported: BTreeMap::new() }
+        PluginFolder {
+            host,
+            live: Live::new(),
+            seen: BTreeMap::new(),
+            reported: BTreeMap::new(),
+            parser_types: Vec::new(),
+        }
     }
 
     /// Looks at the folder. An error means that the folder itself cannot be read; then all stays as it is.
     pub fn load(&mut self, folder: &Path, check: &LoadCheck) -> io::Result<LoadReport> {
         let names = names(folder)?;
+        let seen = self.look_at_all(folder, &names, check);
+        let before = std::mem::replace(&mut self.seen, seen);
+        let parser_types = self.parser_types();
+        if parser_types != self.parser_types {
+            let gone = self.parser_types.iter().any(|log_type| !parser_types.contains(log_type));
+            self.parser_types = parser_types;
+            self.seen.retain(|name, seen| match &seen.outcome {
+                // It may have been a rule over a log type that is known by now.
+                Err(_) => false,
+                Ok(Plugin::Parser(_)) => true,
+                // Who was taken stays; a newcomer may be about a log type that has just gone.
+                Ok(Plugin::Rules(_)) => !gone || before.get(name).is_some_and(|before| before.digest == seen.digest),
+            });
+            self.seen = self.look_at_all(folder, &names, check);
+        }
+        Ok(self.settle())
+    }
+
+    /// The log types that parsers bring: those seen, and those that stay live though their file went bad.
+    fn parser_types(&self) -> Vec<String> {
+        let seen = self.seen.values().filter_map(|seen| seen.outcome.as_ref().ok());
+        let live = self.live.iter().filter(|(name, _)| self.seen.contains_key(*name)).map(|(_, plugin)| plugin);
+        let parsers = seen.chain(live).filter_map(|plugin| match plugin {
+            Plugin::Parser(parser) => Some(parser),
+            Plugin::Rules(_) => None,
+        });
+        let types: BTreeSet<String> =
+            parsers.flat_map(|parser| parser.schemas().iter().map(|log_type| log_type.name.clone())).collect();
+        types.into_iter().collect()
+    }
+
+    fn look_at_all(&self, folder: &Path, names: &BTreeSet<String>, check: &LoadCheck) -> BTreeMap<String, Seen> {
+        let check = LoadCheck { parser_types: &self.parser_types, ..*check };
         let mut seen = BTreeMap::new();
-        for name in &names {
-            match self.look(folder, name, check) {
+        for name in names {
+            match self.look(folder, name, &check) {
                 Ok(found) => {
                     seen.insert(name.clone(), found);
                 }
@@ -77,8 +121,7 @@ impl PluginFolder {
                 }
             }
         }
-        self.seen = seen;
-        Ok(self.settle())
+        seen
     }
 
     fn look(&self, folder: &Path, name: &str, check: &LoadCheck) -> io::Result<Seen> {
@@ -94,13 +137,13 @@ impl PluginFolder {
         let digest = hex(&Sha256::digest(&bytes));
         match self.seen.get(name) {
             Some(seen) if seen.digest == digest => Ok(seen.clone()),
-            _ => Ok(Seen { outcome: self.host.load(name, &bytes, check).map_err(Arc::new), digest }),
+            _ => Ok(Seen { outcome: self.host.load_plugin(name, &bytes, check).map_err(Arc::new), digest }),
         }
     }
 
     /// Decides between what is live and what was seen.
     fn settle(&mut self) -> LoadReport {
-        let old: BTreeMap<String, Arc<RuleComponent>> = self
+        let old: Live = self
             .live
             .iter()
             .filter(|(name, _)| self.seen.contains_key(*name))
@@ -112,10 +155,10 @@ impl PluginFolder {
                 refused.insert(name.clone(), error.clone());
             }
         }
-        // A refusal keeps an old version live, whose rules may clash with another newcomer: so decide again until nobody new
+        // A refusal keeps an old version live, whose names may clash with another newcomer: so decide again until nobody new
         // is refused. Each round refuses someone or is the last.
         let live = loop {
-            let next: BTreeMap<String, Arc<RuleComponent>> = self
+            let next: Live = self
                 .seen
                 .iter()
                 .filter_map(|(name, seen)| match (&seen.outcome, refused.contains_key(name)) {
@@ -130,15 +173,18 @@ impl PluginFolder {
             refused.extend(clashes);
         };
 
-        let is_same = |a: &Arc<RuleComponent>, b: Option<&Arc<RuleComponent>>| b.is_some_and(|b| Arc::ptr_eq(a, b));
+        let is_same = |a: &Plugin, b: Option<&Plugin>| b.is_some_and(|b| a.is(b));
         let (kept, loaded): (Vec<_>, Vec<_>) = live.iter().partition(|(name, now)| is_same(now, self.live.get(*name)));
-        let names =
-            |pairs: Vec<(&String, &Arc<RuleComponent>)>| pairs.into_iter().map(|(name, _)| name.clone()).collect();
+        let names = |pairs: Vec<(&String, &Plugin)>| pairs.into_iter().map(|(name, _)| name.clone()).collect();
+        let mut set = PluginSet::default();
+        for plugin in live.values() {
+            match plugin {
+                Plugin::Rules(rules) => set.plugins.push(rules.clone() as Arc<dyn RulePlugin>),
+                Plugin::Parser(parser) => set.parsers.push(parser.clone() as Arc<dyn ParserPlugin>),
+            }
+        }
         let report = LoadReport {
-            set: PluginSet {
-                plugins: live.values().map(|c| c.clone() as Arc<dyn RulePlugin>).collect(),
-                ..PluginSet::default()
-            },
+            set,
             loaded: names(loaded),
             kept: names(kept.into_iter().filter(|(name, _)| !refused.contains_key(*name)).collect()),
             removed: self.live.keys().filter(|name| !live.contains_key(*name)).cloned().collect(),
@@ -158,31 +204,40 @@ impl PluginFolder {
     }
 }
 
-/// The newcomers that name a rule which another file has. Who was live keeps its rule; among newcomers, the first by name.
-fn clashes(
-    next: &BTreeMap<String, Arc<RuleComponent>>,
-    old: &BTreeMap<String, Arc<RuleComponent>>,
-) -> BTreeMap<String, Arc<LoadError>> {
-    let is_old = |name: &String, now: &Arc<RuleComponent>| old.get(name).is_some_and(|before| Arc::ptr_eq(before, now));
+/// What no two components that are live together may both have: its kind, and its name.
+fn claims(plugin: &Plugin) -> Vec<(&'static str, &str)> {
+    match plugin {
+        Plugin::Rules(rules) => rules.rules().iter().map(|rule| ("rule", rule.name.as_str())).collect(),
+        Plugin::Parser(parser) => {
+            let types = parser.schemas().iter().map(|log_type| ("log type", log_type.name.as_str()));
+            std::iter::once(("parser", parser.info().name.as_str())).chain(types).collect()
+        }
+    }
+}
+
+/// The newcomers that claim what another file has. Who was live keeps it; among newcomers, the first by name.
+fn clashes(next: &Live, old: &Live) -> BTreeMap<String, Arc<LoadError>> {
+    let is_old = |name: &String, now: &Plugin| old.get(name).is_some_and(|before| before.is(now));
     let mut order: Vec<_> = next.iter().collect();
     // Unchanged files first, then new versions of files that are live, then new files.
     order.sort_by_key(|(name, now)| (!is_old(name, now), !old.contains_key(*name)));
-    let mut owner: HashMap<&str, &str> = HashMap::new();
+    let mut owner: HashMap<(&str, &str), &str> = HashMap::new();
     let mut refused = BTreeMap::new();
-    for (name, component) in order {
+    for (name, plugin) in order {
         let mut problems = Vec::new();
-        for rule in component.rules() {
-            if let Some(other) = owner.get(rule.name.as_str()) {
+        let claims = claims(plugin);
+        for claim @ (kind, what) in &claims {
+            if let Some(other) = owner.get(claim) {
                 problems.push(Problem {
-                    rule: Some(rule.name.clone()),
-                    field: Some("name".into()),
-                    message: format!("{other} has a rule of this name already"),
-                    remedy: format!("rename the rule, or remove it from {other}"),
+                    rule: (*kind == "rule").then(|| (*what).to_owned()),
+                    field: Some(if *kind == "rule" { "name".into() } else { format!("{kind} {what}") }),
+                    message: format!("{other} has a {kind} of this name already"),
+                    remedy: format!("rename the {kind}, or remove it from {other}"),
                 });
             }
         }
         if problems.is_empty() {
-            owner.extend(component.rules().iter().map(|rule| (rule.name.as_str(), name.as_str())));
+            owner.extend(claims.into_iter().map(|claim| (claim, name.as_str())));
         } else {
             refused.insert(name.clone(), Arc::new(LoadError { file: name.clone(), problems }));
         }

@@ -1,11 +1,11 @@
 //! What the sandbox itself costs. Figures mean something in release builds only.
 
 use crate::component::{Host, HostConfig, LoadCheck, LoadError};
-use crate::session::Sandbox;
+use crate::sandbox::Sandbox;
 use std::sync::Arc;
 use std::time::Instant;
 use streamalert_packed::Record;
-use streamalert_pipeline::plugin::{Batch, RulePlugin};
+use streamalert_pipeline::plugin::{Batch, ParserPlugin, RulePlugin};
 
 /// Medians, in nanoseconds.
 #[derive(Clone, Debug)]
@@ -102,6 +102,47 @@ pub fn measure<'a>(bytes: &[u8], records: impl ExactSizeIterator<Item = Record<'
         call,
         batch_bytes: batch.packed().len(),
     })
+}
+
+/// What a parser costs on one payload. Medians, in nanoseconds.
+#[derive(Clone, Debug)]
+pub struct MeasuredParser {
+    /// A call with an empty payload.
+    pub call: u64,
+    /// Asking whether 512 bytes of the payload are its own.
+    pub sniff: u64,
+    /// A call with the payload.
+    pub parse: u64,
+    /// Of that call.
+    pub fuel: u64,
+    /// What came out.
+    pub parts: usize,
+    pub json_bytes: usize,
+}
+
+/// Measures with the parser `bytes` over `payload`.
+pub fn measure_parser(bytes: &[u8], payload: &[u8]) -> Result<MeasuredParser, MeasureError> {
+    let host = Host::new(HostConfig::default())?;
+    let parser = host.load_parser("measured", bytes, &LoadCheck::any_log())?;
+    let timed = |rounds: usize, calls: u64, work: &mut dyn FnMut() -> Result<(), MeasureError>| {
+        let mut times = Vec::with_capacity(rounds);
+        for _ in 0..rounds {
+            let start = Instant::now();
+            for _ in 0..calls {
+                work()?;
+            }
+            times.push(start.elapsed().as_nanos() as u64 / calls);
+        }
+        Ok::<u64, MeasureError>(median(times))
+    };
+    let head = &payload[..payload.len().min(512)];
+    let call = timed(200, 100, &mut || Ok(drop(parser.parse(&[])?)))?;
+    let sniff = timed(200, 100, &mut || parser.sniff(head).map(|_| ()).map_err(MeasureError::from))?;
+    let parse = timed(20, 1, &mut || Ok(drop(parser.parse(payload)?)))?;
+    let observed = parser.observe(payload);
+    let parts = observed.parts?;
+    let json_bytes = parts.iter().filter_map(|part| part.outcome.as_ref().ok()).map(|record| record.json.len()).sum();
+    Ok(MeasuredParser { call, sniff, parse, fuel: observed.fuel, parts: parts.len(), json_bytes })
 }
 
 fn median(mut times: Vec<u64>) -> u64 {

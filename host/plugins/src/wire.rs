@@ -165,6 +165,67 @@ pub struct Finding {
     pub outputs: Vec<String>,
 }
 
+#[derive(ComponentType, Lift, Clone, Copy, Debug)]
+#[component(enum)]
+#[repr(u8)]
+pub enum Takes {
+    #[component(name = "lines")]
+    Lines,
+    #[component(name = "whole")]
+    Whole,
+}
+
+impl From<Takes> for plugin::Takes {
+    fn from(wire: Takes) -> Self {
+        match wire {
+            Takes::Lines => plugin::Takes::Lines,
+            Takes::Whole => plugin::Takes::Whole,
+        }
+    }
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct ParserInfo {
+    #[component(name = "name")]
+    pub name: String,
+    #[component(name = "description")]
+    pub description: String,
+    #[component(name = "schemas")]
+    pub schemas: String,
+    #[component(name = "takes")]
+    pub takes: Takes,
+    #[component(name = "sniffs")]
+    pub sniffs: bool,
+}
+
+impl From<ParserInfo> for plugin::ParserInfo {
+    fn from(wire: ParserInfo) -> Self {
+        let ParserInfo { name, description, schemas, takes, sniffs } = wire;
+        plugin::ParserInfo { name, description, schemas, takes: takes.into(), sniffs }
+    }
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct Parsed {
+    #[component(name = "log-type")]
+    pub log_type: String,
+    #[component(name = "json")]
+    pub json: String,
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct Part {
+    #[component(name = "offset")]
+    pub offset: u32,
+    #[component(name = "length")]
+    pub length: u32,
+    #[component(name = "outcome")]
+    pub outcome: Result<Parsed, String>,
+}
+
 /// The packed buffer of a batch, copied once: from where the batch holds it into the guest's memory.
 pub struct Packed(pub Option<Arc<Batch>>);
 

@@ -22,8 +22,8 @@ fn expand(options: &TokenStream, function: TokenStream) -> Result<TokenStream> {
     let function = syn::parse2::<ItemFn>(function)
         .map_err(|error| Error::new(error.span(), format!("#[rule] belongs above a function: {error}")))?;
     let mut mistakes = Mistakes::default();
-    let output = mistakes.note(check_signature(&function));
-    let description = mistakes.note(description(&function.attrs));
+    let output = mistakes.note(check_signature(&function, &RULE));
+    let description = mistakes.note(description(&function.attrs, &RULE));
     let options = mistakes.note(options::parse(options));
     let (Some(output), Some(description), Some(options)) = (output, description, options) else {
         return mistakes.none_or(TokenStream::new());
@@ -87,52 +87,67 @@ fn condition(condition: &Condition) -> TokenStream {
     }
 }
 
-const FORM: &str = "a rule is written fn name(record: &Record) -> bool";
+/// What an attribute makes of a function, in the words of its messages.
+pub struct Kind {
+    pub name: &'static str,
+    pub form: &'static str,
+    /// What the function takes.
+    pub parameter: &'static str,
+    /// Why it cannot be async.
+    pub nothing_else_to_do: &'static str,
+    pub returns: &'static str,
+}
+
+const RULE: Kind = Kind {
+    name: "rule",
+    form: "a rule is written fn name(record: &Record) -> bool",
+    parameter: "the record",
+    nothing_else_to_do: "it looks at a record and has nothing to wait for",
+    returns: "a rule returns `bool`, `Finding`, or an `Option` of either",
+};
 
 /// The type it returns.
-fn check_signature(function: &ItemFn) -> Result<&Type> {
+pub fn check_signature<'a>(function: &'a ItemFn, kind: &Kind) -> Result<&'a Type> {
+    let Kind { name, form, parameter: takes, .. } = kind;
     let sig = &function.sig;
     let mut mistakes = Mistakes::default();
     let mut wrong = |span, message: &str| {
         mistakes.note::<()>(Err(Error::new(span, message)));
     };
     if let Some(token) = &sig.asyncness {
-        wrong(token.span(), "a rule cannot be async: it looks at a record and has nothing to wait for");
+        wrong(token.span(), &format!("a {name} cannot be async: {}", kind.nothing_else_to_do));
     }
     if let Some(token) = &sig.unsafety {
-        wrong(token.span(), "a rule cannot be unsafe");
+        wrong(token.span(), &format!("a {name} cannot be unsafe"));
     }
     if let Some(abi) = &sig.abi {
-        wrong(abi.span(), "a rule cannot be extern");
+        wrong(abi.span(), &format!("a {name} cannot be extern"));
     }
     for parameter in &sig.generics.params {
         if !matches!(parameter, GenericParam::Lifetime(_)) {
-            wrong(parameter.span(), "a rule cannot be generic");
+            wrong(parameter.span(), &format!("a {name} cannot be generic"));
         }
     }
     if sig.inputs.is_empty() {
-        wrong(sig.paren_token.span.join(), &format!("a rule takes the record: {FORM}"));
+        wrong(sig.paren_token.span.join(), &format!("a {name} takes {takes}: {form}"));
     }
     for (place, input) in sig.inputs.iter().enumerate() {
         match input {
-            _ if place > 0 => wrong(input.span(), &format!("a rule takes the record and nothing else: {FORM}")),
-            FnArg::Receiver(receiver) => wrong(receiver.span(), &format!("a rule is no method: {FORM}")),
+            _ if place > 0 => wrong(input.span(), &format!("a {name} takes {takes} and nothing else: {form}")),
+            FnArg::Receiver(receiver) => wrong(receiver.span(), &format!("a {name} is no method: {form}")),
             FnArg::Typed(typed) => match ungrouped(&typed.ty) {
                 Type::Reference(reference) if reference.mutability.is_none() => {
                     if matches!(&*reference.elem, Type::ImplTrait(_)) {
-                        wrong(typed.ty.span(), "a rule cannot be generic");
+                        wrong(typed.ty.span(), &format!("a {name} cannot be generic"));
                     }
                 }
-                other => wrong(other.span(), &format!("a rule borrows the record: {FORM}")),
+                other => wrong(other.span(), &format!("a {name} borrows {takes}: {form}")),
             },
         }
     }
     match &sig.output {
         ReturnType::Type(_, output) => mistakes.none_or(&**output),
-        ReturnType::Default => {
-            let message = "a rule returns `bool`, `Finding`, or an `Option` of either";
-            Err(mistakes.and(Error::new(sig.ident.span(), message)))
-        }
+        ReturnType::Default => Err(mistakes.and(Error::new(sig.ident.span(), kind.returns))),
     }
 }
 
@@ -145,7 +160,7 @@ fn ungrouped(mut ty: &Type) -> &Type {
 }
 
 /// The doc comment without its indentation and without blank lines around it.
-fn description(attributes: &[Attribute]) -> Result<String> {
+pub fn description(attributes: &[Attribute], kind: &Kind) -> Result<String> {
     let mut lines = Vec::new();
     for attribute in attributes {
         let Meta::NameValue(doc) = &attribute.meta else { continue };
@@ -153,7 +168,8 @@ fn description(attributes: &[Attribute]) -> Result<String> {
             continue;
         }
         let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &doc.value else {
-            return Err(Error::new_spanned(&doc.value, "the description of a rule must be a plain doc comment"));
+            let message = format!("the description of a {} must be a plain doc comment", kind.name);
+            return Err(Error::new_spanned(&doc.value, message));
         };
         let text = text.value();
         let starred = text.lines().skip(1).all(|line| line.trim().is_empty() || line.trim_start().starts_with('*'));

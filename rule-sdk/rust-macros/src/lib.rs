@@ -1,7 +1,8 @@
-//! The attribute `#[rule]`, which `streamalert-sdk` passes on to the authors of rules.
+//! The attributes `#[rule]` and `#[parser]`, which `streamalert-sdk` and `streamalert-parser-sdk` pass on to authors.
 
 mod expand;
 mod options;
+mod parser;
 
 /// Makes a function a rule. It stays an ordinary function; its doc comment becomes the description of its alerts.
 ///
@@ -18,4 +19,17 @@ mod options;
 #[proc_macro_attribute]
 pub fn rule(options: proc_macro::TokenStream, function: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expand::rule(options.into(), function.into()).into()
+}
+
+/// Makes a function the parser of its component. It stays an ordinary function; its doc comment becomes the description.
+///
+/// | option | value |
+/// |---|---|
+/// | `schemas` (needed) | a schema file, by its place in the crate; or its text; or any `&'static str` |
+/// | `takes` | `lines`: any number of whole lines; `whole`: an object as large as it is. Without it `lines` |
+/// | `sniff` | a function `fn(head: &[u8]) -> bool` that knows the parser's own objects by their first bytes |
+/// | `name` | what clusters call it; without it, the name of the function |
+#[proc_macro_attribute]
+pub fn parser(options: proc_macro::TokenStream, function: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    parser::parser(options.into(), function.into()).into()
 }

@@ -409,7 +409,7 @@ fn plain(texts: &[LitStr]) -> Vec<String> {
 }
 
 /// Entries between commas. One that is wrong is noted, and reading goes on behind its comma.
-fn each(input: ParseStream, mistakes: &mut Mistakes, mut entry: impl FnMut(ParseStream) -> Result<()>) {
+pub fn each(input: ParseStream, mistakes: &mut Mistakes, mut entry: impl FnMut(ParseStream) -> Result<()>) {
     while !input.is_empty() {
         let mut result = entry(input);
         if result.is_ok() && !input.is_empty() && !input.peek(Token![,]) {

@@ -1,4 +1,9 @@
-//! Case files: what goes in, what must come out. The format of StreamAlert's test events.
+//! Case files: what goes in, what must come out. For rules in the format of StreamAlert's test events, for parsers in one of
+//! our own.
+
+mod parsing;
+
+pub use parsing::{Expected, ParserBody};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -37,11 +42,35 @@ pub struct Case {
     /// In the file, from 1.
     pub line: usize,
     /// What the case says, or why it says nothing that can be run.
-    pub body: Result<Body, String>,
+    pub body: Result<Subject, String>,
     /// Worth saying, but no reason to fail.
     pub warnings: Vec<String>,
     /// What the case asks for and does not get yet.
     pub not_done: Vec<&'static str>,
+}
+
+/// What a case is about.
+pub enum Subject {
+    Rules(Body),
+    Parser(ParserBody),
+}
+
+impl Subject {
+    /// The rules it expects.
+    pub fn rules(&self) -> &[String] {
+        match self {
+            Subject::Rules(body) => &body.trigger_rules,
+            Subject::Parser(_) => &[],
+        }
+    }
+
+    /// The parser it gives its input to.
+    pub fn parser(&self) -> Option<&str> {
+        match self {
+            Subject::Rules(_) => None,
+            Subject::Parser(body) => Some(&body.parser),
+        }
+    }
 }
 
 pub struct Body {
@@ -96,19 +125,21 @@ fn walk(folder: &Path, inside: bool, files: &mut Vec<PathBuf>) -> std::io::Resul
 /// Reads a file; `now` is in seconds since 1970 and becomes what `<helper:last_hour>` stands for.
 pub fn read(path: &Path, now: i64) -> CaseFile {
     let cases = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"));
-    CaseFile { path: path.to_path_buf(), cases: cases.and_then(|text| parse(&text, now)) }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    CaseFile { path: path.to_path_buf(), cases: cases.and_then(|text| parse(&text, now, folder)) }
 }
 
-fn parse(text: &str, now: i64) -> Result<Vec<Case>, String> {
+/// `folder`: where files lie that a case names.
+fn parse(text: &str, now: i64, folder: &Path) -> Result<Vec<Case>, String> {
     let text = text.trim_start_matches('\u{feff}');
     let raw: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| match error.is_data() {
         true => "a case file is a JSON list of cases: put [ and ] around them".to_owned(),
         false => format!("not JSON: {error}"),
     })?;
-    Ok(raw.into_iter().enumerate().map(|(index, raw)| case(text, index, raw.get(), now)).collect())
+    Ok(raw.into_iter().enumerate().map(|(index, raw)| case(text, index, raw.get(), now, folder)).collect())
 }
 
-fn case(text: &str, index: usize, raw: &str, now: i64) -> Case {
+fn case(text: &str, index: usize, raw: &str, now: i64, folder: &Path) -> Case {
     let offset = raw.as_ptr() as usize - text.as_ptr() as usize;
     let mut case = Case {
         description: format!("case {}", index + 1),
@@ -127,6 +158,11 @@ fn case(text: &str, index: usize, raw: &str, now: i64) -> Case {
     if let Ok(Some(description)) = optional::<String>(&fields, "description", "text") {
         case.description = description;
     }
+    if fields.contains_key("parser") {
+        case.warnings.extend(parsing::unknown_keys(fields.keys().map(String::as_str)));
+        case.body = parsing::body(&fields, folder).map(Subject::Parser);
+        return case;
+    }
     for key in fields.keys().filter(|key| !KEYS.contains(&key.as_str())) {
         let hint = match key.as_str() {
             "validate_schema_only" => ": it is called `classify_only`",
@@ -135,7 +171,7 @@ fn case(text: &str, index: usize, raw: &str, now: i64) -> Case {
         };
         case.warnings.push(format!("unknown key `{key}`{hint}"));
     }
-    case.body = body(&fields, now, &mut case.warnings, &mut case.not_done);
+    case.body = body(&fields, now, &mut case.warnings, &mut case.not_done).map(Subject::Rules);
     case
 }
 
@@ -261,7 +297,7 @@ mod tests {
         let object = case.as_object_mut().expect("an object");
         object.append(change.as_object_mut().expect("an object"));
         object.retain(|_, value| !value.is_null());
-        parse(&json!([case]).to_string(), NOW).expect("a list").remove(0)
+        parse(&json!([case]).to_string(), NOW, Path::new("cases")).expect("a list").remove(0)
     }
 
     fn fault(change: Value) -> String {
@@ -280,8 +316,8 @@ mod tests {
         assert!(fault(json!({"data": ""})).contains("not empty"));
         assert!(fault(json!({"trigger_rules": "x"})).contains("list of names"));
         assert_eq!(fault(json!({"trigger_rules": null, "classify_only": true})), "");
-        assert!(parse("{}", NOW).is_err_and(|error| error.contains("JSON list")));
-        assert!(parse("[{]", NOW).is_err_and(|error| error.contains("not JSON")));
+        assert!(parse("{}", NOW, Path::new("")).is_err_and(|error| error.contains("JSON list")));
+        assert!(parse("[{]", NOW, Path::new("")).is_err_and(|error| error.contains("not JSON")));
     }
 
     #[test]
@@ -296,7 +332,8 @@ mod tests {
             ["unknown key `validate_schema_only`: it is called `classify_only`", "unknown key `test_fixtures.x`"]
         );
         assert_eq!(case.not_done, ["publisher_tests", "test_fixtures.threat_intel"]);
-        let tables = case.body.ok().and_then(|body| body.lookup_tables).expect("tables");
+        let Ok(Subject::Rules(body)) = case.body else { panic!("no rules") };
+        let tables = body.lookup_tables.expect("tables");
         assert_eq!(tables["owners"]["a"], 1);
     }
 
@@ -304,15 +341,16 @@ mod tests {
     fn helpers_work_in_lists_and_numbers_stay_as_written() {
         let text = r#"[{"description": "d", "log": "a", "service": "s3", "source": "b", "trigger_rules": [],
             "data": {"at": ["<helper:last_hour>"], "big": 123456789012345678901234567890, "no": "<helper:"}}]"#;
-        let case = parse(text, NOW).expect("a list").remove(0);
-        let Ok(Body { input: Input::Data(data), .. }) = case.body else { panic!("no data") };
+        let case = parse(text, NOW, Path::new("")).expect("a list").remove(0);
+        let Ok(Subject::Rules(Body { input: Input::Data(data), .. })) = case.body else { panic!("no data") };
         assert_eq!(data, r#"{"at": ["1700000000"], "big": 123456789012345678901234567890, "no": "<helper:"}"#);
         assert!(fault(json!({"data": {"x": "<helper:yesterday>"}})).contains("no helper `yesterday`"));
     }
 
     #[test]
     fn a_case_knows_its_line() {
-        let lines: Vec<usize> = parse("[\n{},\n\n{}]", NOW).expect("a list").iter().map(|case| case.line).collect();
+        let lines: Vec<usize> =
+            parse("[\n{},\n\n{}]", NOW, Path::new("")).expect("a list").iter().map(|case| case.line).collect();
         assert_eq!(lines, [2, 4]);
     }
 }

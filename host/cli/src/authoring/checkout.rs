@@ -12,11 +12,18 @@ fn upwards(from: &Path, wanted: &str) -> Option<PathBuf> {
 
 /// The folder of the crate `streamalert-sdk`.
 pub fn sdk(from: &Path) -> Option<PathBuf> {
-    Some(upwards(from, "rule-sdk/rust/Cargo.toml")?.join("rule-sdk/rust")).filter(|folder| is_sdk(folder))
+    find_crate(from, "rule-sdk/rust", "streamalert-sdk")
 }
 
-pub fn is_sdk(folder: &Path) -> bool {
-    std::fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains("name = \"streamalert-sdk\""))
+/// The folder of a crate, by its place in the checkout.
+pub fn find_crate(from: &Path, folder: &str, name: &str) -> Option<PathBuf> {
+    let wanted = format!("{folder}/Cargo.toml");
+    Some(upwards(from, &wanted)?.join(folder)).filter(|folder| is_crate(folder, name))
+}
+
+pub fn is_crate(folder: &Path, name: &str) -> bool {
+    let named = format!("name = \"{name}\"");
+    std::fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains(&named))
 }
 
 /// The folder with `schemas/` in it that is called `conf`.

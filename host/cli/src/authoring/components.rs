@@ -1,4 +1,4 @@
-//! Builds crates of rules, checks what came out as the host would, and puts it into a folder that may be watched.
+//! Builds crates of rules and parsers, checks what came out as the host would, and puts it into a folder that may be watched.
 
 use super::toolchain::{TARGET, Toolchain};
 use crate::Failure;
@@ -38,17 +38,33 @@ pub fn build(folder: &Path, out: &Path, builder: Builder, check: &LoadCheck) -> 
         ..HostConfig::default()
     })
     .context("start the plugin host")?;
-    let mut built = Vec::new();
-    let mut owners: BTreeMap<String, String> = BTreeMap::new();
+    let mut looked = Vec::new();
     for path in files {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         let about = host.inspect(&bytes, check);
+        looked.push((file, bytes, about));
+    }
+    // Rules may be about what a parser beside them brings.
+    let parser_types: Vec<String> = looked.iter().flat_map(|(_, _, about)| log_types(about)).collect();
+    let check = LoadCheck { parser_types: &parser_types, ..*check };
+    let mut built = Vec::new();
+    let mut owners: BTreeMap<(&str, String), String> = BTreeMap::new();
+    for (file, bytes, mut about) in looked {
+        if !about.problems.is_empty() && !parser_types.is_empty() {
+            about = host.inspect(&bytes, &check);
+        }
         let mut problems: Vec<String> = about.problems.iter().map(ToString::to_string).collect();
-        for rule in &about.rules {
-            match owners.get(&rule.name) {
-                Some(owner) => problems.push(format!("rule {}: {owner} has a rule of this name already", rule.name)),
-                None => drop(owners.insert(rule.name.clone(), file.clone())),
+        let rules = about.rules.iter().map(|rule| ("rule", rule.name.clone()));
+        let parser = about.parser.iter().map(|parser| ("parser", parser.name.clone()));
+        let types = log_types(&about).map(|log_type| ("log type", log_type));
+        for claim in rules.chain(parser).chain(types) {
+            match owners.get(&claim) {
+                Some(owner) => {
+                    let (kind, name) = claim;
+                    problems.push(format!("{kind} {name}: {owner} has a {kind} of this name already"));
+                }
+                None => drop(owners.insert(claim, file.clone())),
             }
         }
         if problems.is_empty() {
@@ -67,11 +83,16 @@ pub fn build(folder: &Path, out: &Path, builder: Builder, check: &LoadCheck) -> 
     Ok(built)
 }
 
+/// The log types that a component brings along.
+fn log_types(about: &Inspection) -> impl Iterator<Item = String> {
+    about.parser.iter().flat_map(|parser| parser.log_types.iter().map(|log_type| log_type.name.clone()))
+}
+
 /// Runs cargo; its own messages go to stderr as ever. The components, sorted.
 fn compile(folder: &Path, builder: Builder) -> Result<Vec<PathBuf>> {
     if !folder.join("Cargo.toml").is_file() {
         bail!(
-            "{} has no Cargo.toml: name the folder of a crate or workspace of rules; `streamalert new rule NAME` makes one",
+            "{} has no Cargo.toml: name the folder of a crate or workspace of rules or parsers; `streamalert new rule NAME` makes one",
             folder.display()
         );
     }
@@ -104,7 +125,7 @@ fn compile(folder: &Path, builder: Builder) -> Result<Vec<PathBuf>> {
     files.dedup();
     if files.is_empty() {
         bail!(
-            "{} was built, but no component came out: a crate of rules has `crate-type = [\"cdylib\", \"rlib\"]` under [lib]",
+            "{} was built, but no component came out: a crate of rules or a parser has `crate-type = [\"cdylib\", \"rlib\"]` under [lib]",
             folder.display()
         );
     }

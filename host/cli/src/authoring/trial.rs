@@ -5,24 +5,28 @@ use anyhow::{Context, anyhow};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use streamalert_intake::{Piece, Pieces};
 use streamalert_local::clock;
 use streamalert_local::config_folder::LookupTables;
-use streamalert_local::input::{Piece, Pieces};
-use streamalert_pipeline::classifier::{Classifier, Worker};
+use streamalert_pipeline::classifier::{Classifier, Framing, Worker};
 use streamalert_pipeline::config::{Clusters, Schemas};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogBatch, Source};
-use streamalert_pipeline::plugin::{PluginSet, RuleInfo, RulePlugin};
+use streamalert_pipeline::plugin::{ParserPlugin, PluginSet, RuleInfo, RulePlugin};
 use streamalert_pipeline::rules_engine::{Detected, Rules};
-use streamalert_plugins::{Host, HostConfig, LoadCheck, LookupTables as Tables, MemoryTables, RuleComponent};
+use streamalert_plugins::{
+    Host, HostConfig, LoadCheck, LookupTables as Tables, MemoryTables, ParserComponent, Plugin, RuleComponent,
+};
 
 pub struct Trial {
     pub schemas: Arc<Schemas>,
     pub clusters: Arc<Clusters>,
+    classifier: Arc<Classifier>,
     worker: Worker,
     tables: Arc<ChangingTables>,
     own_tables: MemoryTables,
     pub components: Vec<Arc<RuleComponent>>,
+    pub parsers: Vec<Arc<ParserComponent>>,
     rules: Rules,
 }
 
@@ -44,26 +48,32 @@ impl Trial {
         let host = Host::new(HostConfig { cache_dir: cache(), lookup_tables: tables.clone(), ..HostConfig::default() })
             .context("start the plugin host")?;
         let (schemas, clusters) = (Arc::new(config.schemas), Arc::new(config.clusters));
-        let components = load(&host, components, &schemas)?;
+        let Loaded { components, parsers } = load(&host, components, &schemas)?;
         let plugins = components.iter().map(|component| component.clone() as Arc<dyn RulePlugin>).collect();
+        let classifier = Arc::new(Classifier::new(schemas.clone(), clusters.clone()));
         Ok(Trial {
-            worker: Arc::new(Classifier::new(schemas.clone(), clusters.clone())).worker(),
+            worker: classifier.worker(),
+            classifier,
             rules: Rules::new(PluginSet { plugins, ..PluginSet::default() }, &schemas),
             schemas,
             clusters,
             tables,
             own_tables,
             components,
+            parsers,
         })
     }
 
     /// Takes what `reader` gives as the one-machine run does: gzip is recognised, documents and lines are found.
     pub fn sort(&mut self, source: Source, reader: impl Read) -> std::io::Result<Sorted> {
         let mut sorted = Sorted::default();
-        let mut pieces = Pieces::new(Arc::new(source), reader);
+        let classifier = self.classifier.clone();
+        let pieces = Pieces::new(Arc::new(source), reader, Framing::default());
+        let mut pieces = pieces.framed_by(move |source, head| classifier.framing(source, head));
         while let Some(piece) = pieces.read_piece()? {
             match piece {
                 Piece::Dead(letter) => sorted.dead.push(*letter),
+                Piece::Skip(_) => sorted.skipped += 1,
                 Piece::Payload(payload) => {
                     let classified = self.worker.classify(payload);
                     sorted.batches.push(classified.batch);
@@ -87,6 +97,11 @@ impl Trial {
 
     pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {
         self.components.iter().flat_map(|component| component.rules())
+    }
+
+    /// A parser by its name.
+    pub fn parser(&self, name: &str) -> Option<&Arc<ParserComponent>> {
+        self.parsers.iter().find(|parser| parser.info().name == name)
     }
 
     /// The component a rule is in, and its number there.
@@ -127,32 +142,63 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Vec<Arc<RuleComponent>>, Failure> {
+struct Loaded {
+    components: Vec<Arc<RuleComponent>>,
+    parsers: Vec<Arc<ParserComponent>>,
+}
+
+fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Loaded, Failure> {
     let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
     let datatypes = schemas.datatypes();
-    let check =
-        LoadCheck { knows_log: &|name| schemas.knows(name), log_types: &log_types, datatypes: Some(&datatypes) };
-    let mut components: Vec<Arc<RuleComponent>> = Vec::new();
-    let mut refused = Vec::new();
+    let check = LoadCheck {
+        knows_log: &|name| schemas.knows(name),
+        log_types: &log_types,
+        datatypes: Some(&datatypes),
+        parser_types: &[],
+    };
+    let mut tried = Vec::new();
     for file in files {
         let bytes = std::fs::read(file).map_err(|error| Failure::Usage(anyhow!("read {}: {error}", file.display())))?;
-        let component = match host.load(&file.display().to_string(), &bytes, &check) {
-            Ok(component) => component,
-            Err(error) => {
-                refused.push(error.to_string());
-                continue;
+        let loaded = host.load_plugin(&file.display().to_string(), &bytes, &check);
+        tried.push((file, bytes, loaded));
+    }
+    // Rules may be about what a parser beside them brings.
+    let brought = tried.iter().filter_map(|(_, _, loaded)| match loaded {
+        Ok(Plugin::Parser(parser)) => Some(parser.schemas().iter().map(|log_type| log_type.name.clone())),
+        _ => None,
+    });
+    let parser_types: Vec<String> = brought.flatten().collect();
+    let check = LoadCheck { parser_types: &parser_types, ..check };
+    let mut all = Loaded { components: Vec::new(), parsers: Vec::new() };
+    let mut refused = Vec::new();
+    for (file, bytes, mut loaded) in tried {
+        if loaded.is_err() && !parser_types.is_empty() {
+            loaded = host.load_plugin(&file.display().to_string(), &bytes, &check);
+        }
+        match loaded {
+            Err(error) => refused.push(error.to_string()),
+            Ok(Plugin::Rules(component)) => {
+                for rule in component.rules() {
+                    let mut others = all.components.iter();
+                    let other = others.find(|other| other.rules().iter().any(|theirs| theirs.name == rule.name));
+                    if let Some(other) = other {
+                        let (rule, file) = (&rule.name, file.display());
+                        refused.push(format!("{file}: {} has a rule {rule} already; rename one", other.name()));
+                    }
+                }
+                all.components.push(component);
             }
-        };
-        for rule in component.rules() {
-            let other = components.iter().find(|other| other.rules().iter().any(|theirs| theirs.name == rule.name));
-            if let Some(other) = other {
-                let (rule, file) = (&rule.name, file.display());
-                refused.push(format!("{file}: {} has a rule {rule} already; rename one", other.name()));
+            Ok(Plugin::Parser(parser)) => {
+                let name = &parser.info().name;
+                if let Some(other) = all.parsers.iter().find(|other| other.info().name == *name) {
+                    let file = file.display();
+                    refused.push(format!("{file}: {} is a parser {name} already; rename one", other.name()));
+                }
+                all.parsers.push(parser);
             }
         }
-        components.push(component);
     }
-    if refused.is_empty() { Ok(components) } else { Err(Failure::Usage(anyhow!("{}", refused.join("\n")))) }
+    if refused.is_empty() { Ok(all) } else { Err(Failure::Usage(anyhow!("{}", refused.join("\n")))) }
 }
 
 /// Compiled code is kept for the next time; without a home it is compiled each time.

@@ -1,6 +1,8 @@
 //! Did a case come out as it says? If not: what was expected, what happened, and why.
 
-use super::cases::{Body, Input};
+mod parsing;
+
+use super::cases::{Body, Input, Subject};
 use super::defaults;
 use super::reasons;
 use super::trial::{Sorted, Trial};
@@ -43,7 +45,14 @@ impl Verdict {
     }
 }
 
-pub fn judge(trial: &mut Trial, case: &Body) -> Verdict {
+pub fn judge(trial: &mut Trial, case: &Subject) -> Verdict {
+    match case {
+        Subject::Rules(case) => judge_rules(trial, case),
+        Subject::Parser(case) => parsing::judge(trial, case),
+    }
+}
+
+fn judge_rules(trial: &mut Trial, case: &Body) -> Verdict {
     let mut verdict = Verdict::default();
     let input = match input(trial, case, &mut verdict.warnings) {
         Ok(input) => input,

@@ -1,4 +1,4 @@
-//! `streamalert build`: a crate of rules becomes components.
+//! `streamalert build`: a crate of rules or a parser becomes a component.
 
 use super::run::say;
 use crate::authoring::components::{self, Builder, Built};
@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use std::path::{Path, PathBuf};
 use streamalert_plugins::LoadCheck;
 
-/// Build rules in Rust into components
+/// Build rules and parsers in Rust into components
 ///
 /// Builds the crate or workspace in DIR for WebAssembly with plain cargo, checks each component as the host would, and puts
 /// it into the output folder whole or not at all, so that a running `streamalert run` may watch that folder.
@@ -49,6 +49,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 knows_log: &|name| schemas.knows(name),
                 log_types: &log_types,
                 datatypes: Some(&datatypes),
+                parser_types: &[],
             };
             components::build(&args.folder, &out, builder, &check)?
         }
@@ -73,6 +74,10 @@ pub fn report(built: &[Built], out: &Path, mut say: impl FnMut(&str) -> Result<(
         say(&format!("{name}  {}  {}", size(about.size), &about.digest[..12]))?;
         for rule in &about.rules {
             say(&format!("  {}  {}", rule.name, paint.dim(&rule.scope())))?;
+        }
+        if let Some(parser) = &about.parser {
+            let types: Vec<&str> = parser.log_types.iter().map(|log_type| log_type.name.as_str()).collect();
+            say(&format!("  parser {}  {}", parser.name, paint.dim(&types.join(", "))))?;
         }
         for problem in &component.problems {
             say(&format!("  {} {problem}", paint.bad("✗")))?;

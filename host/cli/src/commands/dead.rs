@@ -10,10 +10,10 @@ use std::sync::Arc;
 use streamalert_local::alert_text::printable;
 use streamalert_local::config_folder::Config;
 use streamalert_local::dead_letters::DeadLetterFolder;
+use streamalert_local::live::{Base, Live};
 use streamalert_local::resend::{Filter, Resender};
-use streamalert_local::run::{DataFolder, now, rules_once};
+use streamalert_local::run::{DataFolder, live_once, now};
 use streamalert_pipeline::backend::DeadLetters;
-use streamalert_pipeline::classifier::Classifier;
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 
 /// Look at what could not be processed, and send it again
@@ -43,14 +43,8 @@ enum Command {
     /// goes to that rule only.
     #[command(after_help = RESEND_EXIT_CODES)]
     Resend {
-        /// Ids, or the beginnings of them
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
-        ids: Vec<String>,
-        /// All letters that --reason and --source leave
-        #[arg(long)]
-        all: bool,
         #[command(flatten)]
-        only: Only,
+        which: Which,
         /// Folder with schemas/, clusters/ and lookup_tables/
         #[arg(long, value_name = "DIR", default_value = "conf")]
         config: PathBuf,
@@ -63,10 +57,27 @@ enum Command {
     },
     /// Forget letters for good
     Drop {
-        /// Ids, or the beginnings of them
-        #[arg(required = true)]
-        ids: Vec<String>,
+        #[command(flatten)]
+        which: Which,
     },
+}
+
+#[derive(clap::Args)]
+struct Which {
+    /// Ids, or the beginnings of them
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    ids: Vec<String>,
+    /// All letters that --reason and --source leave
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    only: Only,
+}
+
+impl Which {
+    fn filter(self) -> Filter {
+        Filter { ids: self.ids, reason: self.only.reason, source: self.only.source }
+    }
 }
 
 const RESEND_EXIT_CODES: &str = "Exit codes:
@@ -103,15 +114,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
             let chosen = choose(&letters, Filter { ids: vec![id], ..Filter::default() })?;
             chosen.iter().try_for_each(|letter| show(letter, args.output))
         }
-        Command::Drop { ids } => {
-            let chosen = choose(&letters, Filter { ids, ..Filter::default() })?;
+        Command::Drop { which } => {
+            let chosen = choose(&letters, which.filter())?;
             let ids: Vec<String> = chosen.iter().map(|letter| letter.id.clone()).collect();
             folder.remove(&ids).context("drop letters")?;
             eprintln!("{} dropped", ids.len());
             Ok(())
         }
-        Command::Resend { ids, all: _, only, config, schemas, plugins } => {
-            let chosen = choose(&letters, Filter { ids, reason: only.reason, source: only.source })?;
+        Command::Resend { which, config, schemas, plugins } => {
+            let chosen = choose(&letters, which.filter())?;
             let config = rules::config(&config, schemas.as_deref())?;
             let plugins = rules::open(&plugins, &data.cache(), &config)?;
             resend(&data, &folder, &chosen, config, plugins, args.output)
@@ -128,11 +139,10 @@ fn resend(
     output: Output,
 ) -> Result<(), Failure> {
     let Config { schemas, clusters, .. } = config;
-    let schemas = Arc::new(schemas);
+    let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let alerts = data.alerts()?;
-    let rules = rules_once(plugins.source.as_mut(), &schemas, |notice| eprintln!("{notice}"));
-    let classifier = Arc::new(Classifier::new(schemas.clone(), Arc::new(clusters)));
-    let mut resender = Resender::new(&classifier, rules, &schemas, &alerts, folder);
+    let Live { classifier, rules } = live_once(plugins.source.as_mut(), &base, |notice| eprintln!("{notice}"));
+    let mut resender = Resender::new(&classifier, rules, classifier.schemas(), &alerts, folder);
     let resent = resender.resend(letters, now, printer(output, ProgressBar::hidden())).context("send letters again")?;
     for (id, why) in &resent.stayed {
         eprintln!("{id} stays: {}", printable(why));
@@ -179,7 +189,8 @@ fn list_line(letter: &DeadLetter, output: Output) -> Result<(), Failure> {
         Output::Text => {
             let rule = letter.fault.as_ref().map(|fault| format!("{}: ", fault.rule)).unwrap_or_default();
             let text = format!("{}  {rule}{}", place(letter), letter.message);
-            format!("{}  {}  {:<13}  {}", letter.id, letter.first_seen, letter.reason.code(), printable(&text))
+            let count = if letter.count > 1 { format!(" ×{}", letter.count) } else { String::new() };
+            format!("{}  {}  {:<13}  {}{count}", letter.id, letter.first_seen, letter.reason.code(), printable(&text))
         }
     })
 }
@@ -194,7 +205,19 @@ fn show(letter: &DeadLetter, output: Output) -> Result<(), Failure> {
     line("message", &letter.message)?;
     line("source", &place(letter))?;
     line("cluster", &letter.cluster)?;
+    let bytes = format!("{} to {}", letter.position.offset, letter.position.offset + letter.position.length);
+    line("bytes", &bytes)?;
+    if !letter.source.version.is_empty() {
+        line("version", &letter.source.version)?;
+    }
     line("first seen", &letter.first_seen)?;
+    line("came", &format!("{} times", letter.count))?;
+    if let Some(parser) = &letter.parser {
+        line("made by", &format!("the parser {parser}; below is what it made"))?;
+    }
+    if !letter.head.is_empty() {
+        line("header", &letter.head)?;
+    }
     if !letter.tried.is_empty() {
         line("tried", &letter.tried.join(", "))?;
     }

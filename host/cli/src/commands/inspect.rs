@@ -9,10 +9,10 @@ use anyhow::{Context, anyhow};
 use serde_json::Value;
 use std::path::PathBuf;
 use streamalert_local::alert_text::printable;
-use streamalert_pipeline::plugin::RuleInfo;
-use streamalert_plugins::{Host, HostConfig, Inspection, Kind, LoadCheck, PluginLimits};
+use streamalert_pipeline::plugin::{RuleInfo, Takes};
+use streamalert_plugins::{Host, HostConfig, Inspection, Kind, LoadCheck, ParserInspection, PluginLimits};
 
-/// Look into a component: world, rules, options, imports, problems
+/// Look into a component: world, rules or parser, imports, problems
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
@@ -44,6 +44,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 knows_log: &|name| schemas.knows(name),
                 log_types: &log_types,
                 datatypes: Some(&datatypes),
+                parser_types: &[],
             };
             host.inspect(&bytes, &check)
         }
@@ -89,8 +90,34 @@ fn text(file: &str, about: &Inspection) -> String {
     for rule in &about.rules {
         out += &rule_text(rule, paint);
     }
+    if let Some(parser) = &about.parser {
+        out += &parser_text(parser, paint);
+    }
     for problem in &about.problems {
         out += &format!("{} {}\n", paint.bad("✗"), problem);
+    }
+    out
+}
+
+fn parser_text(parser: &ParserInspection, paint: Paint) -> String {
+    let mut out = format!("\n  {}\n", paint.strong(&format!("parser {}", printable(&parser.name))));
+    let mut line = |name: &str, value: String| out += &format!("    {name:<11} {value}\n");
+    if let Some(first) = parser.description.lines().find(|line| !line.trim().is_empty()) {
+        line("description", printable(first));
+    }
+    let takes = match parser.takes {
+        Takes::Lines => "lines: any number of whole ones",
+        Takes::Whole => "whole objects",
+    };
+    line("takes", takes.to_owned());
+    let sniffs = match parser.sniffs {
+        true => "yes: it knows its own by their first bytes",
+        false => "no: a cluster must name it",
+    };
+    line("sniffs", sniffs.to_owned());
+    for (index, log_type) in parser.log_types.iter().enumerate() {
+        let name = if index == 0 { "log types" } else { "" };
+        line(name, format!("{} ({} fields)", printable(&log_type.name), log_type.fields));
     }
     out
 }

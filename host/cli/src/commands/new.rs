@@ -1,5 +1,7 @@
 //! `streamalert new`: a crate to begin with, which builds, tests and passes as it is.
 
+mod parser;
+
 use super::run::say;
 use crate::authoring::{checkout, defaults};
 use crate::{Failure, rules};
@@ -19,6 +21,7 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum What {
     Rule(RuleArgs),
+    Parser(parser::ParserArgs),
 }
 
 /// A rule in Rust, with a unit test and test cases
@@ -131,53 +134,99 @@ const TAKEN: [&str; 66] = [
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.what {
         What::Rule(args) => rule(args),
+        What::Parser(args) => parser::run(args),
     }
 }
 
 fn rule(args: RuleArgs) -> Result<(), Failure> {
     let usage = |message: String| Failure::Usage(anyhow!(message));
-    check_name(&args.name).map_err(usage)?;
+    check_name("rule", &args.name).map_err(usage)?;
     let rule = args.name.replace('-', "_");
-    let krate = args.name.replace('_', "-");
-    let folder = if args.dir == Path::new(".") { PathBuf::from(&krate) } else { args.dir.join(&krate) };
-    if folder.exists() {
-        return Err(usage(format!("{} is there already; choose another name, or --dir", folder.display())));
-    }
-    let sdk = find_sdk(&args).map_err(usage)?;
+    let place = Place::find(&args.name, &args.dir, args.sdk.as_deref(), &RULES)?;
     let beginning = Beginning::find(&args)?;
-
-    let sdk_path = sdk_path(&sdk, &args)?;
-    let files = [
-        ("Cargo.toml", manifest(&krate, &sdk_path)),
+    place.write(&[
+        ("Cargo.toml", manifest(&place.krate, RULES.krate, &place.sdk_path()?)),
         (".gitignore", "/target\n".to_owned()),
         ("src/lib.rs", source(&rule, &args.logs, &beginning)),
         (&format!("cases/{rule}.json"), cases(&rule, &beginning)),
-        ("README.md", readme(&krate, &rule, &args.logs)),
-    ];
-    let written = files.iter().try_for_each(|(name, text)| {
-        let path = folder.join(name);
-        std::fs::create_dir_all(path.parent().unwrap_or(&folder))?;
-        std::fs::write(path, text)
-    });
-    written.with_context(|| format!("write {}", folder.display()))?;
-    // The versions that the SDK is tested with. Without them cargo takes the newest that fit.
-    if let Some(lock) = sdk.ancestors().nth(2).map(|checkout| checkout.join("example-rules/Cargo.lock")) {
-        let _ = std::fs::copy(lock, folder.join("Cargo.lock"));
-    }
-    say(&format!("{}: rule {rule} over {}", folder.display(), args.logs.join(", ")))?;
+        ("README.md", readme(&place.krate, &rule, &args.logs)),
+    ])?;
+    say(&format!("{}: rule {rule} over {}", place.folder.display(), args.logs.join(", ")))?;
     say("next:")?;
-    say(&format!("  cd {}", quoted(&folder.display().to_string())))?;
+    say(&format!("  cd {}", quoted(&place.folder.display().to_string())))?;
     say("  cargo test           # the rule as a plain function")?;
     say("  streamalert test     # builds the component and runs cases/ through it")
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+/// One of the crates that plugins in Rust are written with.
+struct Sdk {
+    krate: &'static str,
+    /// In the checkout.
+    folder: &'static str,
+}
+
+const RULES: Sdk = Sdk { krate: "streamalert-sdk", folder: "rule-sdk/rust" };
+
+/// Where a new crate goes, and the SDK it uses.
+struct Place {
+    krate: String,
+    dir: PathBuf,
+    folder: PathBuf,
+    sdk: PathBuf,
+}
+
+impl Place {
+    fn find(name: &str, dir: &Path, sdk: Option<&Path>, kind: &Sdk) -> Result<Place, Failure> {
+        let usage = |message: String| Failure::Usage(anyhow!(message));
+        let krate = name.replace('_', "-");
+        let folder = if dir == Path::new(".") { PathBuf::from(&krate) } else { dir.join(&krate) };
+        if folder.exists() {
+            return Err(usage(format!("{} is there already; choose another name, or --dir", folder.display())));
+        }
+        let sdk = find_sdk(dir, sdk, kind).map_err(usage)?;
+        Ok(Place { krate, dir: dir.to_path_buf(), folder, sdk })
+    }
+
+    /// Within one checkout a relative path, so that the checkout can move.
+    fn sdk_path(&self) -> Result<String, Failure> {
+        std::fs::create_dir_all(&self.dir).with_context(|| format!("make {}", self.dir.display()))?;
+        let absolute = |path: &Path| path.canonicalize().with_context(|| format!("look into {}", path.display()));
+        let (sdk, dir) = (absolute(&self.sdk)?, absolute(&self.dir)?);
+        let root = sdk.ancestors().nth(2).unwrap_or(&sdk);
+        let path = match (dir.strip_prefix(root), sdk.strip_prefix(root)) {
+            (Ok(down), Ok(to_sdk)) => {
+                // One more: the folder of the crate.
+                let ups = down.components().filter(|part| matches!(part, Component::Normal(_))).count() + 1;
+                PathBuf::from("../".repeat(ups)).join(to_sdk)
+            }
+            _ => sdk,
+        };
+        Ok(path.to_string_lossy().replace('\\', "/"))
+    }
+
+    fn write(&self, files: &[(&str, String)]) -> Result<(), Failure> {
+        let folder = &self.folder;
+        let written = files.iter().try_for_each(|(name, text)| {
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+            std::fs::write(path, text)
+        });
+        written.with_context(|| format!("write {}", folder.display()))?;
+        // The versions that the SDK is tested with. Without them cargo takes the newest that fit.
+        if let Some(lock) = self.sdk.ancestors().nth(2).map(|checkout| checkout.join("example-rules/Cargo.lock")) {
+            let _ = std::fs::copy(lock, folder.join("Cargo.lock"));
+        }
+        Ok(())
+    }
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), String> {
     let good = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
         && !name.ends_with(['_', '-']);
     if !good || name.len() > 64 {
         return Err(format!(
-            "`{name}` is no name for a rule: small letters, digits, `_` and `-`, a letter first, at most 64, such as root_login"
+            "`{name}` is no name for a {what}: small letters, digits, `_` and `-`, a letter first, at most 64, such as root_login"
         ));
     }
     match TAKEN.contains(&name.replace('-', "_").as_str()) {
@@ -186,34 +235,18 @@ fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-fn find_sdk(args: &RuleArgs) -> Result<PathBuf, String> {
-    match &args.sdk {
-        Some(sdk) if checkout::is_sdk(sdk) => Ok(sdk.clone()),
-        Some(sdk) => Err(format!("{} is not the crate streamalert-sdk; name the folder rule-sdk/rust", sdk.display())),
-        None => checkout::sdk(&args.dir).ok_or_else(|| {
+fn find_sdk(dir: &Path, given: Option<&Path>, kind: &Sdk) -> Result<PathBuf, String> {
+    let Sdk { krate, folder } = kind;
+    match given {
+        Some(sdk) if checkout::is_crate(sdk, krate) => Ok(sdk.to_path_buf()),
+        Some(sdk) => Err(format!("{} is not the crate {krate}; name the folder {folder}", sdk.display())),
+        None => checkout::find_crate(dir, folder, krate).ok_or_else(|| {
             format!(
-                "no checkout of StreamAlert around {} or this program, so the SDK is not found; say where rule-sdk/rust is with --sdk",
-                args.dir.display()
+                "no checkout of StreamAlert around {} or this program, so the SDK is not found; say where {folder} is with --sdk",
+                dir.display()
             )
         }),
     }
-}
-
-/// Within one checkout a relative path, so that the checkout can move.
-fn sdk_path(sdk: &Path, args: &RuleArgs) -> Result<String, Failure> {
-    std::fs::create_dir_all(&args.dir).with_context(|| format!("make {}", args.dir.display()))?;
-    let absolute = |path: &Path| path.canonicalize().with_context(|| format!("look into {}", path.display()));
-    let (sdk, dir) = (absolute(sdk)?, absolute(&args.dir)?);
-    let root = sdk.ancestors().nth(2).unwrap_or(&sdk);
-    let path = match (dir.strip_prefix(root), sdk.strip_prefix(root)) {
-        (Ok(down), Ok(to_sdk)) => {
-            // One more: the folder of the crate.
-            let ups = down.components().filter(|part| matches!(part, Component::Normal(_))).count() + 1;
-            PathBuf::from("../".repeat(ups)).join(to_sdk)
-        }
-        _ => sdk,
-    };
-    Ok(path.to_string_lossy().replace('\\', "/"))
 }
 
 /// What the new rule looks for, and where its cases come from.
@@ -308,7 +341,7 @@ fn source_of(clusters: &Clusters, log_type: &LogType) -> Option<(String, String)
     found
 }
 
-fn manifest(krate: &str, sdk: &str) -> String {
+fn manifest(krate: &str, sdk: &str, sdk_path: &str) -> String {
     format!(
         r#"[package]
 name = "{krate}"
@@ -323,7 +356,7 @@ publish = false
 crate-type = ["cdylib", "rlib"]
 
 [dependencies]
-streamalert-sdk = {{ path = {} }}
+{sdk} = {{ path = {} }}
 
 # What a component is judged by: speed first, then size.
 [profile.release]
@@ -333,7 +366,7 @@ codegen-units = 1
 panic = "abort"
 strip = true
 "#,
-        Value::from(sdk)
+        Value::from(sdk_path)
     )
 }
 
@@ -419,12 +452,12 @@ mod tests {
     #[test]
     fn names_that_rust_and_cargo_take() {
         for name in ["root_login", "root-login", "r2"] {
-            assert_eq!(check_name(name), Ok(()), "{name}");
+            assert_eq!(check_name("rule", name), Ok(()), "{name}");
         }
         for name in ["", "Root", "2fa", "a b", "../x", "x_", "-x", "größe", "match", "std", "proc-macro", "test"] {
-            assert!(check_name(name).is_err(), "{name}");
+            assert!(check_name("rule", name).is_err(), "{name}");
         }
-        assert!(check_name(&"x".repeat(65)).is_err());
+        assert!(check_name("rule", &"x".repeat(65)).is_err());
         assert!(TAKEN.is_sorted());
     }
 }

@@ -15,12 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use streamalert_local::alert_text::printable;
+use streamalert_pipeline::plugin::ParserPlugin;
 use streamalert_plugins::LoadCheck;
 
-/// Run rules over their test cases
+/// Run rules and parsers over their test cases
 ///
-/// Case files are the *.json in folders called `cases`. Each case's input goes through the classifier and all components;
-/// it passes when its log type is as it says and exactly the rules it lists have fired.
+/// Case files are the *.json in folders called `cases`. The input of a rule's case goes through the classifier and all
+/// components; it passes when its log type is as it says and exactly the rules it lists have fired. The input of a parser's
+/// case goes through that parser; it passes when exactly the records and errors it lists come out.
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
@@ -36,7 +38,7 @@ pub struct Args {
     /// Take the components in DIR/target/plugins as they are
     #[arg(long)]
     no_build: bool,
-    /// Only cases with this in their description, file name or rules
+    /// Only cases with this in their description, file name, rules or parser
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
     /// A line for every case, and what its input was classified as
@@ -49,6 +51,9 @@ pub struct Args {
 const AFTER_HELP: &str = "A case: {\"description\", \"log\", \"service\", \"source\", \"data\" or \"override_record\", \"trigger_rules\"},
 optional \"classify_only\", \"compress\", \"test_fixtures\": {\"lookup_tables\"}. <helper:last_hour> in it stands for a time
 within the last hour.
+
+A case of a parser: {\"description\", \"parser\", one of \"text\", \"hex\", \"base64\" or \"file\", \"records\": [{\"log\", \"record\":
+fields it must have}]}, optional \"errors\": [a part of each reason], \"sniffed\": true or false.
 
 Exit codes:
   0  all cases passed
@@ -84,15 +89,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let file = cases::read(&file, now);
         report.file(&file, args.filter.as_deref(), &mut trial, &mut tally)?;
     }
-    let untested: Vec<String> = match args.filter {
-        // Some rules may be tested by cases that were left out.
-        Some(_) => Vec::new(),
-        None => trial.rules().map(|rule| &rule.name).filter(|name| !tally.named.contains(*name)).cloned().collect(),
+    // With a filter, some may be tested by cases that were left out.
+    let without = |names: Vec<&String>, tested: &BTreeSet<String>| -> Vec<String> {
+        let untested = names.into_iter().filter(|name| args.filter.is_none() && !tested.contains(*name));
+        untested.cloned().collect()
     };
-    report.end(&tally, &untested, started)?;
+    let rules = without(trial.rules().map(|rule| &rule.name).collect(), &tally.named);
+    let parsers = without(trial.parsers.iter().map(|parser| &parser.info().name).collect(), &tally.parsers);
+    report.end(&tally, &rules, &parsers, started)?;
     if tally.passed + tally.failed == 0 {
         return Err(Failure::Usage(match &args.filter {
-            Some(filter) => anyhow!("no case has `{filter}` in its description, file name or rules"),
+            Some(filter) => anyhow!("no case has `{filter}` in its description, file name, rules or parser"),
             None => anyhow!("the case files hold no cases"),
         }));
     }
@@ -178,6 +185,8 @@ struct Tally {
     filtered: usize,
     /// Rules that some case expects.
     named: BTreeSet<String>,
+    /// Parsers that some case gives its input to.
+    parsers: BTreeSet<String>,
     /// What cases ask for and do not get → how many.
     not_done: BTreeMap<&'static str, usize>,
 }
@@ -220,7 +229,8 @@ impl Report {
             } else {
                 tally.failed += 1;
             }
-            tally.named.extend(case.body.iter().flat_map(|body| body.trigger_rules.iter().cloned()));
+            tally.named.extend(case.body.iter().flat_map(|body| body.rules().iter().cloned()));
+            tally.parsers.extend(case.body.iter().filter_map(|body| body.parser().map(str::to_owned)));
             for what in &case.not_done {
                 *tally.not_done.entry(what).or_default() += 1;
             }
@@ -284,19 +294,22 @@ impl Report {
         Ok(())
     }
 
-    fn end(&self, tally: &Tally, untested: &[String], started: Instant) -> Result<(), Failure> {
+    fn end(&self, tally: &Tally, rules: &[String], parsers: &[String], started: Instant) -> Result<(), Failure> {
         if self.output == Output::Json {
             let summary = json!({"summary": {
                 "passed": tally.passed, "failed": tally.failed, "filtered": tally.filtered,
-                "rules_without_case": untested, "not_run_yet": tally.not_done,
+                "rules_without_case": rules, "parsers_without_case": parsers, "not_run_yet": tally.not_done,
             }});
             return say(&summary.to_string());
         }
         for (what, count) in &tally.not_done {
             say(&format!("note: {what} is not run yet ({})", cases_of(*count)))?;
         }
-        if !untested.is_empty() {
-            say(&format!("rules without a case that expects them: {}", printable(&untested.join(", "))))?;
+        if !rules.is_empty() {
+            say(&format!("rules without a case that expects them: {}", printable(&rules.join(", "))))?;
+        }
+        if !parsers.is_empty() {
+            say(&format!("parsers without a case: {}", printable(&parsers.join(", "))))?;
         }
         let passed = self.paint.good(&format!("{} passed", tally.passed));
         let failed = match tally.failed {
@@ -311,7 +324,10 @@ impl Report {
 fn fits(case: &Case, file: &str, filter: &str) -> bool {
     case.description.contains(filter)
         || file.contains(filter)
-        || case.body.as_ref().is_ok_and(|body| body.trigger_rules.iter().any(|rule| rule.contains(filter)))
+        || case.body.as_ref().is_ok_and(|body| {
+            body.rules().iter().any(|rule| rule.contains(filter))
+                || body.parser().is_some_and(|name| name.contains(filter))
+        })
 }
 
 fn cases_of(count: usize) -> String {

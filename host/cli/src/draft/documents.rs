@@ -1,6 +1,6 @@
 //! Where in a document its records lie, and what stands around them.
 
-use super::{Draft, excerpt};
+use super::{Draft, Envelope, excerpt};
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
 use streamalert_pipeline::limits::UNWRAP_DEPTH_MAX;
@@ -47,7 +47,7 @@ pub enum Content {
 pub struct Found {
     pub place: Place,
     pub content: Content,
-    pub envelope: Option<Rc<Map<String, Value>>>,
+    pub envelope: Envelope,
 }
 
 /// Finds the documents and lines of a text, and the records in them.

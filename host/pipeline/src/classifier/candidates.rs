@@ -1,11 +1,9 @@
 //! Which log types an input can be, found by the sequence of its keys. The answer for a sequence of keys is worked out once and
 //! remembered, so that what a record costs does not depend on how many schemas there are.
 
-use crate::config::Schemas;
 use super::text::Format;
-use crate::config::schema::{
-    FieldKind, Fields, LogPattern, LogType, Options, PathPlan, PathStep, UnknownKeys,
-};
+use crate::config::Schemas;
+use crate::config::schema::{FieldKind, Fields, LogPattern, LogType, Options, PathPlan, PathStep, UnknownKeys};
 use crate::limits::{DUPLICATES_MAX, SHAPES_MAX};
 use hashbrown::HashMap;
 use std::hash::{BuildHasher, Hasher};
@@ -206,7 +204,8 @@ impl Candidates {
             let unknown = distinct - known[index] - passed;
             if missing == 0 {
                 let policy = log_type.options.unknown_keys;
-                let plan = |policy| Plan::new(log_type, keys, &last, known[index], unknown, policy, offered, &duplicates);
+                let plan =
+                    |policy| Plan::new(log_type, keys, &last, known[index], unknown, policy, offered, &duplicates);
                 if anything {
                     shape.exact.push(plan(UnknownKeys::Keep));
                 } else if unknown == 0 {
@@ -239,7 +238,7 @@ impl Candidates {
             .map(|log_type| near(log_type, keys, &last))
             .map(|near| (near.missing.len() + near.unknown.len(), near))
             .collect();
-        found.sort_by(|a, b| a.0.cmp(&b.0));
+        found.sort_by_key(|(lacking, _)| *lacking);
         found.into_iter().take(limit).map(|(_, near)| near).collect()
     }
 }
@@ -450,10 +449,7 @@ impl Shapes {
             if group.may_apply(&candidates.types, &present) {
                 keyed.applicable.push(index);
             }
-            if group.format.is_none()
-                && matches!(group.place, Place::Path { .. })
-                && group.types.iter().any(knows)
-            {
+            if group.format.is_none() && matches!(group.place, Place::Path { .. }) && group.types.iter().any(knows) {
                 let shape = self.learn(hash, candidates, index, keys);
                 if !(shape.exact.is_empty() && shape.tolerant.is_empty()) {
                     keyed.bare.push(index);

@@ -97,7 +97,11 @@ impl Run<'_> {
             let whole = at..trim_end(&bytes, at, bytes.len());
             let mut fields = Vec::new();
             if whole.end > end
-                && !text_of(&bytes[whole.clone()]).0.lines().skip(1).any(|line| syslog::parse(line, &mut fields).is_ok())
+                && !text_of(&bytes[whole.clone()])
+                    .0
+                    .lines()
+                    .skip(1)
+                    .any(|line| syslog::parse(line, &mut fields).is_ok())
                 && self.one_text(whole.clone(), whole.clone()).is_ok()
             {
                 return Ok(whole.end);
@@ -214,7 +218,9 @@ impl Run<'_> {
             let mut fields = text::recycled(std::mem::take(&mut lines.fields));
             let outcome = match format.fields(text, head, &mut fields) {
                 Err(fault) => Outcome::Refused(Refused::not_of(format.parser(), &fault.to_string())),
-                Ok(()) if fields.is_empty() => Outcome::Refused(Refused::not_of(format.parser(), "there is nothing in it")),
+                Ok(()) if fields.is_empty() => {
+                    Outcome::Refused(Refused::not_of(format.parser(), "there is nothing in it"))
+                }
                 Ok(()) => match check_size(&fields) {
                     Err(refused) => Outcome::Refused(refused),
                     Ok(()) => {
@@ -313,7 +319,8 @@ impl Run<'_> {
             let length = format.cells(rest, scratch, &mut found);
             let row = &rest[..length];
             if !found.is_empty() {
-                let read = Read { group, text: row, cells: &found, invalid, at_start: at_start && first, fit, envelope };
+                let read =
+                    Read { group, text: row, cells: &found, invalid, at_start: at_start && first, fit, envelope };
                 let one = self.one_row(read, document, named, heads);
                 match one {
                     Outcome::Refused(why) => {

@@ -414,5 +414,9 @@ mod tests {
         assert_eq!(found["streamalert_normalization"]["user"][0]["values"], json!(["eve"]));
         assert_eq!(found["streamalert:ocsf"]["class_uid"], 3002);
         assert_eq!(found.as_object().unwrap().len(), 9);
+        // Nor the marks, whether the record is marked or not.
+        let input = json!({"kind": "k", "streamalert:duplicate_keys": [], "streamalert:invalid_text": 0, "who": "eve"});
+        let found = record(&configuration, &input);
+        assert!(found.get("streamalert:duplicate_keys").is_none() && found.get("streamalert:invalid_text").is_none());
     }
 }

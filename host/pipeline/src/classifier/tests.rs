@@ -205,12 +205,25 @@ fn the_last_of_equal_keys_counts_everywhere() {
         &[r#"shop:refund {"id":2,"reason":"last","note":"","streamalert:duplicate_keys":["id","reason"]}"#],
     );
     let order = r#"{"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"a":1,"b":2,"a":3,"c":4,"b":5}}"#;
-    check(order, &[r#"shop:order {"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"a":3,"b":5,"c":4},"streamalert:duplicate_keys":["a","b"]}"#]);
+    check(
+        order,
+        &[
+            r#"shop:order {"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"a":3,"b":5,"c":4},"streamalert:duplicate_keys":["a","b"]}"#,
+        ],
+    );
     // Keys that differ only in case stay apart, and are told of too: both may be meant to be read by somebody.
     let order = r#"{"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"aa":1,"Aa":2}}"#;
-    check(order, &[r#"shop:order {"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"aa":1,"Aa":2},"streamalert:duplicate_keys":["Aa"]}"#]);
+    check(
+        order,
+        &[
+            r#"shop:order {"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{"aa":1,"Aa":2},"streamalert:duplicate_keys":["Aa"]}"#,
+        ],
+    );
     let many: Vec<String> = (0..9_000).map(|key| format!("\"k{key}\":{key}")).collect();
-    let order = format!(r#"{{"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{{{},"k7":0,"K8":0}}}}"#, many.join(","));
+    let order = format!(
+        r#"{{"id":1,"who":"","price":0,"paid":false,"items":[],"extra":{{{},"k7":0,"K8":0}}}}"#,
+        many.join(",")
+    );
     let record = classify(order.as_bytes()).batch.fields(0).to_value();
     assert_eq!(record["streamalert:duplicate_keys"], json!(["k7", "K8"]));
     assert_eq!((&record["extra"]["k7"], record["extra"].as_object().unwrap().len()), (&json!(0), 9_001));

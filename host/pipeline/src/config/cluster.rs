@@ -7,8 +7,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Services a cluster may name. The first four are the original's; the others are doors of one machine.
-pub const SERVICES: [&str; 7] = ["kinesis", "s3", "sns", "streamalert_app", "file", "stdin", "http"];
+/// Services a cluster may name. The first four are the original's, the next three AWS's too, the last ones doors of one
+/// machine.
+pub const SERVICES: [&str; 10] =
+    ["kinesis", "s3", "sns", "streamalert_app", "sqs", "eventbridge", "cloudwatch_logs", "file", "stdin", "http"];
 
 #[derive(Debug)]
 pub struct Cluster {

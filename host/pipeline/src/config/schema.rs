@@ -48,7 +48,7 @@ impl LogType {
         name == self.name || name == self.source()
     }
 
-    /// Whether its records get this key from us. If a log brings a key of that name, ours counts.
+    /// Whether its records may get this key from us. If a log brings a key of that name, it is left out: only ours counts.
     pub fn adds(&self, key: &str) -> bool {
         match key {
             ENVELOPE_KEY => !self.envelope.0.is_empty(),

@@ -3,6 +3,7 @@
 use super::super::run::{Output, say};
 use crate::Failure;
 use crate::authoring::paint::Paint;
+use crate::intake::Piece;
 use crate::{intake, rules};
 use anyhow::{Context, anyhow};
 use serde::Serialize;
@@ -11,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use streamalert_local::alert_text::printable;
-use streamalert_local::input::{DeclaredSource, Piece};
+use streamalert_local::input::DeclaredSource;
 use streamalert_pipeline::classifier::{Ambiguity, Classified, Classifier, Near, Worker};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogRecord, Position};
+use streamalert_pipeline::skip::Skip;
 
 /// Classify logs without any rule: counts by log type, and with --explain each record
 #[derive(clap::Args)]
@@ -58,7 +60,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut counts = Counts::default();
     let show = Show { paint: Paint::stdout(), output: args.output };
     for input in &inputs {
-        intake::read(input, args.source.as_ref(), |piece| match piece {
+        intake::read(input, args.source.as_ref(), Some(&classifier), |piece| match piece {
+            Piece::Skip(skip) => {
+                counts.skip(skip);
+                Ok(())
+            }
             Piece::Dead(letter) => {
                 counts.dead(&letter);
                 if args.explain { show.dead(&letter, &mut worker) } else { Ok(()) }
@@ -128,6 +134,13 @@ impl Counts {
                 None => self.ambiguous.push(Ambiguous { types: types.clone(), inputs: *inputs }),
             }
         }
+    }
+
+    /// An object without anything in it.
+    fn skip(&mut self, skip: Skip) {
+        self.inputs += 1;
+        self.records_in += 1;
+        *self.skipped.entry(skip.code()).or_default() += 1;
     }
 
     /// A letter that the door wrote.

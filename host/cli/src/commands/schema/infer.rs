@@ -2,14 +2,14 @@
 
 use super::super::run::say;
 use crate::draft::{Draft, Sample, draft, slug, taken};
+use crate::intake::Piece;
 use crate::{Failure, intake};
 use anyhow::anyhow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use streamalert_local::alert_text::printable;
-use streamalert_local::input::{Input, Piece};
+use streamalert_local::input::Input;
 use streamalert_pipeline::config::Schemas;
-use streamalert_pipeline::log_record::Source;
 
 /// Draft log types from sample events
 ///
@@ -60,18 +60,21 @@ pub fn run(args: Args) -> Result<(), Failure> {
     checked
 }
 
-fn read(input: &Input, left: &mut usize) -> Result<Option<Sample>, Failure> {
-    let mut bytes = Vec::new();
-    let mut source = None;
+/// The objects in an input: one, or those of an archive.
+fn read(input: &Input, left: &mut usize) -> Result<Vec<Sample>, Failure> {
+    let mut samples: Vec<Sample> = Vec::new();
     let mut cut = false;
-    intake::read(input, None, |piece| {
+    intake::read(input, None, None, |piece| {
         match piece {
             Piece::Dead(letter) => eprintln!("not looked at: {}", printable(&letter.message)),
+            Piece::Skip(_) => {}
             Piece::Payload(payload) if cut || payload.bytes.len() > *left => cut = true,
             Piece::Payload(payload) => {
                 *left -= payload.bytes.len();
-                bytes.extend_from_slice(&payload.bytes);
-                source = Some((*payload.source).clone());
+                match samples.last_mut() {
+                    Some(sample) if sample.source == *payload.source => sample.bytes.extend_from_slice(&payload.bytes),
+                    _ => samples.push(Sample { source: (*payload.source).clone(), bytes: payload.bytes.to_vec() }),
+                }
             }
         }
         Ok(())
@@ -79,7 +82,7 @@ fn read(input: &Input, left: &mut usize) -> Result<Option<Sample>, Failure> {
     if cut {
         eprintln!("only the first {} MiB of the samples were looked at", SAMPLE_BYTES_MAX >> 20);
     }
-    Ok(source.map(|source: Source| Sample { source, bytes }))
+    Ok(samples)
 }
 
 fn talk(drafted: &Draft) {
