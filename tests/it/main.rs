@@ -10,6 +10,7 @@ mod run_doors;
 mod run_files;
 mod run_reload;
 mod run_world;
+mod test_inputs;
 mod schema_commands;
 mod shipped_schemas;
 mod tidy;
