@@ -4,12 +4,13 @@
 #   make test    builds everything, runs every test
 #   make bench   figures, as ratios to CPython's json.loads (needs python3)
 #   make lint    formatting and lints
+#   make fuzz    every fuzz target for SECONDS (600), up to the first finding (needs nightly and cargo-fuzz)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEV := $(TARGET)/debug/streamalert
 RELEASE := $(TARGET)/release/streamalert
 
-.PHONY: demo test bench lint guests toolchain release dev
+.PHONY: demo test bench lint fuzz guests toolchain release dev
 
 demo: toolchain release
 	$(RELEASE) build example-rules --out plugins
@@ -30,6 +31,16 @@ lint:
 	cd example-rules && cargo fmt --all --check && cargo clippy --all-targets --quiet -- -D warnings
 	cd tests/bench-rules && cargo fmt --all --check
 	cd tests/bad-guests && cargo fmt --all --check
+	cd fuzz && cargo fmt --all --check
+
+SECONDS ?= 600
+
+fuzz:
+	fuzz/corpus.sh
+	set -e; for target in formats classify convert unwrap pieces; do \
+		cargo +nightly fuzz run --fuzz-dir fuzz $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(SECONDS) -rss_limit_mb=2048 -timeout=10; \
+	done
 
 # Every component that tests and benchmarks load.
 guests: toolchain dev

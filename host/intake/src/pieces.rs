@@ -215,8 +215,14 @@ impl<R: Read> Pieces<R> {
             self.part_source = Arc::new(source);
         }
         match &self.resume {
-            // Done before: not even opened.
+            // Done before. It is read all the same: what is wrong at its end was told, and would else be a part of its own.
             Some(cursor) if self.part < cursor.part => {
+                if part.damage.is_some() {
+                    self.open(part)?;
+                    self.filled = 0;
+                } else if let Some(bytes) = self.unpacked.part() {
+                    io::copy(bytes, &mut io::sink())?;
+                }
                 (self.content, self.stop, self.told) = (Content::Nothing, Some(Stop::End), true);
             }
             Some(_) => {

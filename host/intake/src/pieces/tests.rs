@@ -369,6 +369,9 @@ fn an_entry_that_cannot_be_read_costs_no_other() {
     let pieces = named(&read(&bytes, 1_000, 1_000));
     assert!(pieces[1].contains("checksum"), "{pieces:?}");
     assert_eq!(pieces[2], "key!/two:0:{\"a\": 1}\n");
+    // Nor does a bad checksum hide that the archive is cut off after it.
+    let pieces = named(&read(&bytes[..50 + text.len()], 1_000, 1_000));
+    assert!(pieces[1].contains("checksum") && pieces[2].contains("zip archive ends early"), "{pieces:?}");
     let pieces = named(&read(&good[..33 + text.len()], 1_000, 1_000));
     assert_eq!(pieces[0], "key!/one:0:{\"a\": 1}\n");
     assert!(pieces[1].contains("zip archive ends early"), "{pieces:?}");
@@ -474,6 +477,12 @@ fn reading_goes_on_at_any_cursor_as_if_it_had_not_stopped() {
         zstd(text.as_bytes()),
         gzip(&zip(&entries, true)),
         bytes[..bytes.len() - 9].to_vec(),
+        zip(&entries, false)[..200].to_vec(),
+        // The inner archive ends within its entry.
+        zip(
+            &[("cut", &zip(&entries, false)[..200], Method::Stored), ("d", b"{\"a\": 1}\n{}\n", Method::Stored)],
+            false,
+        ),
         Vec::new(),
     ];
     for object in &objects {

@@ -189,7 +189,8 @@ impl<R: Read> Zip<R> {
         };
         self.data = Data::Below(below);
         if !right? {
-            self.told = true;
+            // Only what ends the archive is told with the entry; what is found later is not told yet.
+            self.told = self.broken.is_some();
             self.damage = Some(match &self.broken {
                 Some(damage) => damage.clone(),
                 None => Damage::new("the zip entry does not match its checksum"),

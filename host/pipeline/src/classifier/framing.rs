@@ -166,8 +166,11 @@ fn complete_texts(bytes: &[u8], at: usize, framing: &Framing) -> usize {
                 end += 1;
             }
         }
-        if end > at {
-            return end;
+        // A count whose message is not all here yet.
+        let digits = bytes[at..].iter().take_while(|b| b.is_ascii_digit()).count();
+        let counts = digits <= 7 && bytes[at + digits..].starts_with(b" <");
+        if end > at || (counts && bytes.len() <= TEXT_INPUT_BYTES_MAX) {
+            return if end > at { end } else { 0 };
         }
     }
     let lines = memrchr(b'\n', bytes).map_or(0, |newline| newline + 1);
@@ -256,6 +259,7 @@ mod tests {
         let syslog = Framing { syslog: true, ..Framing::default() };
         check(syslog, "8 <34>1 ab9 <34>1 a", "8 <34>1 ab");
         check(syslog, "<34>one\n<34>tw", "<34>one\n");
+        check(syslog, "20 <34>1 two\nlin", "");
         let xml = Framing { xml: true, ..Framing::default() };
         check(xml, "<Event>\n<a/>\n</Event>\n<Event>\n<a", "<Event>\n<a/>\n</Event>");
     }
