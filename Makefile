@@ -31,7 +31,7 @@ lint:
 	cd example-rules && cargo fmt --all --check && cargo clippy --all-targets --quiet -- -D warnings
 	cd tests/bench-rules && cargo fmt --all --check
 	cd tests/bad-guests && cargo fmt --all --check
-	cd fuzz && cargo fmt --all --check
+	cd fuzz && cargo fmt --check
 
 SECONDS ?= 600
 

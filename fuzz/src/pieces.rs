@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use streamalert_formats::csv;
 use streamalert_intake::{Cursor, Limits, Piece, Pieces};
 use streamalert_pipeline::classifier::Framing;
-use streamalert_pipeline::dead_letter::Reason;
+use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 use streamalert_pipeline::log_record::Source;
 
 const UNPACKED_BYTES: u64 = 1 << 20;
@@ -71,11 +71,28 @@ pub fn pieces(data: &[u8]) {
     // Where a pipe is cut depends on how much came at once.
     if let Some(cursor) = cursors.into_iter().nth(stop).filter(|_| !way.eager) {
         let (rest, _) = read(open(way, bytes).from_cursor(cursor.clone()));
-        // Whether an input is found too long, and how much is lost of it, depends on where the last cut was.
-        let limit = |piece: &Piece| matches!(piece, Piece::Dead(letter) if letter.reason == Reason::Limit);
-        if !all.iter().chain(&rest).any(limit) {
-            assert_eq!(joined(&rest), joined(&all[stop + 1..]), "goes on otherwise at {cursor:?}");
+        let first = &all[stop + 1..];
+        // Whether an input is found too long, and where what is lost begins, depends on where the last cut was.
+        let lost = |reason: Option<Reason>| {
+            let mut letters = all.iter().chain(&rest).filter_map(letter);
+            letters.any(|letter| letter.position.length > 0 && reason.is_none_or(|reason| letter.reason == reason))
+        };
+        if !lost(Some(Reason::Limit)) {
+            let told = |pieces: &[Piece]| -> Vec<(String, Reason)> {
+                pieces.iter().filter_map(letter).map(|letter| (letter.source.object.clone(), letter.reason)).collect()
+            };
+            assert_eq!(told(&rest), told(first), "tells otherwise at {cursor:?}");
         }
+        if !lost(None) {
+            assert_eq!(joined(&rest), joined(first), "goes on otherwise at {cursor:?}");
+        }
+    }
+}
+
+fn letter(piece: &Piece) -> Option<&DeadLetter> {
+    match piece {
+        Piece::Dead(letter) => Some(letter),
+        Piece::Payload(_) | Piece::Skip(_) => None,
     }
 }
 
