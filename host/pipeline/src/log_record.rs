@@ -110,14 +110,21 @@ impl LogBatch {
         unsafe { Record::trusted(&self.bytes[self.records[index].packed.clone()]) }
     }
 
-    /// The input text record `index` came from.
+    /// The input text record `index` came from; of a record that is sent again, what the letter kept of it.
     pub fn input(&self, index: usize) -> &[u8] {
+        if self.identity.is_some() {
+            return &self.payload.bytes;
+        }
         self.payload.input(self.records[index].position)
     }
 
     /// The record's own part of the input it came from; `None` where it is all of it, or was made of something embedded.
     pub fn part(&self, index: usize) -> Option<&[u8]> {
         let record = &self.records[index];
+        // A record that is sent again has its old place, and of its input perhaps only what the letter kept.
+        if self.identity.is_some() && record.position.length != self.payload.bytes.len() as u64 {
+            return Some(&self.payload.bytes);
+        }
         part_of(self.payload.input(record.position), record.part_at? as usize)
     }
 

@@ -405,3 +405,24 @@ fn every_item_under_a_path_is_a_record_or_a_dead_letter() {
     );
     check(r#"{"Records":null}"#, &["dead no_schema 0"]);
 }
+
+#[test]
+fn a_part_that_is_sent_again_can_die_again() {
+    let text = br#"{"Records":[{"name":"a","region":"b"},{"name":"c","region":"d"}]}"#;
+    let mut worker = worker_of(SCHEMAS);
+    let batch = worker.classify(payload(text)).batch;
+    let (record, identity) = (&batch.records[1], batch.identity(1));
+    let about = DeadLetter::about(
+        &batch.payload,
+        "default",
+        record.position,
+        &identity,
+        batch.part(1),
+        Reason::RuleFault,
+        String::new(),
+    );
+    let again = worker.resend(&about).batch;
+    assert_eq!((again.records.len(), again.identity(0)), (1, identity));
+    let part = &br#"{"name":"c","region":"d"}"#[..];
+    assert_eq!((again.part(0), again.input(0)), (Some(part), part));
+}
