@@ -178,7 +178,7 @@ impl Tally {
         for (reason, count) in &self.dead {
             line(&format!("    {reason}"), *count, "");
         }
-        for (Ambiguity { taken, also }, _) in &self.ambiguous {
+        for Ambiguity { taken, also } in self.ambiguous.keys() {
             line(
                 &format!("  note: {taken}"),
                 self.classified.get(taken).copied().unwrap_or(0),
