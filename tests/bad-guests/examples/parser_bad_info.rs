@@ -10,7 +10,8 @@ parsing::export_parser!(Nameless with_types_in parsing);
 
 impl Guest for Nameless {
     fn describe() -> ParserInfo {
-        let schemas = r#"{"a": {"parser": "json", "schema": {"x": "text"}}, "b": {"parser": "csv", "schema": {}}, "c": 1}"#;
+        let schemas =
+            r#"{"a": {"parser": "json", "schema": {"x": "text"}}, "b": {"parser": "csv", "schema": {}}, "c": 1}"#;
         ParserInfo { schemas: schemas.into(), ..info("no name\n") }
     }
 
