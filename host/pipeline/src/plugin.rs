@@ -290,9 +290,172 @@ pub trait ParserPlugin: Send + Sync {
     fn parse(&self, payload: &[u8]) -> Result<Vec<ParsedPart>, PluginError>;
 }
 
+/// What the host must know of a publisher.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PublisherInfo {
+    /// What rules call it.
+    pub name: String,
+    pub description: String,
+}
+
+/// One loaded component of publishers.
+pub trait PublisherPlugin: Send + Sync {
+    /// File name, for messages.
+    fn name(&self) -> &str;
+    /// SHA-256 of the component, hex.
+    fn digest(&self) -> &str;
+    fn publishers(&self) -> &[PublisherInfo];
+    /// The publication after publisher number `publisher` of this component; the inner error is the publisher's own.
+    /// `alert` and `publication` are JSON objects, `output` is `service:descriptor`.
+    fn publish(
+        &self,
+        publisher: usize,
+        alert: &str,
+        publication: &str,
+        output: &str,
+    ) -> Result<Result<Map<String, Value>, String>, PluginError>;
+}
+
+/// What the operator says of each descriptor of a service.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Setting {
+    pub name: String,
+    pub description: String,
+    /// Lies in the secret store, not in the configuration.
+    pub secret: bool,
+    pub required: bool,
+}
+
+/// What the host must know of an output.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct OutputInfo {
+    /// The first half of `service:descriptor`.
+    pub service: String,
+    pub description: String,
+    pub settings: Vec<Setting>,
+    /// Hosts it calls: a name, `*.` and a name for all below, `{setting}` for the host of the URL in that setting.
+    pub hosts: Vec<String>,
+    pub options: OutputOptions,
+}
+
+/// The options of an output: what its component declares as JSON beside service, settings and hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputOptions {
+    /// Deliveries a second that the service takes.
+    pub rate: Option<f64>,
+    /// The service takes a parcel once, however often it is sent.
+    pub idempotent: bool,
+}
+
+/// What is wrong with a setting; without a name if it is about several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SettingFault {
+    pub setting: String,
+    pub message: String,
+}
+
+/// One alert for one descriptor.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    pub descriptor: String,
+    /// The same for each attempt, and like no other.
+    pub idempotency_key: String,
+    /// 1 at first.
+    pub attempt: u32,
+    /// Seconds since 1970.
+    pub now: u64,
+    /// The alert as JSON.
+    pub alert: String,
+    /// A JSON object: the alert as the publishers left it.
+    pub publication: String,
+    /// Those that are not secret.
+    pub settings: Vec<(String, String)>,
+    /// What the last attempt left.
+    pub progress: Option<String>,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// The service has it; where, for people.
+    Delivered(Option<String>),
+    /// Not now.
+    Retry {
+        reason: String,
+        /// Seconds the service asks to wait.
+        after: Option<u32>,
+        /// What the next attempt goes on from.
+        progress: Option<String>,
+    },
+    /// Never: trying again is no use.
+    Reject(String),
+}
+
+/// What an output may do in the world while it delivers. Made by the host for one descriptor.
+pub trait Outside: Send + Sync {
+    fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure>;
+    /// A secret setting of the descriptor at hand.
+    fn secret(&self, name: &str) -> Option<String>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpResponse {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// The body was longer than the limit.
+    pub truncated: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpFailureKind {
+    /// Not permitted, or no request.
+    Forbidden,
+    /// No such host, no route, refused connection.
+    Unreachable,
+    Tls,
+    Timeout,
+    /// The connection broke before the answer was complete.
+    Broken,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct HttpFailure {
+    pub kind: HttpFailureKind,
+    /// Holds no secret.
+    pub message: String,
+    /// The service may have seen the request.
+    pub sent: bool,
+}
+
+/// What delivers alerts to one service: a loaded component or one of the host's own.
+pub trait OutputPlugin: Send + Sync {
+    /// File name, for messages.
+    fn name(&self) -> &str;
+    /// SHA-256 of the component, hex; empty for the host's own.
+    fn digest(&self) -> &str;
+    fn info(&self) -> &OutputInfo;
+    /// What is wrong with these settings, secret ones among them; calls nobody.
+    fn validate(&self, settings: &[(String, String)]) -> Result<Vec<SettingFault>, PluginError>;
+    /// Blocks until the attempt is over.
+    fn deliver(&self, parcel: &Parcel, outside: &Arc<dyn Outside>) -> Result<Disposition, PluginError>;
+}
+
 /// The components that are live together. A batch sees one set from start to end.
 #[derive(Default, Clone)]
 pub struct PluginSet {
     pub plugins: Vec<Arc<dyn RulePlugin>>,
     pub parsers: Vec<Arc<dyn ParserPlugin>>,
+    pub publishers: Vec<Arc<dyn PublisherPlugin>>,
+    pub outputs: Vec<Arc<dyn OutputPlugin>>,
 }
