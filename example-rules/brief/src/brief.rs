@@ -53,6 +53,16 @@ const KNOWN: &[&str] = &[
     "title",
 ];
 
+/// Those of them that no machine outside has use for either.
+const INTERNAL: &[&str] = &["component_digest", "fuel", "host_version", "merge", "outputs", "position", "publishers"];
+
+/// The publication for machines outside: without what only StreamAlert has use for.
+pub fn told(parcel: &Parcel) -> Map<String, Value> {
+    let mut told = parcel.shown();
+    told.retain(|key, _| !INTERNAL.contains(&key.as_str()));
+    told
+}
+
 impl Brief {
     pub fn of(parcel: &Parcel) -> Self {
         let shown = parcel.shown();

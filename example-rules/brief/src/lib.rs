@@ -6,6 +6,6 @@ pub mod check;
 mod fit;
 mod handover;
 
-pub use brief::Brief;
+pub use brief::{Brief, told};
 pub use fit::{pieces, shortened};
 pub use handover::{Hint, accepted_or, answer_or, base, send_parts, yes};
