@@ -41,8 +41,9 @@ pub fn hostile() -> Value {
 #[track_caller]
 pub fn errors<O: Output>(parcel: &Parcel) {
     let status = |status: u16| {
-        let http = FakeHttp::new().answer(status, "told why").header("Retry-After", "7");
-        O::deliver(parcel, &http)
+        let http = FakeHttp::new().answer(status, "told why");
+        let is_final = (400..500).contains(&status) && !matches!(status, 408 | 425 | 429);
+        O::deliver(parcel, &if is_final { http } else { http.header("Retry-After", "7") })
     };
     for code in [400, 413, 422] {
         let outcome = status(code);
