@@ -119,7 +119,7 @@ fn what_no_parser_may_be_is_refused_with_all_its_faults() {
         ],
     );
     refused("parser_describe_loops", &["describe: the component does not start: out_of_fuel"]);
-    refused("both_worlds", &["exports more than one of detection and parsing", "make two components of it"]);
+    refused("both_worlds", &["exports more than one of detection, parsing", "make a component of each"]);
     let error = host().load("unruly_parser", &guest("unruly_parser"), &LoadCheck::any_log()).unwrap_err().to_string();
     assert!(error.contains("is a parser and holds no rules"), "{error}");
     let taken = ["test:n".to_owned()];

@@ -65,8 +65,12 @@ impl PluginSource for Folder {
         let knows = |name: &str| {
             self.logs.iter().any(|log| log == name || log.split_once(':').is_some_and(|(source, _)| source == name))
         };
-        let check =
-            LoadCheck { knows_log: &knows, log_types: &self.logs, datatypes: Some(&self.datatypes), parser_types: &[] };
+        let check = LoadCheck {
+            knows_log: &knows,
+            log_types: &self.logs,
+            datatypes: Some(&self.datatypes),
+            ..LoadCheck::any_log()
+        };
         let report = match self.plugins.load(&self.path, &check) {
             Ok(report) => report,
             Err(error) => {
@@ -86,7 +90,12 @@ impl PluginSource for Folder {
             let parser = report.set.parsers.iter().find(|parser| parser.name() == file);
             let rules = rules.map(|plugin| (format!("{} rules", plugin.rules().len()), plugin.digest()));
             let parser = parser.map(|plugin| (format!("parser {}", plugin.info().name), plugin.digest()));
-            let (what, digest) = rules.or(parser).unwrap_or_default();
+            let publishers = report.set.publishers.iter().find(|plugin| plugin.name() == file);
+            let output = report.set.outputs.iter().find(|plugin| plugin.name() == file);
+            let publishers =
+                publishers.map(|plugin| (format!("{} publishers", plugin.publishers().len()), plugin.digest()));
+            let output = output.map(|plugin| (format!("output {}", plugin.info().service), plugin.digest()));
+            let (what, digest) = rules.or(parser).or(publishers).or(output).unwrap_or_default();
             notices.push(format!("live: {file} ({what}, {})", &digest[..digest.len().min(12)]));
         }
         notices.extend(report.removed.iter().map(|file| format!("gone: {file}")));

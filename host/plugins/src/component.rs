@@ -1,9 +1,11 @@
-//! From bytes to a live component of rules or a parser, or to every reason why not.
+//! From bytes to a live component of one of the worlds, or to every reason why not.
 
 use crate::cache::{Cache, CacheCounts};
 use crate::contract::World;
 use crate::host::State;
+use crate::output::OutputComponent;
 use crate::parser::ParserComponent;
+use crate::publisher::PublisherComponent;
 use crate::sandbox::{Exports, Idle, Sandbox};
 use crate::{LookupTables, MemoryTables, PluginLimits, contract, describe, engine};
 use sha2::{Digest, Sha256};
@@ -68,12 +70,22 @@ pub struct LoadCheck<'a> {
     pub datatypes: Option<&'a [String]>,
     /// Log types that parsers bring, beside those of the configuration.
     pub parser_types: &'a [String],
+    /// Names of the host's own publishers and services of its own outputs, which no component may take.
+    pub native_publishers: &'a [String],
+    pub native_services: &'a [String],
 }
 
 impl LoadCheck<'static> {
     /// Takes every log type and datatype for known: for tools that have no schemas at hand.
     pub fn any_log() -> Self {
-        LoadCheck { knows_log: &|_| true, log_types: &[], datatypes: None, parser_types: &[] }
+        LoadCheck {
+            knows_log: &|_| true,
+            log_types: &[],
+            datatypes: None,
+            parser_types: &[],
+            native_publishers: &[],
+            native_services: &[],
+        }
     }
 }
 
@@ -149,11 +161,13 @@ pub struct RuleComponent {
     pub(crate) version: &'static str,
 }
 
-/// A live component of either world.
+/// A live component of any world.
 #[derive(Clone, Debug)]
 pub enum Plugin {
     Rules(Arc<RuleComponent>),
     Parser(Arc<ParserComponent>),
+    Publishers(Arc<PublisherComponent>),
+    Output(Arc<OutputComponent>),
 }
 
 impl Plugin {
@@ -162,6 +176,18 @@ impl Plugin {
         match self {
             Plugin::Rules(rules) => &rules.digest,
             Plugin::Parser(parser) => &parser.digest,
+            Plugin::Publishers(publishers) => &publishers.digest,
+            Plugin::Output(output) => &output.digest,
+        }
+    }
+
+    /// What it is, for messages.
+    fn what(&self) -> &'static str {
+        match self {
+            Plugin::Rules(_) => "holds rules",
+            Plugin::Parser(_) => "is a parser",
+            Plugin::Publishers(_) => "holds publishers",
+            Plugin::Output(_) => "is an output",
         }
     }
 
@@ -170,6 +196,8 @@ impl Plugin {
         match (self, other) {
             (Plugin::Rules(a), Plugin::Rules(b)) => Arc::ptr_eq(a, b),
             (Plugin::Parser(a), Plugin::Parser(b)) => Arc::ptr_eq(a, b),
+            (Plugin::Publishers(a), Plugin::Publishers(b)) => Arc::ptr_eq(a, b),
+            (Plugin::Output(a), Plugin::Output(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -218,13 +246,15 @@ impl Host {
         })
     }
 
-    /// Compiles, checks and starts a component of either world; `name` is its file's, for messages.
+    /// Compiles, checks and starts a component of any world; `name` is its file's, for messages.
     pub fn load_plugin(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Plugin, LoadError> {
         let refuse = |problems| LoadError { file: name.into(), problems };
         let ready = self.prepare(bytes).map_err(refuse)?;
         match ready.world {
             World::Rule => self.rules(name, ready, check).map(|rules| Plugin::Rules(Arc::new(rules))),
             World::Parser => self.parser(name, ready, check).map(|parser| Plugin::Parser(Arc::new(parser))),
+            World::Publisher => self.publishers(name, ready, check).map(|found| Plugin::Publishers(Arc::new(found))),
+            World::Output => self.output(name, ready, check).map(|output| Plugin::Output(Arc::new(output))),
         }
         .map_err(refuse)
     }
@@ -233,10 +263,7 @@ impl Host {
     pub fn load(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Arc<RuleComponent>, LoadError> {
         match self.load_plugin(name, bytes, check)? {
             Plugin::Rules(rules) => Ok(rules),
-            Plugin::Parser(_) => Err(LoadError {
-                file: name.into(),
-                problems: vec![Problem::component("is a parser and holds no rules", "name a component of rules")],
-            }),
+            other => Err(other_world(name, &other, "holds no rules", "name a component of rules")),
         }
     }
 
@@ -244,13 +271,28 @@ impl Host {
     pub fn load_parser(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Arc<ParserComponent>, LoadError> {
         match self.load_plugin(name, bytes, check)? {
             Plugin::Parser(parser) => Ok(parser),
-            Plugin::Rules(_) => Err(LoadError {
-                file: name.into(),
-                problems: vec![Problem::component(
-                    "holds rules and is no parser",
-                    "name a component of world `parser`",
-                )],
-            }),
+            other => Err(other_world(name, &other, "is no parser", "name a component of world `parser`")),
+        }
+    }
+
+    /// The same where only publishers will do.
+    pub fn load_publishers(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        check: &LoadCheck,
+    ) -> Result<Arc<PublisherComponent>, LoadError> {
+        match self.load_plugin(name, bytes, check)? {
+            Plugin::Publishers(publishers) => Ok(publishers),
+            other => Err(other_world(name, &other, "holds no publishers", "name a component of world `publisher`")),
+        }
+    }
+
+    /// The same where only an output will do.
+    pub fn load_output(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Arc<OutputComponent>, LoadError> {
+        match self.load_plugin(name, bytes, check)? {
+            Plugin::Output(output) => Ok(output),
+            other => Err(other_world(name, &other, "is no output", "name a component of world `output`")),
         }
     }
 
@@ -271,22 +313,31 @@ impl Host {
         })
     }
 
-    /// Starts the component and lets it describe itself by `ask`. The instance waits for work.
+    /// Starts the component and lets it describe itself by `ask`.
+    fn describe<T>(
+        &self,
+        name: &Arc<str>,
+        ready: &Ready,
+        ask: impl FnOnce(&mut Sandbox, &Exports) -> Result<T, PluginError>,
+    ) -> Result<(T, Sandbox), Vec<Problem>> {
+        let started = Sandbox::start(&self.shared, name, &ready.pre, &ready.exports).and_then(|mut sandbox| {
+            let described = ask(&mut sandbox, &ready.exports)?;
+            Ok((described, sandbox))
+        });
+        started.map_err(|error| vec![start_problem(&error)])
+    }
+
+    /// The same; the instance waits for work.
     fn start<T>(
         &self,
         name: &Arc<str>,
         ready: &Ready,
         ask: impl FnOnce(&mut Sandbox, &Exports) -> Result<T, PluginError>,
     ) -> Result<(T, Arc<Idle>), Vec<Problem>> {
-        let shared = &self.shared;
-        let started = Sandbox::start(shared, name, &ready.pre, &ready.exports).and_then(|mut sandbox| {
-            let described = ask(&mut sandbox, &ready.exports)?;
-            Ok((sandbox, described))
-        });
-        let (sandbox, described) = started.map_err(|error| vec![start_problem(&error)])?;
+        let (described, sandbox) = self.describe(name, ready, ask)?;
         let idle = Arc::new(Idle::default());
         idle.put(sandbox);
-        shared.register(&idle);
+        self.shared.register(&idle);
         Ok((described, idle))
     }
 
@@ -326,6 +377,43 @@ impl Host {
             pre,
             exports,
             idle,
+            version,
+        })
+    }
+
+    fn publishers(&self, name: &str, ready: Ready, check: &LoadCheck) -> Result<PublisherComponent, Vec<Problem>> {
+        let name: Arc<str> = name.into();
+        let (described, idle) = self.start(&name, &ready, Sandbox::describe_publishers)?;
+        let publishers = describe::check_publishers(described, &self.shared.limits, check)?;
+        let Ready { version, digest, imports, export_names, pre, exports, .. } = ready;
+        Ok(PublisherComponent {
+            shared: self.shared.clone(),
+            name,
+            digest,
+            publishers,
+            imports,
+            export_names,
+            pre,
+            exports,
+            idle,
+            version,
+        })
+    }
+
+    fn output(&self, name: &str, ready: Ready, check: &LoadCheck) -> Result<OutputComponent, Vec<Problem>> {
+        let name: Arc<str> = name.into();
+        let (described, _) = self.describe(&name, &ready, Sandbox::describe_output)?;
+        let info = describe::check_output(described, &self.shared.limits, check)?;
+        let Ready { version, digest, imports, export_names, pre, exports, .. } = ready;
+        Ok(OutputComponent {
+            shared: self.shared.clone(),
+            name,
+            digest,
+            info: Arc::new(info),
+            imports,
+            export_names,
+            pre,
+            exports,
             version,
         })
     }
@@ -486,11 +574,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+fn other_world(file: &str, plugin: &Plugin, lacks: &str, remedy: &str) -> LoadError {
+    let problem = Problem::component(format!("{} and {lacks}", plugin.what()), remedy);
+    LoadError { file: file.into(), problems: vec![problem] }
+}
+
 fn start_problem(error: &PluginError) -> Problem {
     Problem {
         rule: None,
         field: Some("describe".into()),
         message: format!("the component does not start: {error}"),
-        remedy: "`describe` must answer without a trap, within its fuel and memory; it may not read records".into(),
+        remedy: "`describe` must answer without a trap, within its fuel and memory; there are no records, alerts or hosts to ask yet".into(),
     }
 }

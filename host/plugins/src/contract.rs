@@ -13,15 +13,28 @@ pub const VERSIONS: &[&str] = &["0.1.0"];
 pub enum World {
     Rule,
     Parser,
+    Publisher,
+    Output,
 }
 
 impl World {
-    const ALL: [World; 2] = [World::Rule, World::Parser];
+    const ALL: [World; 4] = [World::Rule, World::Parser, World::Publisher, World::Output];
 
     pub fn name(self) -> &'static str {
         match self {
             World::Rule => "rule",
             World::Parser => "parser",
+            World::Publisher => "publisher",
+            World::Output => "output",
+        }
+    }
+
+    fn article_name(self) -> &'static str {
+        match self {
+            World::Rule => "a rule",
+            World::Parser => "a parser",
+            World::Publisher => "a publisher",
+            World::Output => "an output",
         }
     }
 
@@ -30,6 +43,8 @@ impl World {
         match self {
             World::Rule => "detection",
             World::Parser => "parsing",
+            World::Publisher => "publishing",
+            World::Output => "delivery",
         }
     }
 
@@ -38,6 +53,8 @@ impl World {
         match self {
             World::Rule => "evaluate",
             World::Parser => "parse",
+            World::Publisher => "publish",
+            World::Output => "deliver",
         }
     }
 
@@ -45,14 +62,16 @@ impl World {
     fn imports(self) -> &'static [&'static str] {
         match self {
             World::Rule => &["types", "records", "lookup", "log"],
-            World::Parser => &["types", "log"],
+            World::Parser | World::Publisher => &["types", "log"],
+            World::Output => &["types", "http", "secrets", "log"],
         }
     }
 
     fn imports_in_words(self) -> &'static str {
         match self {
             World::Rule => "records, lookup, log",
-            World::Parser => "log",
+            World::Parser | World::Publisher => "log",
+            World::Output => "http, secrets, log",
         }
     }
 }
@@ -109,15 +128,19 @@ pub fn check(engine: &Engine, component: &Component) -> Result<(World, &'static 
         [] => {
             let found = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
             problems.push(Problem::component(
-                format!("exports {found}, but no {PACKAGE}/detection@{} and no parsing", latest()),
+                format!(
+                    "exports {found}, but no {PACKAGE}/detection@{}, no parsing, no publishing and no delivery",
+                    latest()
+                ),
                 "build it for world `rule`: in Rust, a crate with a function under #[rule]; for world `parser`: with one under \
-                 #[parser]; otherwise see wit/worlds.wit",
+                 #[parser]; for world `publisher`: with export_publishers!; for world `output`: with export_output!; otherwise \
+                 see wit/worlds.wit",
             ));
         }
         [_] => {}
         _ => problems.push(Problem::component(
-            "exports more than one of detection and parsing",
-            "make two components of it: one holds rules, the other is a parser",
+            "exports more than one of detection, parsing, publishing and delivery",
+            "make a component of each: rules, a parser, publishers and an output do not share one",
         )),
     }
     // Of what is no world, at least what nobody may import is told.
@@ -132,7 +155,7 @@ pub fn check(engine: &Engine, component: &Component) -> Result<(World, &'static 
                 } else if !world.imports().contains(&name.interface) {
                     problems.push(Problem::component(
                         format!("imports {import}, which world `{}` does not have", world.name()),
-                        format!("a {} may import {}", world.name(), world.imports_in_words()),
+                        format!("{} may import {}", world.article_name(), world.imports_in_words()),
                     ));
                 }
             }
@@ -143,7 +166,7 @@ pub fn check(engine: &Engine, component: &Component) -> Result<(World, &'static 
             )),
             _ => problems.push(Problem::component(
                 format!("imports {import}, which this host does not provide"),
-                format!("a {} may import {PACKAGE}'s {}, and WASI 0.2", world.name(), world.imports_in_words()),
+                format!("{} may import {PACKAGE}'s {}, and WASI 0.2", world.article_name(), world.imports_in_words()),
             )),
         }
     }

@@ -8,7 +8,9 @@ use serde_json::Value;
 use std::collections::HashMap;
 use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::config::schema::{Datatype, Parser};
-use streamalert_pipeline::plugin::{Condition, ParserInfo, RuleInfo, RuleOptions, Test};
+use streamalert_pipeline::plugin::{
+    Condition, OutputInfo, OutputOptions, ParserInfo, PublisherInfo, RuleInfo, RuleOptions, Test,
+};
 
 /// Bytes of a rule's name: it becomes part of ids, metrics and file names.
 const NAME_BYTES_MAX: usize = 128;
@@ -120,6 +122,184 @@ pub fn check_parser(
         problems.push(Problem::component("has further problems", "mend these first"));
     }
     if problems.is_empty() { Ok((described.into(), schemas)) } else { Err(problems) }
+}
+
+/// Names of publishers, which are nobody else's.
+pub fn check_publishers(
+    described: Vec<wire::PublisherInfo>,
+    limits: &PluginLimits,
+    check: &LoadCheck,
+) -> Result<Vec<PublisherInfo>, Vec<Problem>> {
+    if described.is_empty() {
+        return Err(vec![Problem::component("declares no publishers", "in Rust, name one in export_publishers!")]);
+    }
+    if described.len() > limits.rules {
+        let (found, limit) = (described.len(), limits.rules);
+        let message = format!("declares {found} publishers");
+        return Err(vec![Problem::component(message, format!("split it: the limit is {limit}"))]);
+    }
+    let mut problems = Fields::default();
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    for (index, publisher) in described.iter().enumerate() {
+        let name = match publisher.name.as_str() {
+            "" => format!("number {index}"),
+            name => printable(name, NAME_BYTES_MAX),
+        };
+        let field = |field: &str| format!("publisher {name}, {field}");
+        if let Some((message, remedy)) = name_fault(&publisher.name) {
+            problems.add(field("name"), message, remedy);
+        }
+        if let Some(earlier) = first.insert(&publisher.name, index) {
+            let message = format!("publishers {earlier} and {index} have the same name");
+            problems.add(field("name"), message, "give each publisher its own name");
+        }
+        if check.native_publishers.contains(&publisher.name) {
+            problems.add(field("name"), "the host has a publisher of this name itself", "give it another name");
+        }
+        problems.size(field("description"), &publisher.description, limits);
+    }
+    let info = |wire::PublisherInfo { name, description }| PublisherInfo { name, description };
+    problems.none_or(described.into_iter().map(info).collect())
+}
+
+/// What an output says of itself.
+pub fn check_output(
+    described: wire::OutputInfo,
+    limits: &PluginLimits,
+    check: &LoadCheck,
+) -> Result<OutputInfo, Vec<Problem>> {
+    let mut problems = Fields::default();
+    const LOWER: &str = "use lower-case letters, digits, `_` and `-`, the first one a letter";
+    let is_word = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
+    };
+    let shown = |text: &str| printable(text, 60);
+
+    let wire::OutputInfo { service, description, settings, hosts, options } = described;
+    // It stands before the colon of `service:descriptor`, and before the dot of `@service.field`.
+    if service.len() > SERVICE_BYTES_MAX {
+        problems.add("service", format!("has {} bytes", service.len()), format!("at most {SERVICE_BYTES_MAX}"));
+    } else if !is_word(&service) {
+        problems.add("service", format!("`{}` is no name of a service", shown(&service)), LOWER);
+    } else if check.native_services.contains(&service) {
+        problems.add("service", format!("the host has an output `{service}` itself"), "give it another name");
+    }
+    problems.size("description", &description, limits);
+
+    if settings.len() > limits.output_items {
+        let message = format!("has {} settings", settings.len());
+        problems.add("settings", message, format!("the limit is {}", limits.output_items));
+    }
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    for (index, setting) in settings.iter().enumerate() {
+        let field = format!("settings[{index}]");
+        if setting.name.len() > SERVICE_BYTES_MAX || !is_word(&setting.name) {
+            problems.add(&field, format!("`{}` is no name of a setting", shown(&setting.name)), LOWER);
+        }
+        if let Some(earlier) = first.insert(&setting.name, index) {
+            let message = format!("has the same name as settings[{earlier}]");
+            problems.add(&field, message, "give each setting its own name");
+        }
+        if setting.description.trim().is_empty() {
+            problems.add(&field, "says nothing of itself", "describe it: an operator is asked for it by this text");
+        }
+        problems.size(&field, &setting.description, limits);
+    }
+
+    if hosts.len() > limits.output_items {
+        let message = format!("has {} hosts", hosts.len());
+        problems.add("hosts", message, format!("the limit is {}", limits.output_items));
+    }
+    for (index, host) in hosts.iter().enumerate() {
+        let field = format!("hosts[{index}]");
+        if let Some(name) = host.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            if !settings.iter().any(|setting| setting.name == name) {
+                let message = format!("`{}` stands for no setting", shown(host));
+                problems.add(&field, message, "name a setting that holds a URL");
+            }
+        } else if !is_host(host.strip_prefix("*.").unwrap_or(host)) {
+            const REMEDY: &str = "write a name, as in api.example.com; *.example.com for all below; or {setting} for the host of \
+                                  the URL in a setting";
+            problems.add(&field, format!("`{}` is no host", shown(host)), REMEDY);
+        } else if host.strip_prefix("*.").is_some_and(|rest| !rest.contains('.')) {
+            let message = format!("`{}` is half of the internet", shown(host));
+            problems.add(&field, message, "name at least a domain, as in *.example.com");
+        }
+    }
+
+    problems.size("options", &options, limits);
+    let options = output_options(&mut problems, &options);
+    let settings = settings.into_iter().map(Into::into).collect();
+    problems.none_or(OutputInfo { service, description, settings, hosts, options })
+}
+
+fn output_options(problems: &mut Fields, json: &str) -> OutputOptions {
+    let value = match serde_json::from_str::<Value>(json) {
+        Ok(value @ Value::Object(_)) => value,
+        Ok(_) => {
+            problems.add("options", "is JSON, but no object", "write {} for none");
+            return OutputOptions::default();
+        }
+        Err(error) => {
+            problems.add("options", format!("is no JSON: {error}"), "write {} for none");
+            return OutputOptions::default();
+        }
+    };
+    let options: OutputOptions = match serde_path_to_error::deserialize(value) {
+        Ok(options) => options,
+        Err(error) => {
+            let path = error.path().to_string();
+            let field = if path == "." { "options".into() } else { format!("options.{path}") };
+            let remedy = "see the options in wit/delivery.wit; was it built for a newer host?";
+            problems.add(field, error.into_inner().to_string(), remedy);
+            return OutputOptions::default();
+        }
+    };
+    if let Some(rate) = options.rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
+        let remedy = "give the deliveries a second that the service takes, or leave `rate` out";
+        problems.add("options.rate", format!("is {rate}"), remedy);
+    }
+    options
+}
+
+/// Bytes of the name of a service or a setting.
+const SERVICE_BYTES_MAX: usize = 64;
+
+/// A name as DNS has it: letters, digits and hyphens between dots.
+fn is_host(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// Problems of a component that is no list of rules.
+#[derive(Default)]
+struct Fields(Vec<Problem>);
+
+impl Fields {
+    fn add(&mut self, field: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
+        if self.0.len() < PROBLEMS_MAX {
+            let (message, remedy) = (message.into(), remedy.into());
+            self.0.push(Problem { rule: None, field: Some(field.into()), message, remedy });
+        } else if self.0.len() == PROBLEMS_MAX {
+            self.0.push(Problem::component("has further problems", "mend these first"));
+        }
+    }
+
+    fn size(&mut self, field: impl Into<String>, text: &str, limits: &PluginLimits) {
+        if text.len() > limits.text_bytes {
+            self.add(field, format!("has {} bytes", text.len()), format!("the limit is {}", limits.text_bytes));
+        }
+    }
+
+    fn none_or<T>(self, value: T) -> Result<T, Vec<Problem>> {
+        if self.0.is_empty() { Ok(value) } else { Err(self.0) }
+    }
 }
 
 const SCHEMA_REMEDY: &str = "write it as the files of conf/schemas are written";
@@ -385,7 +565,7 @@ mod tests {
         let known = |log: &str| types.iter().any(|t| t == log);
         let datatypes = ["ip_address", "ecs:source.ip", "ocsf:authentication"].map(str::to_owned);
         let check_against =
-            LoadCheck { knows_log: &known, log_types: &types, datatypes: Some(&datatypes), parser_types: &[] };
+            LoadCheck { knows_log: &known, log_types: &types, datatypes: Some(&datatypes), ..LoadCheck::any_log() };
         match check(rules, &PluginLimits::default(), &check_against) {
             Ok(_) => vec![],
             Err(problems) => problems.iter().map(Problem::to_string).collect(),
@@ -415,7 +595,7 @@ mod tests {
         };
         change(&mut info);
         let types = ["cloudtrail:events".to_owned()];
-        let check = LoadCheck { knows_log: &|_| false, log_types: &types, datatypes: None, parser_types: &[] };
+        let check = LoadCheck { knows_log: &|_| false, log_types: &types, ..LoadCheck::any_log() };
         match check_parser(info, &PluginLimits::default(), &check) {
             Ok(_) => vec![],
             Err(problems) => problems.iter().map(Problem::to_string).collect(),
@@ -454,9 +634,102 @@ mod tests {
     }
 
     #[test]
+    fn publishers_have_names_of_their_own() {
+        fn refused(names: &[&str], expected: &[&str]) {
+            let info = |name: &&str| wire::PublisherInfo { name: (*name).into(), description: "".into() };
+            let natives = ["default".to_owned()];
+            let check = LoadCheck { native_publishers: &natives, ..LoadCheck::any_log() };
+            let found = check_publishers(names.iter().map(info).collect(), &PluginLimits::default(), &check);
+            let found: Vec<String> = found.err().unwrap_or_default().iter().map(Problem::to_string).collect();
+            assert_eq!(found.len(), expected.len(), "{found:#?}");
+            assert!(found.iter().zip(expected).all(|(found, expected)| found.starts_with(expected)), "{found:#?}");
+        }
+        refused(&["a", "b"], &[]);
+        refused(&[], &["declares no publishers"]);
+        refused(&["a", "a"], &["publisher a, name: publishers 0 and 1 have the same name"]);
+        refused(
+            &["", "default", "x y"],
+            &[
+                "publisher number 0, name: is empty",
+                "publisher default, name: the host has a publisher of this name itself",
+                "publisher x y, name: `x y` has characters",
+            ],
+        );
+        refused(
+            &["a"; 200],
+            &["publisher a, name: publishers"; 50].iter().copied().chain(["has further"]).collect::<Vec<_>>(),
+        );
+    }
+
+    fn output_problems(change: impl FnOnce(&mut wire::OutputInfo)) -> Vec<String> {
+        let setting = |name: &str| wire::Setting {
+            name: name.into(),
+            description: "Where to".into(),
+            secret: true,
+            required: true,
+        };
+        let mut info = wire::OutputInfo {
+            service: "pager-2".into(),
+            description: "Rings".into(),
+            settings: vec![setting("url"), setting("api_key")],
+            hosts: ["{url}", "api.example.com", "*.eu.example.com", "localhost"].map(str::to_owned).into(),
+            options: r#"{"rate": 0.5, "idempotent": true}"#.into(),
+        };
+        change(&mut info);
+        let natives = ["aws-s3".to_owned()];
+        let check = LoadCheck { native_services: &natives, ..LoadCheck::any_log() };
+        let found = check_output(info, &PluginLimits::default(), &check);
+        found.err().unwrap_or_default().iter().map(Problem::to_string).collect()
+    }
+
+    #[test]
+    fn an_output_says_what_it_needs_and_whom_it_calls() {
+        #[track_caller]
+        fn refused(change: impl FnOnce(&mut wire::OutputInfo), expected: &str) {
+            let found = output_problems(change);
+            assert!(found.len() == 1 && found[0].contains(expected), "expected {expected:?}, found {found:#?}");
+        }
+        assert_eq!(output_problems(|_| {}), Vec::<String>::new());
+        assert_eq!(output_problems(|info| info.options = "{}".into()), Vec::<String>::new());
+        refused(|info| info.service.clear(), "service: `` is no name of a service");
+        refused(|info| info.service = "Slack".into(), "service: `Slack` is no name of a service (use lower-case");
+        refused(|info| info.service = "a.b".into(), "service: `a.b` is no name");
+        refused(|info| info.service = "a:b".into(), "service: `a:b` is no name");
+        refused(|info| info.service = "x".repeat(65), "service: has 65 bytes (at most 64)");
+        refused(|info| info.service = "aws-s3".into(), "service: the host has an output `aws-s3` itself");
+        refused(|info| info.description = "x".repeat(70_000), "description: has 70000 bytes");
+        refused(|info| info.settings[1].name = "url".into(), "settings[1]: has the same name as settings[0]");
+        refused(|info| info.settings[1].name = "API key".into(), "settings[1]: `API key` is no name of a setting");
+        refused(|info| info.settings[1].description = " ".into(), "settings[1]: says nothing of itself");
+        refused(|info| info.hosts[0] = "{uri}".into(), "hosts[0]: `{uri}` stands for no setting");
+        refused(|info| info.hosts = vec!["a.example".into(); 65], "hosts: has 65 hosts");
+        for host in [
+            "",
+            "https://a.example",
+            "a.example/x",
+            "a.example:443",
+            "*",
+            "*.",
+            "a..b",
+            "-a.b",
+            "a b",
+            "a.*.b",
+            "x\u{1b}[2J",
+        ] {
+            refused(|info| info.hosts[1] = host.into(), "hosts[1]: `");
+        }
+        refused(|info| info.hosts[1] = "*.com".into(), "hosts[1]: `*.com` is half of the internet");
+        refused(|info| info.options = "[]".into(), "options: is JSON, but no object");
+        refused(|info| info.options.clear(), "options: is no JSON");
+        refused(|info| info.options = r#"{"idempotant": true}"#.into(), "unknown field `idempotant`");
+        refused(|info| info.options = r#"{"rate": "1"}"#.into(), "options.rate: invalid type");
+        refused(|info| info.options = r#"{"rate": 0}"#.into(), "options.rate: is 0");
+    }
+
+    #[test]
     fn rules_may_look_at_what_parsers_bring() {
         let brought = ["netflow:v5".to_owned()];
-        let check = LoadCheck { knows_log: &|_| false, log_types: &[], datatypes: None, parser_types: &brought };
+        let check = LoadCheck { knows_log: &|_| false, parser_types: &brought, ..LoadCheck::any_log() };
         assert!(check.knows("netflow:v5") && check.knows("netflow") && !check.knows("netflow:v9"));
     }
 

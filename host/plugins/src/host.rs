@@ -1,8 +1,11 @@
-//! What a guest may call: the records it is asked about, the operator's tables, the log. And what its instance may grow to.
+//! What a guest may call: the records it is asked about, the operator's tables, the log; `errand` has the rest. And what its
+//! instance may grow to.
 
 use crate::component::Shared;
+use crate::errand::Errand;
 use crate::fault::raise;
 use crate::limits::{BYTES_PER_FUEL, EXPLAIN_BYTES_MAX, EXPLAIN_READS_MAX, HOST_CALL_FUEL, PluginLimits};
+use crate::secrets::Secrets;
 use crate::session::LogLine;
 use crate::wire::{self, Level, Packed, Value};
 use std::borrow::Cow;
@@ -15,11 +18,17 @@ use wasmtime::{ResourceLimiter, StoreContextMut, Trap};
 pub struct State {
     pub shared: Arc<Shared>,
     pub plugin: Arc<str>,
-    /// The rule that is being asked; empty while the component starts, and in a parser.
+    /// The rule that is being asked; empty while the component starts, and in what is no rule.
     pub rule: Arc<str>,
     pub batch: Option<Arc<Batch>>,
     /// Set while explain mode watches.
     pub watch: Option<Watch>,
+    /// `service:descriptor`, while something is published or delivered.
+    pub output: Option<Arc<str>>,
+    /// Set while an output delivers.
+    pub errand: Option<Errand>,
+    /// What no line of the log may show.
+    pub secrets: Secrets,
     pub stdio: [Vec<u8>; 2],
     /// The batch whose packed buffer was fetched already: once is free, since it is the host's way of handing over records.
     pub fetched: Option<u64>,
@@ -52,6 +61,9 @@ impl State {
             rule: "".into(),
             batch: None,
             watch: None,
+            output: None,
+            errand: None,
+            secrets: Secrets::default(),
             stdio: Default::default(),
             fetched: None,
             lines: 0,
@@ -99,13 +111,13 @@ impl State {
         if self.lines > self.limits().log_lines {
             return;
         }
-        let message = printable(message, self.limits().log_line_bytes);
-        let (plugin, rule) = (&*self.plugin, &*self.rule);
+        let message = printable(&self.secrets.hide(message), self.limits().log_line_bytes);
+        let (plugin, rule, output) = (&*self.plugin, &*self.rule, self.output.as_deref());
         match level {
-            Level::Debug => tracing::debug!(plugin, rule, message, "plugin says"),
-            Level::Info => tracing::info!(plugin, rule, message, "plugin says"),
-            Level::Warn => tracing::warn!(plugin, rule, message, "plugin says"),
-            Level::Error => tracing::error!(plugin, rule, message, "plugin says"),
+            Level::Debug => tracing::debug!(plugin, rule, output, message, "plugin says"),
+            Level::Info => tracing::info!(plugin, rule, output, message, "plugin says"),
+            Level::Warn => tracing::warn!(plugin, rule, output, message, "plugin says"),
+            Level::Error => tracing::error!(plugin, rule, output, message, "plugin says"),
         }
         if let Some(watch) = &mut self.watch {
             let level = match level {
@@ -236,13 +248,13 @@ pub fn link(linker: &mut Linker<State>, version: &str) -> wasmtime::Result<()> {
     log.func_wrap("write", |mut cx: StoreContextMut<State>, (level, message): (Level, WasmStr)| {
         let message = {
             let whole = text(&mut cx, &message, "a log line")?;
-            // What goes beyond the longest line is cut anyway; no need to copy it.
-            whole[..whole.floor_char_boundary(crate::wasi::LINE_BYTES_MAX)].to_owned()
+            // What goes beyond this is not looked at anyway; no need to copy it.
+            whole[..whole.floor_char_boundary(crate::secrets::TEXT_BYTES_MAX + 4)].to_owned()
         };
         cx.data_mut().log(level, &message);
         Ok(())
     })?;
-    Ok(())
+    crate::errand::link(linker, version)
 }
 
 #[cfg(test)]

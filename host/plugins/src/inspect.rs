@@ -4,7 +4,9 @@ use crate::component::{FileKind, Host, HostConfig, HostError, LoadCheck, LoadErr
 use crate::{ParserComponent, PluginLimits, contract};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use streamalert_pipeline::plugin::{ParserPlugin, RuleInfo, RulePlugin, Takes};
+use streamalert_pipeline::plugin::{
+    OutputInfo, OutputPlugin, ParserPlugin, PublisherInfo, PublisherPlugin, RuleInfo, RulePlugin, Takes,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,6 +27,11 @@ pub struct Inspection {
     /// If it is a parser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parser: Option<ParserInspection>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publishers: Vec<PublisherInfo>,
+    /// If it is an output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputInfo>,
     pub imports: Vec<String>,
     pub exports: Vec<String>,
     /// Bytes of the file.
@@ -93,6 +100,8 @@ impl Host {
             versions: vec![],
             rules: vec![],
             parser: None,
+            publishers: vec![],
+            output: None,
             imports: vec![],
             exports: vec![],
             size: bytes.len(),
@@ -109,6 +118,18 @@ impl Host {
             Ok(Plugin::Parser(component)) => {
                 seen.worlds.push(format!("parser@{}", component.version()));
                 seen.parser = Some(ParserInspection::of(&component));
+                seen.imports = component.imports().to_vec();
+                seen.exports = component.exports().to_vec();
+            }
+            Ok(Plugin::Publishers(component)) => {
+                seen.worlds.push(format!("publisher@{}", component.version()));
+                seen.publishers = component.publishers().to_vec();
+                seen.imports = component.imports().to_vec();
+                seen.exports = component.exports().to_vec();
+            }
+            Ok(Plugin::Output(component)) => {
+                seen.worlds.push(format!("output@{}", component.version()));
+                seen.output = Some(component.info().clone());
                 seen.imports = component.imports().to_vec();
                 seen.exports = component.exports().to_vec();
             }

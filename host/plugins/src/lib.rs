@@ -1,4 +1,4 @@
-//! `.wasm` in, rules and parsers out: the only crate that knows wasmtime.
+//! `.wasm` in; rules, parsers, publishers and outputs out: the only crate that knows wasmtime.
 //!
 //! | file | its question |
 //! |---|---|
@@ -6,10 +6,13 @@
 //! | [`sandbox`] | what is one instance, and what may one call of it cost |
 //! | [`session`] | how is a rule asked about rows without harm to anyone else |
 //! | [`parser`] | how is a parser given bytes, and does its answer mean anything |
+//! | [`publisher`] | how is an alert given to a publisher |
+//! | [`output`] | how is a parcel given to an output, and what came of it |
 //! | [`loader`] | how does a folder become the set that is live |
 //! | [`inspect`] | what is in this file |
 //! | `engine`, [`limits`] | what may a guest cost |
-//! | `host`, `wasi` | what may a guest call |
+//! | `host`, `errand`, `wasi` | what may a guest call |
+//! | `secrets` | what may it not say |
 //! | `wire`, `describe` | what did it say, and does that mean anything |
 //! | `fault` | whose fault was it |
 //! | [`cache`] | where does compiled code live, and why may we trust it |
@@ -28,6 +31,7 @@ pub mod component;
 mod contract;
 mod describe;
 mod engine;
+mod errand;
 mod fault;
 mod host;
 pub mod inspect;
@@ -35,8 +39,11 @@ pub mod limits;
 pub mod loader;
 pub mod lookup;
 pub mod measure;
+pub mod output;
 pub mod parser;
+pub mod publisher;
 pub mod sandbox;
+mod secrets;
 pub mod session;
 mod wasi;
 mod wire;
@@ -47,7 +54,9 @@ pub use inspect::{Inspection, Kind, LogTypeInspection, ParserInspection, inspect
 pub use limits::PluginLimits;
 pub use loader::{LoadReport, PluginFolder};
 pub use lookup::{LookupTables, MemoryTables};
+pub use output::{ObservedDelivery, OutputComponent};
 pub use parser::{Observed, ParserComponent};
+pub use publisher::PublisherComponent;
 pub use session::{Explained, LogLine};
 
 /// Of wasmtime, as it stands in the cache's keys and in `streamalert --version`.

@@ -63,6 +63,24 @@ pub struct PluginLimits {
     pub parser_reason_bytes: usize,
     /// Bytes of the schema file a parser brings along. The widest one shipped has 12 KB.
     pub parser_schema_bytes: usize,
+    /// Fuel of one call of an output or publisher, besides what the alert adds: reading the largest answer of a service as
+    /// JSON takes a tenth of it. A runaway is ended within 1.5 s.
+    pub delivery_fuel: u64,
+    /// Fuel that one byte of the alert and its publication adds. To read it and write it again, an output in Rust needs some
+    /// hundred, one in an interpreted language some thousand.
+    pub delivery_fuel_per_byte: u64,
+    /// Wall clock of such a call, without what it waits for the network: five times what its fuel takes.
+    pub delivery_deadline: Duration,
+    /// Bytes an output may hand to the host at once: the largest request, and what is around it.
+    pub delivery_answer_bytes: usize,
+    /// Requests of one attempt to deliver. Logging in, some uploads and a message take ten.
+    pub delivery_requests: usize,
+    /// Bytes of a reason, or of a place where an alert went; the rest is cut.
+    pub delivery_reason_bytes: usize,
+    /// Bytes of what an attempt leaves to the next.
+    pub delivery_progress_bytes: usize,
+    /// Settings, and hosts, of one output. An operator has to fill them in.
+    pub output_items: usize,
 }
 
 impl Default for PluginLimits {
@@ -94,6 +112,14 @@ impl Default for PluginLimits {
             parser_parts: 1_000_000,
             parser_reason_bytes: 1024,
             parser_schema_bytes: 1 << 20,
+            delivery_fuel: 1_000_000_000,
+            delivery_fuel_per_byte: 4_000,
+            delivery_deadline: Duration::from_secs(7),
+            delivery_answer_bytes: 10 << 20,
+            delivery_requests: 100,
+            delivery_reason_bytes: 1024,
+            delivery_progress_bytes: 64 << 10,
+            output_items: 64,
         }
     }
 }
@@ -107,6 +133,14 @@ impl PluginLimits {
     pub fn ticks(&self, rows: usize) -> u64 {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
         ticks(self.deadline.saturating_add(self.deadline_per_row.saturating_mul(rows)))
+    }
+
+    /// What an output or a publisher may cost on an alert and a publication of so many bytes together.
+    pub fn delivery_budget(&self, bytes: usize) -> Budget {
+        let fuel = self.delivery_fuel.saturating_add(self.delivery_fuel_per_byte.saturating_mul(bytes as u64));
+        let mib = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
+        let wall = self.delivery_deadline.saturating_add(self.parser_deadline_per_mib.saturating_mul(mib));
+        Budget { fuel, ticks: ticks(wall), answer: self.delivery_answer_bytes }
     }
 
     /// What a parser may cost on a payload of so many bytes.
@@ -131,7 +165,8 @@ pub struct Budget {
     pub answer: usize,
 }
 
-fn ticks(wall: Duration) -> u64 {
+/// Of the epoch; one more, since the current one is already under way.
+pub fn ticks(wall: Duration) -> u64 {
     (wall.as_millis() / EPOCH_TICK.as_millis()).min(u128::from(u32::MAX)) as u64 + 1
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use streamalert_pipeline::plugin::{ParserPlugin, PluginSet, RulePlugin};
+use streamalert_pipeline::plugin::{OutputPlugin, ParserPlugin, PluginSet, PublisherPlugin, RulePlugin};
 
 /// A folder that is loaded again and again.
 pub struct PluginFolder {
@@ -81,7 +81,7 @@ impl PluginFolder {
             self.seen.retain(|name, seen| match &seen.outcome {
                 // It may have been a rule over a log type that is known by now.
                 Err(_) => false,
-                Ok(Plugin::Parser(_)) => true,
+                Ok(Plugin::Parser(_) | Plugin::Publishers(_) | Plugin::Output(_)) => true,
                 // Who was taken stays; a newcomer may be about a log type that has just gone.
                 Ok(Plugin::Rules(_)) => !gone || before.get(name).is_some_and(|before| before.digest == seen.digest),
             });
@@ -96,7 +96,7 @@ impl PluginFolder {
         let live = self.live.iter().filter(|(name, _)| self.seen.contains_key(*name)).map(|(_, plugin)| plugin);
         let parsers = seen.chain(live).filter_map(|plugin| match plugin {
             Plugin::Parser(parser) => Some(parser),
-            Plugin::Rules(_) => None,
+            _ => None,
         });
         let types: BTreeSet<String> =
             parsers.flat_map(|parser| parser.schemas().iter().map(|log_type| log_type.name.clone())).collect();
@@ -181,6 +181,8 @@ impl PluginFolder {
             match plugin {
                 Plugin::Rules(rules) => set.plugins.push(rules.clone() as Arc<dyn RulePlugin>),
                 Plugin::Parser(parser) => set.parsers.push(parser.clone() as Arc<dyn ParserPlugin>),
+                Plugin::Publishers(found) => set.publishers.push(found.clone() as Arc<dyn PublisherPlugin>),
+                Plugin::Output(output) => set.outputs.push(output.clone() as Arc<dyn OutputPlugin>),
             }
         }
         let report = LoadReport {
@@ -212,6 +214,8 @@ fn claims(plugin: &Plugin) -> Vec<(&'static str, &str)> {
             let types = parser.schemas().iter().map(|log_type| ("log type", log_type.name.as_str()));
             std::iter::once(("parser", parser.info().name.as_str())).chain(types).collect()
         }
+        Plugin::Publishers(found) => found.publishers().iter().map(|one| ("publisher", one.name.as_str())).collect(),
+        Plugin::Output(output) => vec![("service", output.info().service.as_str())],
     }
 }
 

@@ -13,7 +13,7 @@ use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::plugin::{
     ParsedPart, ParsedRecord, ParserInfo, ParserPlugin, PluginError, PluginErrorKind as Kind,
 };
-use wasmtime::component::{InstancePre, TypedFunc};
+use wasmtime::component::InstancePre;
 
 /// A live component that parses.
 pub struct ParserComponent {
@@ -209,18 +209,13 @@ impl Sandbox {
     pub(crate) fn describe_parser(&mut self, exports: &Exports) -> Result<wire::ParserInfo, PluginError> {
         let describe = self.function::<(), (wire::ParserInfo,)>(exports.describe, "describe", World::Parser)?;
         self.check_work::<(&[u8],), (Answer,)>(World::Parser)?;
-        self.sniffer(exports)?;
+        self.aside::<(&[u8],), (bool,)>(exports, "sniff")?;
         let budget = self.starting();
         self.call(budget, |store| describe.call(store, ())).map(|((info,), _)| info)
     }
 
-    fn sniffer<'a>(&mut self, exports: &Exports) -> Result<TypedFunc<(&'a [u8],), (bool,)>, PluginError> {
-        let index = exports.sniff.ok_or_else(|| PluginError::new(Kind::BadAnswer, "there is no `sniff`"))?;
-        self.function(index, "sniff", World::Parser)
-    }
-
     fn sniff(&mut self, exports: &Exports, head: &[u8], budget: Budget) -> Result<bool, PluginError> {
-        let sniff = self.sniffer(exports)?;
+        let sniff = self.aside::<(&[u8],), (bool,)>(exports, "sniff")?;
         self.call(budget, |store| sniff.call(store, (head,))).map(|((claimed,), _)| claimed)
     }
 

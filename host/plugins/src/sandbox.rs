@@ -54,10 +54,10 @@ impl Idle {
 pub struct Exports {
     world: World,
     pub describe: ComponentExportIndex,
-    /// What it is there for: `evaluate` or `parse`.
+    /// What it is there for: `evaluate`, `parse`, `publish` or `deliver`.
     work: ComponentExportIndex,
-    /// Parsers alone have it.
-    pub sniff: Option<ComponentExportIndex>,
+    /// `sniff` of a parser, `validate` of an output.
+    pub aside: Option<ComponentExportIndex>,
 }
 
 impl Exports {
@@ -71,11 +71,12 @@ impl Exports {
         };
         let instance = component.get_export_index(None, &interface).ok_or_else(|| lacks(world.interface()))?;
         let find = |name: &str| component.get_export_index(Some(&instance), name).ok_or_else(|| lacks(name));
-        let (work, sniff) = match world {
-            World::Rule => (find("evaluate")?, None),
-            World::Parser => (find("parse")?, Some(find("sniff")?)),
+        let aside = match world {
+            World::Rule | World::Publisher => None,
+            World::Parser => Some(find("sniff")?),
+            World::Output => Some(find("validate")?),
         };
-        Ok(Exports { world, describe: find("describe")?, work, sniff })
+        Ok(Exports { world, describe: find("describe")?, work: find(world.work())?, aside })
     }
 }
 
@@ -112,7 +113,7 @@ impl Sandbox {
     ) -> Result<Self, (wasmtime::Error, Box<State>)> {
         let limits = &shared.limits;
         let memory_max = match exports.world {
-            World::Rule => limits.memory_bytes,
+            World::Rule | World::Publisher | World::Output => limits.memory_bytes,
             World::Parser => limits.parser_memory_bytes,
         };
         let mut store = Store::new(&shared.engine, State::new(shared.clone(), plugin.clone(), memory_max));
@@ -176,6 +177,16 @@ impl Sandbox {
     {
         // SAFETY: as above.
         unsafe { TypedFunc::new_unchecked(self.work) }
+    }
+
+    /// The function beside the work, with its type checked.
+    pub fn aside<P, R>(&mut self, exports: &Exports, name: &str) -> Result<TypedFunc<P, R>, PluginError>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift,
+    {
+        let index = exports.aside.ok_or_else(|| PluginError::new(Kind::BadAnswer, format!("there is no `{name}`")))?;
+        self.function(index, name, exports.world)
     }
 
     /// What a component may use up before it does any work.

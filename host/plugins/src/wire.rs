@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use streamalert_packed::{Kind, Node};
 use streamalert_pipeline::alert::Severity;
-use streamalert_pipeline::plugin::{self, Batch};
+use streamalert_pipeline::plugin::{self, Batch, HttpFailure, HttpFailureKind, HttpRequest, HttpResponse};
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
@@ -224,6 +224,216 @@ pub struct Part {
     pub length: u32,
     #[component(name = "outcome")]
     pub outcome: Result<Parsed, String>,
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct PublisherInfo {
+    #[component(name = "name")]
+    pub name: String,
+    #[component(name = "description")]
+    pub description: String,
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct Setting {
+    #[component(name = "name")]
+    pub name: String,
+    #[component(name = "description")]
+    pub description: String,
+    #[component(name = "secret")]
+    pub secret: bool,
+    #[component(name = "required")]
+    pub required: bool,
+}
+
+impl From<Setting> for plugin::Setting {
+    fn from(wire: Setting) -> Self {
+        let Setting { name, description, secret, required } = wire;
+        plugin::Setting { name, description, secret, required }
+    }
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct OutputInfo {
+    #[component(name = "service")]
+    pub service: String,
+    #[component(name = "description")]
+    pub description: String,
+    #[component(name = "settings")]
+    pub settings: Vec<Setting>,
+    #[component(name = "hosts")]
+    pub hosts: Vec<String>,
+    #[component(name = "options")]
+    pub options: String,
+}
+
+/// A setting and its value.
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(record)]
+pub struct Given<'a> {
+    #[component(name = "name")]
+    pub name: &'a str,
+    #[component(name = "value")]
+    pub value: &'a str,
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct Fault {
+    #[component(name = "setting")]
+    pub setting: String,
+    #[component(name = "message")]
+    pub message: String,
+}
+
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(record)]
+pub struct Parcel<'a> {
+    #[component(name = "descriptor")]
+    pub descriptor: &'a str,
+    #[component(name = "idempotency-key")]
+    pub idempotency_key: &'a str,
+    #[component(name = "attempt")]
+    pub attempt: u32,
+    #[component(name = "now")]
+    pub now: u64,
+    #[component(name = "alert")]
+    pub alert: &'a str,
+    #[component(name = "publication")]
+    pub publication: &'a str,
+    #[component(name = "settings")]
+    pub settings: &'a [Given<'a>],
+    #[component(name = "progress")]
+    pub progress: Option<&'a str>,
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct Again {
+    #[component(name = "reason")]
+    pub reason: String,
+    #[component(name = "after")]
+    pub after: Option<u32>,
+    #[component(name = "progress")]
+    pub progress: Option<String>,
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(variant)]
+pub enum Disposition {
+    #[component(name = "delivered")]
+    Delivered(Option<String>),
+    #[component(name = "retry")]
+    Retry(Again),
+    #[component(name = "reject")]
+    Reject(String),
+}
+
+#[derive(ComponentType, Lift, Lower, Clone, Debug)]
+#[component(record)]
+pub struct Header {
+    #[component(name = "name")]
+    pub name: String,
+    #[component(name = "value")]
+    pub value: String,
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct Request {
+    #[component(name = "method")]
+    pub method: String,
+    #[component(name = "url")]
+    pub url: String,
+    #[component(name = "headers")]
+    pub headers: Vec<Header>,
+    #[component(name = "body")]
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|header| header.name.len() + header.value.len());
+        self.method.len() + self.url.len() + headers.sum::<usize>() + self.body.len()
+    }
+}
+
+impl From<Request> for HttpRequest {
+    fn from(wire: Request) -> Self {
+        let headers = wire.headers.into_iter().map(|header| (header.name, header.value));
+        HttpRequest { method: wire.method, url: wire.url, headers: headers.collect(), body: wire.body }
+    }
+}
+
+#[derive(ComponentType, Lower, Clone, Debug)]
+#[component(record)]
+pub struct Response {
+    #[component(name = "status")]
+    pub status: u16,
+    #[component(name = "headers")]
+    pub headers: Vec<Header>,
+    #[component(name = "body")]
+    pub body: Vec<u8>,
+    #[component(name = "truncated")]
+    pub truncated: bool,
+}
+
+impl Response {
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|header| header.name.len() + header.value.len());
+        headers.sum::<usize>() + self.body.len()
+    }
+}
+
+impl From<HttpResponse> for Response {
+    fn from(response: HttpResponse) -> Self {
+        let HttpResponse { status, headers, body, truncated } = response;
+        let headers = headers.into_iter().map(|(name, value)| Header { name, value }).collect();
+        Response { status, headers, body, truncated }
+    }
+}
+
+#[derive(ComponentType, Lower, Clone, Copy, Debug)]
+#[component(enum)]
+#[repr(u8)]
+pub enum FailureKind {
+    #[component(name = "forbidden")]
+    Forbidden,
+    #[component(name = "unreachable")]
+    Unreachable,
+    #[component(name = "tls")]
+    Tls,
+    #[component(name = "timeout")]
+    Timeout,
+    #[component(name = "broken")]
+    Broken,
+}
+
+#[derive(ComponentType, Lower, Clone, Debug)]
+#[component(record)]
+pub struct Failure {
+    #[component(name = "kind")]
+    pub kind: FailureKind,
+    #[component(name = "message")]
+    pub message: String,
+    #[component(name = "sent")]
+    pub sent: bool,
+}
+
+impl From<HttpFailure> for Failure {
+    fn from(failure: HttpFailure) -> Self {
+        let kind = match failure.kind {
+            HttpFailureKind::Forbidden => FailureKind::Forbidden,
+            HttpFailureKind::Unreachable => FailureKind::Unreachable,
+            HttpFailureKind::Tls => FailureKind::Tls,
+            HttpFailureKind::Timeout => FailureKind::Timeout,
+            HttpFailureKind::Broken => FailureKind::Broken,
+        };
+        Failure { kind, message: failure.message, sent: failure.sent }
+    }
 }
 
 /// The packed buffer of a batch, copied once: from where the batch holds it into the guest's memory.

@@ -58,7 +58,9 @@ pub fn build(folder: &Path, out: &Path, builder: Builder, check: &LoadCheck) -> 
         let rules = about.rules.iter().map(|rule| ("rule", rule.name.clone()));
         let parser = about.parser.iter().map(|parser| ("parser", parser.name.clone()));
         let types = log_types(&about).map(|log_type| ("log type", log_type));
-        for claim in rules.chain(parser).chain(types) {
+        let publishers = about.publishers.iter().map(|publisher| ("publisher", publisher.name.clone()));
+        let service = about.output.iter().map(|output| ("service", output.service.clone()));
+        for claim in rules.chain(parser).chain(types).chain(publishers).chain(service) {
             match owners.get(&claim) {
                 Some(owner) => {
                     let (kind, name) = claim;

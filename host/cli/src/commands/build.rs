@@ -1,4 +1,4 @@
-//! `streamalert build`: a crate of rules or a parser becomes a component.
+//! `streamalert build`: a crate of rules, a parser, publishers or an output becomes a component.
 
 use super::run::say;
 use crate::authoring::components::{self, Builder, Built};
@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use std::path::{Path, PathBuf};
 use streamalert_plugins::LoadCheck;
 
-/// Build rules and parsers in Rust into components
+/// Build rules, parsers, publishers and outputs in Rust into components
 ///
 /// Builds the crate or workspace in DIR for WebAssembly with plain cargo, checks each component as the host would, and puts
 /// it into the output folder whole or not at all, so that a running `streamalert run` may watch that folder.
@@ -49,7 +49,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 knows_log: &|name| schemas.knows(name),
                 log_types: &log_types,
                 datatypes: Some(&datatypes),
-                parser_types: &[],
+                ..LoadCheck::any_log()
             };
             components::build(&args.folder, &out, builder, &check)?
         }
@@ -78,6 +78,12 @@ pub fn report(built: &[Built], out: &Path, mut say: impl FnMut(&str) -> Result<(
         if let Some(parser) = &about.parser {
             let types: Vec<&str> = parser.log_types.iter().map(|log_type| log_type.name.as_str()).collect();
             say(&format!("  parser {}  {}", parser.name, paint.dim(&types.join(", "))))?;
+        }
+        for publisher in &about.publishers {
+            say(&format!("  publisher {}", publisher.name))?;
+        }
+        if let Some(output) = &about.output {
+            say(&format!("  output {}  {}", output.service, paint.dim(&output.hosts.join(", "))))?;
         }
         for problem in &component.problems {
             say(&format!("  {} {problem}", paint.bad("✗")))?;

@@ -9,10 +9,10 @@ use anyhow::{Context, anyhow};
 use serde_json::Value;
 use std::path::PathBuf;
 use streamalert_local::alert_text::printable;
-use streamalert_pipeline::plugin::{RuleInfo, Takes};
+use streamalert_pipeline::plugin::{OutputInfo, RuleInfo, Takes};
 use streamalert_plugins::{Host, HostConfig, Inspection, Kind, LoadCheck, ParserInspection, PluginLimits};
 
-/// Look into a component: world, rules or parser, imports, problems
+/// Look into a component: world, what it is, imports, problems
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
@@ -44,7 +44,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 knows_log: &|name| schemas.knows(name),
                 log_types: &log_types,
                 datatypes: Some(&datatypes),
-                parser_types: &[],
+                ..LoadCheck::any_log()
             };
             host.inspect(&bytes, &check)
         }
@@ -93,8 +93,47 @@ fn text(file: &str, about: &Inspection) -> String {
     if let Some(parser) = &about.parser {
         out += &parser_text(parser, paint);
     }
+    for publisher in &about.publishers {
+        out += &format!("\n  {}\n", paint.strong(&format!("publisher {}", printable(&publisher.name))));
+        out += &description(&publisher.description);
+    }
+    if let Some(output) = &about.output {
+        out += &output_text(output, paint);
+    }
     for problem in &about.problems {
         out += &format!("{} {}\n", paint.bad("✗"), problem);
+    }
+    out
+}
+
+/// The first line that says something.
+fn description(text: &str) -> String {
+    match text.lines().find(|line| !line.trim().is_empty()) {
+        Some(first) => format!("    {:<11} {}\n", "description", printable(first)),
+        None => String::new(),
+    }
+}
+
+fn output_text(output: &OutputInfo, paint: Paint) -> String {
+    let mut out = format!("\n  {}\n", paint.strong(&format!("output {}", printable(&output.service))));
+    out += &description(&output.description);
+    let mut line = |name: &str, value: String| out += &format!("    {name:<11} {value}\n");
+    for (index, setting) in output.settings.iter().enumerate() {
+        let mut kind = Vec::new();
+        kind.extend(setting.secret.then_some("secret"));
+        kind.extend((!setting.required).then_some("optional"));
+        let kind = if kind.is_empty() { String::new() } else { format!(" ({})", kind.join(", ")) };
+        let first = setting.description.lines().next().unwrap_or_default();
+        let text = format!("{}{kind}: {}", printable(&setting.name), printable(first));
+        line(if index == 0 { "settings" } else { "" }, text);
+    }
+    let hosts: Vec<String> = output.hosts.iter().map(|host| printable(host)).collect();
+    line("calls", if hosts.is_empty() { "nobody".to_owned() } else { hosts.join(", ") });
+    if let Some(rate) = output.options.rate {
+        line("rate", format!("{rate} deliveries a second"));
+    }
+    if output.options.idempotent {
+        line("repeats", "are harmless: the service takes a parcel once".to_owned());
     }
     out
 }

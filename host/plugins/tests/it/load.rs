@@ -87,7 +87,7 @@ fn what_rules_say_of_themselves_is_checked() {
 
     let types = ["cloudtrail:events".to_owned()];
     let knows_log = |log: &str| log == types[0];
-    let check = LoadCheck { knows_log: &knows_log, log_types: &types, datatypes: None, parser_types: &[] };
+    let check = LoadCheck { knows_log: &knows_log, log_types: &types, ..LoadCheck::any_log() };
     let guest = Guest { logs: "cloudtrial:events", ..Guest::default() };
     let error = host().load("guest.wasm", &guest.build(), &check).unwrap_err().to_string();
     assert_eq!(
