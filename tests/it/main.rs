@@ -17,4 +17,5 @@ mod test_inputs;
 mod tidy;
 mod vectors_ingest;
 mod vectors_parsers;
+mod vectors_payloads;
 mod wasi;
