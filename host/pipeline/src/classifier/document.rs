@@ -1,10 +1,12 @@
 //! One input as a tape whose texts lie in the document's own bytes: JSON, parsed by simd-json, or the fields that a text
 //! format found.
 
+use memchr::memmem;
 use simd_json::{Buffers, INPUT_PADDING, Node, StaticNode, Tape};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::sync::LazyLock;
 use streamalert_formats::{Fields, Value};
 
 /// What an index of the tape holds.
@@ -16,7 +18,7 @@ pub(super) enum Item<'a> {
     U64(u64),
     F64(f64),
     Text(&'a str),
-    /// A number that fits neither 64 bits nor a double, as written.
+    /// A number that fits neither 64 bits nor a double, or `-0`, as written.
     Wide(&'a str),
     Array {
         len: usize,
@@ -95,14 +97,20 @@ impl Document {
         self.wide.clear();
         self.flat = false;
         self.invalid = 0;
-        self.fill(json) || self.parse_wide(json) || self.parse_repaired(json)
+        self.parse_text(json) || self.parse_repaired(json)
+    }
+
+    #[inline]
+    fn parse_text(&mut self, json: &[u8]) -> bool {
+        // To simd-json a negative zero is 0.
+        (has_minus_zero(json) && self.parse_wide(json)) || self.fill(json) || self.parse_wide(json)
     }
 
     /// The same once more with everything in its texts that is no text escaped, if that was what it failed on.
     #[cold]
     fn parse_repaired(&mut self, json: &[u8]) -> bool {
         let Some((repaired, invalid)) = repair(json) else { return false };
-        let fine = self.fill(&repaired) || self.parse_wide(&repaired);
+        let fine = self.parse_text(&repaired);
         self.invalid = if fine { invalid } else { 0 };
         fine
     }
@@ -221,7 +229,7 @@ impl Document {
         fine
     }
 
-    /// The same once more with every number that is too wide turned into a text, if that was what it failed on.
+    /// The same with every number that simd-json cannot hold turned into a text, if there is one.
     #[cold]
     fn parse_wide(&mut self, json: &[u8]) -> bool {
         let Some((rewritten, wide)) = widen(json) else { return false };
@@ -386,7 +394,21 @@ impl Document {
     }
 }
 
-/// Puts every number that fits neither 64 bits nor a double into quotes. `None`: there is no such number.
+/// What JSON allows and no integer holds.
+pub(super) const MINUS_ZERO: &str = "-0";
+
+/// Whether `-0` may stand there as a number; now and then it is within a text.
+#[inline]
+fn has_minus_zero(json: &[u8]) -> bool {
+    static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(MINUS_ZERO));
+    let begins = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b':' | b',' | b'[');
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b']' | b'}');
+    FINDER
+        .find_iter(json)
+        .any(|at| json[..at].last().is_none_or(begins) && json.get(at + MINUS_ZERO.len()).is_none_or(ends))
+}
+
+/// Puts every number that fits neither 64 bits nor a double, and `-0`, into quotes. `None`: there is no such number.
 /// The offsets are those of the texts within the result.
 fn widen(json: &[u8]) -> Option<(Vec<u8>, Vec<u32>)> {
     let mut out = Vec::with_capacity(json.len() + 16);
@@ -434,7 +456,7 @@ fn is_wide_number(token: &[u8]) -> bool {
         return false;
     }
     if text.bytes().all(|b| b == b'-' || b.is_ascii_digit()) {
-        text.parse::<i64>().is_err() && text.parse::<u64>().is_err()
+        text == MINUS_ZERO || text.parse::<i64>().is_err() && text.parse::<u64>().is_err()
     } else {
         text.parse::<f64>().is_ok_and(f64::is_infinite)
     }

@@ -1,7 +1,7 @@
 //! Makes a typed, packed record of one object: each value by the type its schema gives it.
 
 use super::candidates::{Default, Plan, PlannedField};
-use super::document::{Document, Item};
+use super::document::{Document, Item, MINUS_ZERO};
 use super::normalize;
 use crate::config::schema::{Field, FieldKind, Fields, LogPattern, UnknownKeys};
 use crate::limits::{DUPLICATES_MAX, KEYS_MAX, RECORD_BYTES_MAX};
@@ -153,7 +153,7 @@ fn check_pattern(pattern: &LogPattern, document: &Document, at: usize) -> Result
         found = found.and_then(|at| document.get(at, key));
     }
     let matches = found.is_some_and(|at| match document.item(at) {
-        Item::Text(text) => pattern.patterns.iter().any(|p| p.is_match(text)),
+        Item::Text(text) | Item::Wide(text) => pattern.patterns.iter().any(|p| p.is_match(text)),
         Item::Null => false,
         _ => {
             let text = document.to_json(at);
@@ -279,7 +279,11 @@ impl Writer<'_, '_> {
     fn convert(&mut self, at: usize, kind: &FieldKind, item: Item<'_>, name: &str) -> Result<Slot, Refusal> {
         let wrong = |what: &str| Refusal::Type(format!("`{name}` is {what}, the schema says {}", kind.name()));
         if is_empty(item) {
-            return self.plain(at);
+            return match (kind, item) {
+                (FieldKind::Integer, Item::Wide(_)) => Ok(self.builder.i64(0)),
+                (FieldKind::Float, Item::Wide(_)) => Ok(self.builder.f64(-0.0)),
+                _ => self.plain(at),
+            };
         }
         Ok(match kind {
             FieldKind::Any => self.plain(at)?,
@@ -455,6 +459,7 @@ fn is_empty(item: Item<'_>) -> bool {
         Item::Null | Item::Bool(false) | Item::I64(0) => true,
         Item::F64(f) => f == 0.0,
         Item::Text(text) => text.is_empty(),
+        Item::Wide(text) => text == MINUS_ZERO,
         Item::Array { len } | Item::Object { len } => len == 0,
         _ => false,
     }
