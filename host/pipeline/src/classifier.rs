@@ -257,19 +257,24 @@ impl Worker {
             }
             None => self.classify(payload),
         };
-        let index = if letter.part { 0 } else { letter.position.index };
-        if letter.part || letter.position.index > 0 || letter.reason == Reason::RuleFault {
-            classified.batch.records.retain(|record| record.position.index == index);
-            classified.dead.retain(|dead| dead.position.index == index);
-        }
-        for record in &mut classified.batch.records {
-            record.position = letter.position;
+        let (records, dead) = (&mut classified.batch.records, &mut classified.dead);
+        // Letters from before they said whether they are about one record.
+        let single = letter.single || letter.position.index > 0 || letter.reason == Reason::RuleFault;
+        // A part that was no record may be several now.
+        if letter.reason == Reason::RuleFault || single && !letter.part {
+            let index = if letter.part { 0 } else { letter.position.index };
+            records.retain(|record| record.position.index == index);
+            dead.retain(|dead| dead.position.index == index);
         }
         // Still dead: still the same letter.
-        for dead in &mut classified.dead {
+        for dead in dead {
             *dead = DeadLetter { reason: dead.reason, message: std::mem::take(&mut dead.message), ..letter.clone() };
         }
-        classified.batch.identity = Some(letter.identity_bytes());
+        // A whole input gives its records as it always would.
+        if single || letter.part {
+            records.iter_mut().for_each(|record| record.position = letter.position);
+            classified.batch.identity = Some(letter.identity_bytes());
+        }
         classified
     }
 
@@ -788,9 +793,15 @@ impl Run<'_> {
     /// of it a letter is about.
     fn embedded(&mut self, document: &Document, at: usize, holder: usize, message: &str, depth: usize) {
         let trimmed = message.trim();
+        // Where something stands in it is not where it stands in the input.
         let mut inner = Document::default();
+        inner.made = true;
         if matches!(trimmed.as_bytes().first(), Some(b'{' | b'[')) && inner.parse(trimmed.as_bytes()) {
+            let before = (self.records.len(), self.dead.len());
             self.document(&inner, 0, depth + 1);
+            if let (true, [letter]) = (self.records.len() == before.0, &mut self.dead[before.1..]) {
+                letter.keep_part(trimmed.as_bytes());
+            }
             return;
         }
         if trimmed.is_empty() {
@@ -1107,13 +1118,14 @@ impl Run<'_> {
         self.bury(&Candidate { document, at, envelope: None, of_input: at != 0 }, reason, message, tried);
     }
 
-    /// A letter about the input at hand, whole.
+    /// A letter about the next record of the input at hand, which keeps all of the input.
     fn bury_whole(&mut self, refused: Refused) {
         let identity = self.last_digest.identity(self.payload, self.position);
         let (payload, cluster, position) = (self.payload, self.cluster, self.position);
         let mut letter =
             DeadLetter::about(payload, cluster, position, &identity, None, refused.reason, refused.message);
         letter.tried = refused.tried;
+        letter.single = true;
         self.dead.push(letter);
     }
 
@@ -1126,6 +1138,7 @@ impl Run<'_> {
         let (payload, cluster, position) = (self.payload, self.cluster, self.position);
         let mut letter = DeadLetter::about(payload, cluster, position, &identity, part, reason, message);
         letter.tried = tried;
+        letter.single = candidate.at > 0 || candidate.document.made;
         self.dead.push(letter);
         self.position.index += 1;
     }

@@ -85,6 +85,9 @@ pub struct DeadLetter {
     /// `input` is only the record's own part of the input at `position`.
     #[serde(default)]
     pub part: bool,
+    /// Of what is in `input`, only the record that `position` numbers is meant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single: bool,
     /// The header line that says what stands where in `input`, if it needs one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub head: String,
@@ -159,6 +162,7 @@ impl DeadLetter {
             fault: None,
             identity: hex(identity),
             part: part.is_some(),
+            single: false,
             input: Input::new(part.unwrap_or_else(|| payload.input(position))),
             head: String::from_utf8_lossy(&payload.head).into_owned(),
             parser: None,
@@ -171,8 +175,13 @@ impl DeadLetter {
 
     /// Keeps what a parser component made, in place of what arrived.
     pub fn keep_made(&mut self, json: &[u8], parser: &str) {
-        self.input = Input::new(json);
         self.parser = Some(parser.to_owned());
+        self.keep_part(json);
+    }
+
+    /// Keeps what the record was found in, in place of all that arrived.
+    pub fn keep_part(&mut self, bytes: &[u8]) {
+        self.input = Input::new(bytes);
         self.part = true;
     }
 

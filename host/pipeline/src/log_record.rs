@@ -136,7 +136,14 @@ impl LogBatch {
 
     /// What makes this record this record: source, the content at its position (the version), and the position.
     pub fn identity(&self, index: usize) -> [u8; 32] {
-        self.identity.unwrap_or_else(|| self.last_digest.identity(&self.payload, self.records[index].position))
+        match (self.identity, index) {
+            (None, _) => self.last_digest.identity(&self.payload, self.records[index].position),
+            (Some(identity), 0) => identity,
+            // What was one record then is several now.
+            (Some(identity), _) => {
+                Sha256::new().chain_update(identity).chain_update(index.to_le_bytes()).finalize().into()
+            }
+        }
     }
 }
 
