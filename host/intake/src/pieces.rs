@@ -464,7 +464,8 @@ impl<R: Read> Pieces<R> {
 
     /// Drops bytes up to the next line that can begin an input; the letter when it is found.
     fn skip_to_next_line(&mut self) -> io::Result<Option<DeadLetter>> {
-        self.fill(self.limits.payload_bytes)?;
+        let want = if self.eager { self.filled.max(1) } else { self.limits.payload_bytes };
+        self.fill(want)?;
         let many_lines = self.too_long.as_ref().is_some_and(|input| input.many_lines);
         let bytes = &self.buffer[..self.filled];
         let begins = |end: &usize| !many_lines || matches!(bytes.get(end + 1), None | Some(b'{' | b'['));
@@ -476,7 +477,7 @@ impl<R: Read> Pieces<R> {
             // Only the next byte tells whether this is it.
             Some(end) if many_lines && end + 1 == self.filled && self.stop.is_none() => {
                 self.drop_bytes(end);
-                self.fill(self.limits.payload_bytes.max(2))?;
+                self.fill(want.max(2))?;
                 return Ok(None);
             }
             Some(end) => self.drop_bytes(end + 1),

@@ -126,6 +126,24 @@ fn a_pipe_is_not_waited_for() {
         all.push(piece);
     }
     assert_eq!(whole(&all), text);
+    // The same behind a line that is too long, and behind a document that is.
+    let long = "x".repeat(3_000);
+    let lines = "  \"key\": 1,\n".repeat(300);
+    for (too_long, then) in
+        [(format!("{{\"a\": \"{long}\n"), ""), (format!("{{\n{lines}  \"end\": 0\n}}\n"), "{\"c\": 3}\n")]
+    {
+        let text = format!("{too_long}{{\"b\": 2}}\n{then}");
+        let limits = Limits { input_bytes: 1_000, ..Limits::default() };
+        let silence = Drip(text.as_bytes()).chain(Silent);
+        let mut pieces = Pieces::with_limits(source(), silence, Framing::default(), limits).eager();
+        let mut all = Vec::new();
+        while let Ok(Some(piece)) = pieces.read_piece() {
+            all.push(piece);
+        }
+        let end = too_long.len();
+        let expected = [format!("0+{end} limit"), format!("{end}:{{\"b\": 2}}\n")];
+        assert_eq!(shown(&all)[..2], expected, "{then}");
+    }
 }
 
 #[test]
