@@ -4,7 +4,7 @@
 use super::candidates::Shape;
 use super::document::{Document, text_of};
 use super::record::Envelope;
-use super::text::{self, Cells, Head, Named};
+use super::text::{self, Cells, Head, Likeness, Named};
 use super::{Candidate, Columns, Fit, Refused, Run, line_end, trim_end};
 use crate::config::schema::Parser;
 use crate::dead_letter::Reason;
@@ -170,11 +170,18 @@ impl Run<'_> {
         };
         let mut best: Option<Refused> = None;
         let mut tried: Vec<String> = Vec::new();
+        // Groups that could not read it at all, and why.
+        let mut strangers: Vec<(usize, Refused)> = Vec::new();
         for fit in [Fit::Exact, Fit::Tolerant] {
             for &group in groups {
                 match self.text_of_group(group, text, invalid, at_start, fit, &envelope) {
                     Outcome::Taken => return Ok(None),
                     Outcome::Header => return Ok(Some(Skip::Header)),
+                    Outcome::Refused(refused) if refused.weight() == 0 => {
+                        if strangers.iter().all(|(known, _)| *known != group) {
+                            strangers.push((group, refused));
+                        }
+                    }
                     Outcome::Refused(refused) => {
                         tried.extend(refused.tried.iter().cloned());
                         if best.as_ref().is_none_or(|best| best.weight() < refused.weight()) {
@@ -184,11 +191,46 @@ impl Run<'_> {
                 }
             }
         }
-        let mut refused = best.unwrap_or_else(|| Refused::new("the source may send no log type in a text format"));
+        let mut refused = best.unwrap_or_else(|| self.in_no_format(text, strangers));
         tried.sort();
         tried.dedup();
         refused.tried = tried;
         Err(refused)
+    }
+
+    /// What to say of a text that no format could read: the fault of the format that it looks most like, or that it looks
+    /// like none.
+    #[cold]
+    fn in_no_format(&self, text: &str, mut strangers: Vec<(usize, Refused)>) -> Refused {
+        let likeness = |group: usize| {
+            let format = self.set.candidates.groups[group].format.as_ref();
+            let head = self.lines.as_ref().and_then(|lines| lines.heads.get(&group));
+            format.map_or(Likeness::None, |format| format.likeness(text, head))
+        };
+        let mut nearest: Option<(Likeness, usize)> = None;
+        for (index, (group, _)) in strangers.iter().enumerate() {
+            let likeness = likeness(*group);
+            if nearest.is_none_or(|(best, _)| best < likeness) {
+                nearest = Some((likeness, index));
+            }
+        }
+        match nearest {
+            None => Refused::new("the source may send no log type in a text format"),
+            Some((Likeness::None, _)) if strangers.len() > 1 => {
+                let mut names: Vec<&str> = Vec::new();
+                for (group, _) in &strangers {
+                    let name = self.set.candidates.groups[*group].format.as_ref().map_or("", |f| f.parser().name());
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
+                let names = names.join(", ");
+                Refused::new(&format!(
+                    "it looks like none of the formats its source may send ({names}); add a log type for such texts"
+                ))
+            }
+            Some((_, index)) => strangers.swap_remove(index).1,
+        }
     }
 
     fn text_of_group(

@@ -49,6 +49,16 @@ pub(super) enum Head {
     W3c(w3c::Header),
 }
 
+/// How much a text that a format cannot read looks like it all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Likeness {
+    None,
+    /// What many texts have: some cells, some pairs.
+    Shape,
+    /// As many cells as expected but for one or two; what only this format begins with.
+    Mark,
+}
+
 /// The cells of a row, and scratch to find them in.
 #[derive(Default)]
 pub(super) struct Cells {
@@ -180,6 +190,32 @@ impl Format {
         widths.sort_unstable();
         widths.dedup();
         widths.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// See [`Likeness`].
+    pub fn likeness(&self, text: &str, head: Option<&Head>) -> Likeness {
+        let marked = |mark: bool| if mark { Likeness::Mark } else { Likeness::None };
+        let shaped = |shape: bool| if shape { Likeness::Shape } else { Likeness::None };
+        match (self.parser, &self.reader) {
+            (Parser::Csv | Parser::Space, _) => {
+                let (mut scratch, mut cells) = (Cells::default(), Vec::new());
+                self.cells(text, &mut scratch, &mut cells);
+                let wide = |width: usize| cells.len().abs_diff(width) <= 2 && cells.len() > 2;
+                let near = match head {
+                    Some(Head::Columns(named)) => wide(named.names.len()),
+                    _ => self.rows.iter().any(|row| wide(row.names.len())),
+                };
+                if near { Likeness::Mark } else { shaped(cells.len() > 1 && self.parser == Parser::Csv) }
+            }
+            (Parser::W3c, _) => shaped(head.is_some()),
+            (Parser::Cef, _) => marked(text.contains("CEF:")),
+            (Parser::Leef, _) => marked(text.contains("LEEF:")),
+            (Parser::WindowsEvent, _) => marked(text.trim_start().starts_with("<Event")),
+            (Parser::Syslog, _) => marked(text.starts_with('<') && text[1..].starts_with(|c: char| c.is_ascii_digit())),
+            (Parser::Logfmt, _) => shaped(text.contains('=')),
+            (_, Reader::Kv(dialect)) => shaped(text.contains(&dialect.separator)),
+            _ => Likeness::None,
+        }
     }
 
     /// Finds the cells of the row at the beginning of `text`, and says how long it is.

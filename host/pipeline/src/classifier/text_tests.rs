@@ -230,3 +230,17 @@ fn types_that_fit_the_same_records_are_told_of() {
     assert_eq!(classified.ambiguous, BTreeMap::from([(ambiguity, u64::from(AMBIGUITY_SAMPLES))]));
     assert_eq!(classified.batch.records.len(), 100);
 }
+
+#[test]
+fn what_no_format_takes_is_told_of_by_the_one_it_looks_most_like() {
+    let logs = &["web", "rows", "flow", "alarm", "fmt"];
+    let check = |text: &str, expected: &str| check(logs, text, &[&format!("dead no_schema {expected}")]);
+    check(
+        "hello",
+        "it looks like none of the formats its source may send (csv, space, cef, w3c, logfmt); add a log type for such texts",
+    );
+    check("x CEF:0|Acme|p", "not cef: the CEF header ends after 3 of its 7 fields, in device_product");
+    check("1 2 3 4", "not space: 4 cells, where 5 are expected");
+    check("mon,3", "not csv: 2 cells, where 3 are expected");
+    check("level=\"x", "not logfmt: the quote opened at byte 6 never closes: \"level=\\\"x\"");
+}
