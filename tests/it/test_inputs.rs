@@ -811,6 +811,18 @@ fn t19_syslog_is_read_as_devices_send_it() {
         let story = Desk::new(schemas).object(counted("two").as_bytes(), limits);
         assert_eq!((story.told.len(), story.dead.len()), (3, 0), "{payload_bytes}: {:?}", story.told);
     }
+    // By a pipe in two parts, wherever it is cut.
+    let text = counted("two\nlines");
+    for cut in 1..text.len() {
+        let (first, second) = text.as_bytes().split_at(cut);
+        let mut desk = Desk::new(schemas);
+        let mut pieces = desk.pieces(first.chain(second), Limits::default()).eager();
+        let mut parts = Story::default();
+        while let Some(piece) = pieces.read_piece().unwrap() {
+            desk.piece(piece, &mut parts);
+        }
+        assert_eq!(parts.told, story.told, "{cut}");
+    }
     check_with(schemas, "no syslog at all\n", &["dead no_schema 0"]);
 }
 
@@ -939,6 +951,15 @@ fn t22_however_events_are_wrapped_they_are_the_same_events() {
         ("lists on lines", lines(&[Value::from(events[..1].to_vec()), Value::from(events[1..].to_vec())])),
         ("as Azure wraps", json!({"records": events}).to_string()),
         ("as Graph wraps", json!({"value": events, "@odata.context": "c"}).to_string()),
+        ("as LookupEvents answers", {
+            let looked_up = events.clone().map(|event| {
+                json!({"EventId": event["eventID"], "EventName": event["eventName"], "ReadOnly": "false",
+                       "AccessKeyId": "AKIA", "EventTime": 1_772_600_767.0, "EventSource": event["eventSource"],
+                       "Username": "ann", "Resources": [{"ResourceType": "AWS::Lambda::Function", "ResourceName": "f"}],
+                       "CloudTrailEvent": event.to_string()})
+            });
+            serde_json::to_string_pretty(&json!({"Events": looked_up, "NextToken": "n"})).unwrap()
+        }),
         (
             "as EventBridge wraps",
             lines(&events.clone().map(|event| {

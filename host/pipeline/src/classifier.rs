@@ -751,8 +751,8 @@ impl Run<'_> {
             self.skipped.add(Skip::TestEvent);
             return true;
         }
-        // A message of SNS, and one of SQS.
-        for (mark, key) in [("TopicArn", "Message"), ("receiptHandle", "body")] {
+        // A message of SNS, one of SQS, an event as `LookupEvents` of CloudTrail answers it.
+        for (mark, key) in [("TopicArn", "Message"), ("receiptHandle", "body"), ("EventId", "CloudTrailEvent")] {
             if let (Some(_), Some(message)) = (text(mark), text(key)) {
                 self.embedded(document, at, at, message, depth);
                 return true;
