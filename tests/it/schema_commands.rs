@@ -1,5 +1,6 @@
 //! `streamalert schema`: check, infer and classify as their user sees them.
 
+use crate::bad_guests::guest;
 use crate::run_world::World;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -246,6 +247,20 @@ fn classify_counts_what_came_of_everything_and_explains_each_record() {
     let sum = |name: &str| lines[5][name].as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>();
     assert_eq!(lines[5]["records_in"], sum("classified") + sum("skipped") + sum("dead"));
     exits(world.streamalert(&["schema", "classify", "nowhere"]), 2);
+}
+
+#[test]
+fn classify_knows_the_parsers_of_a_folder() {
+    let world = World::new();
+    world.write("plugins/unruly_parser.wasm", guest("unruly_parser"));
+    world.write("plugins/sleeper.wasm", "no component");
+    world.write("in.log", "mine, by the look of it\n");
+    let without = out(&exits(world.streamalert(&["schema", "classify", "in.log"]), 0));
+    says(&without, &["not_json"]);
+    let with = exits(world.streamalert(&["schema", "classify", "--explain", "--plugins", "plugins", "in.log"]), 0);
+    says(&err(&with), &["refused: sleeper.wasm"]);
+    says(&out(&with), &["byte 0 record 0  test:n  exact", "dead letters                                         0"]);
+    exits(world.streamalert(&["schema", "classify", "--plugins", "nowhere", "in.log"]), 2);
 }
 
 #[test]

@@ -9,14 +9,16 @@ use anyhow::{Context, anyhow};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use streamalert_local::alert_text::printable;
 use streamalert_local::input::DeclaredSource;
 use streamalert_pipeline::classifier::{Ambiguity, Classified, Classifier, Near, Worker};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogRecord, Position};
+use streamalert_pipeline::plugin::ParserPlugin;
 use streamalert_pipeline::skip::Skip;
+use streamalert_plugins::{Host, HostConfig, LoadCheck, PluginFolder};
 
 /// Classify logs without any rule: counts by log type, and with --explain each record
 #[derive(clap::Args)]
@@ -34,6 +36,9 @@ pub struct Args {
     /// Folder with schemas/, clusters/ and lookup_tables/
     #[arg(long, value_name = "DIR", default_value = "conf")]
     config: PathBuf,
+    /// Folder of components (*.wasm) whose parsers read logs too
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -55,7 +60,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if inputs.is_empty() {
         return Err(Failure::Usage(anyhow!("there is no file to classify")));
     }
-    let classifier = Arc::new(Classifier::new(Arc::new(config.schemas), Arc::new(config.clusters)));
+    let parsers = args.plugins.as_deref().map(parsers).transpose()?.unwrap_or_default();
+    let (classifier, faults) = Classifier::with_parsers(&Arc::new(config.schemas), Arc::new(config.clusters), &parsers);
+    faults.iter().for_each(|fault| eprintln!("warning: {}", printable(&fault.to_string())));
+    let classifier = Arc::new(classifier);
     let mut worker = classifier.worker();
     let mut counts = Counts::default();
     let show = Show { paint: Paint::stdout(), output: args.output };
@@ -80,6 +88,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Output::Json => say(&serde_json::to_string(&counts).context("write the counts")?),
         Output::Text => counts.text(show.paint, args.explain),
     }
+}
+
+/// The parsers among the components of a folder. Components that are refused are told of.
+fn parsers(folder: &Path) -> Result<Vec<Arc<dyn ParserPlugin>>, Failure> {
+    let host = Host::new(HostConfig::default()).context("start the plugin host")?;
+    let report = PluginFolder::new(host)
+        .load(folder, &LoadCheck::any_log())
+        .map_err(|error| Failure::Usage(anyhow!("look into the plugins folder {}: {error}", folder.display())))?;
+    report.refused.iter().for_each(|refusal| eprintln!("refused: {}", refusal.error));
+    Ok(report.set.parsers)
 }
 
 /// records_in = all of `classified`, `skipped` and `dead` together.
