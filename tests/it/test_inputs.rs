@@ -22,9 +22,6 @@
 //! Chosen: garbage behind gzip is not read (T6); of equal keys the last counts, and the record tells of them (T14); bytes
 //! that are no text are kept as `\xNN` (T16); `NaN` and infinities are no JSON, so such a line is a dead letter (T37);
 //! patterns of a schema look at a number as it is written (T38).
-//!
-//! Not as wanted yet, and not among the cases: `-0` becomes `0` (T13), an octet-counted message that comes by pipe in two
-//! parts is cut at a newline in it (T19), what `LookupEvents` answers is not opened (T22).
 
 use crate::reference;
 use crate::run_world::{EVERY_ROW, Guest, World, rows};
