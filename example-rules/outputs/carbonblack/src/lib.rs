@@ -59,7 +59,10 @@ fn hash(parcel: &Parcel) -> Result<String, String> {
     match order["action"].as_str() {
         Some("ban") => {}
         Some(other) => {
-            return Err(format!("the alert's context asks Carbon Black to `{}`, and `ban` is all it can", plain(other)));
+            return Err(format!(
+                "the alert's context asks Carbon Black to `{}`, and `ban` is all it can",
+                plain(other)
+            ));
         }
         None => return Err("the alert's context has no `carbonblack.action`: the rule must say what to ban".into()),
     }

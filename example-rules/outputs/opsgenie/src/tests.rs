@@ -45,7 +45,9 @@ fn a_typical_alert() {
 fn the_worst_alert_stays_within_limits() {
     let alert = sent(&parcel(check::hostile()).publish("cluster", check::HOSTILE)).body_json();
     let chars = |value: &Value| value.as_str().unwrap().chars().count();
-    assert!((120..=130).contains(&chars(&alert["message"])) && (14_900..=15_000).contains(&chars(&alert["description"])));
+    assert!(
+        (120..=130).contains(&chars(&alert["message"])) && (14_900..=15_000).contains(&chars(&alert["description"]))
+    );
     assert!(chars(&alert["source"]) <= 100 && chars(&alert["entity"]) <= 512);
     let tags = alert["tags"].as_array().unwrap();
     assert!(tags.len() == 20 && tags.iter().all(|tag| chars(tag) <= 50 && !tag.as_str().unwrap().contains(',')));
