@@ -88,6 +88,10 @@ fn create(parcel: &Parcel, http: &dyn Http, document: &Map<String, Value>) -> Re
         (404, "`url` and `index`"),
     ];
     let answer = accepted_or(http.send(request), &hints).map_err(Refused::Otherwise)?;
+    // Whoever answers at such length may have it or not; asked again, it will say 409.
+    if answer.truncated {
+        return Err(Refused::Otherwise(retry("the answer is longer than can be read")));
+    }
     let answer = answer.json().unwrap_or_default();
     let item = &answer["items"][0]["create"];
     let place = || Disposition::delivered(format!("{index}/{}", parcel.idempotency_key));

@@ -149,7 +149,10 @@ fn post(parcel: &Parcel, http: &dyn Http, what: &str, body: &Value) -> Result<u6
     if let Some(id) = told[format!("existing_{what}_id")].as_u64() {
         return Ok(id);
     }
-    accepted_or(result, &HINTS)?;
+    // Whoever answers at such length may have made it or not; asked again, it will say which.
+    if accepted_or(result, &HINTS)?.truncated {
+        return Err(retry("the answer is longer than can be read"));
+    }
     match told["id"].as_u64() {
         Some(id) => Ok(id),
         None => {
