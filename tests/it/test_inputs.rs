@@ -545,8 +545,39 @@ fn t09_what_was_whole_before_the_damage_goes_through() {
             letter.message
         );
     }
+    // All in one document, as CloudTrail writes it.
+    let list: Vec<String> = numbers.iter().map(|n| format!("{{\"n\":{n}}}")).collect();
+    let document = format!("{{\"Records\":[{}]}}", list.join(","));
+    let packed = gzip(document.as_bytes());
+    let story = Desk::new(SCHEMAS).read(&packed[..packed.len() / 2]);
+    let found = story.numbers();
+    assert!(found.len() > 1_000, "{}", found.len());
+    assert_eq!(found, numbers[..found.len()]);
+    let [rest, damage] = &story.dead[..] else { panic!("{:?}", story.dead) };
+    assert_eq!((rest.reason, damage.reason), (Reason::NotJson, Reason::Compression));
+    let good = 12 + list[..found.len()].join(",").len() + 1;
+    assert_eq!(rest.position.offset, good as u64);
+    assert_eq!(rest.position.offset + rest.position.length, damage.position.offset);
     // Too little to unpack anything of it.
     check(&whole[..5], &["dead compression 0"]);
+}
+
+#[test]
+fn t09_a_document_that_was_cut_off_gives_its_whole_records() {
+    let text = "{\"n\":0}\n{\"Records\":[{\"n\":1},{\"n\":2},{\"n\":";
+    let numbers = [r#"row {"n":0}"#, r#"row {"n":1}"#, r#"row {"n":2}"#];
+    check(text, &[&numbers[..], &["dead not_json 36"]].concat());
+    // The same by way of a run; what is left stays a letter when it is sent again, and nothing comes twice.
+    let world = World::new();
+    world.write("a.json", text);
+    for (new, input) in [(3, "a.json"), (0, "a.json")] {
+        let output = world.streamalert(&["run", "--input", input]);
+        assert_eq!((count(&output, "new alerts"), count(&output, "not_json")), (new, 1));
+    }
+    let letters = world.dead();
+    assert_eq!((letters.len(), letters[0].count, letters[0].input.bytes()), (1, 2, b"{\"n\":".to_vec()));
+    assert_eq!(world.streamalert(&["dead", "resend", "--all"]).status.code(), Some(1));
+    assert_eq!((world.dead().len(), world.alerted()), (1, vec![0, 1, 2]));
 }
 
 #[test]

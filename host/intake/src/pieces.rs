@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
 use std::sync::Arc;
 use streamalert_formats::csv;
-use streamalert_pipeline::classifier::{Framing, complete_inputs};
+use streamalert_pipeline::classifier::{Framing, complete_inputs, holds_whole_items};
 use streamalert_pipeline::dead_letter::{DeadLetter, Input, Reason};
 use streamalert_pipeline::limits::HEAD_BYTES_MAX;
 use streamalert_pipeline::log_record::{Payload, Position, Source};
@@ -416,7 +416,13 @@ impl<R: Read> Pieces<R> {
         let whole = match self.stop {
             Some(Stop::Damage(_)) if matches!(self.content, Content::Nothing) => 0,
             // What was complete before the damage is good; the rest was cut in the middle.
-            Some(Stop::Damage(_)) if !matches!(self.content, Content::Rows(_)) => self.complete(),
+            Some(Stop::Damage(_)) if !matches!(self.content, Content::Rows(_)) => match self.complete() {
+                // One document is all there is: the classifier takes the records in it that are whole.
+                0 if self.offset == 0 && !self.framing.whole && holds_whole_items(&self.buffer[..self.filled]) => {
+                    self.filled
+                }
+                end => end,
+            },
             _ => self.filled,
         };
         if whole > 0 {

@@ -13,7 +13,7 @@ mod text;
 mod text_tests;
 
 pub use candidates::Near;
-pub use framing::{Framing, complete_inputs};
+pub use framing::{Framing, complete_inputs, holds_whole_items};
 
 use crate::config::schema::{PathPlan, PathStep};
 use crate::config::{Clusters, ConfigFault, Schemas};
@@ -24,7 +24,7 @@ use crate::plugin::{ParsedPart, ParserPlugin, Takes};
 use crate::skip::{Skip, Skips};
 use candidates::{Candidates, Keyed, Place, Shape, Shapes};
 use document::{Columns, Document, Item};
-use framing::{Framed, depth, frame, line_end};
+use framing::{Framed, depth, frame, line_end, whole_items};
 use hashbrown::HashMap;
 use lines::Lines;
 use record::{Envelope, Refusal};
@@ -127,6 +127,7 @@ impl Classifier {
             sets: Vec::new(),
             document: Document::default(),
             lines: None,
+            resent: None,
         }
     }
 }
@@ -141,6 +142,8 @@ pub struct Worker {
     document: Document,
     /// What is kept from one text to the next.
     lines: Option<Box<Lines>>,
+    /// The reason of the letter that is sent again.
+    resent: Option<Reason>,
 }
 
 /// Where what comes from a source goes.
@@ -205,6 +208,7 @@ impl Worker {
     ) -> Classified {
         let mut run = Run {
             lines: self.lines.take(),
+            resent: self.resent,
             takers: None,
             ambiguous: BTreeMap::new(),
             settled: (0, 0),
@@ -248,6 +252,7 @@ impl Worker {
             bytes: letter.input.bytes().into(),
             head: letter.head.as_bytes().into(),
         };
+        self.resent = Some(letter.reason);
         let mut classified = match &letter.parser {
             // What a component made of it needs no component any more.
             Some(parser) => {
@@ -257,6 +262,7 @@ impl Worker {
             }
             None => self.classify(payload),
         };
+        self.resent = None;
         let (records, dead) = (&mut classified.batch.records, &mut classified.dead);
         // Letters from before they said whether they are about one record.
         let single = letter.single || letter.position.index > 0 || letter.reason == Reason::RuleFault;
@@ -267,8 +273,12 @@ impl Worker {
             dead.retain(|dead| dead.position.index == index);
         }
         // Still dead: still the same letter.
-        for dead in dead {
+        for dead in &mut *dead {
             *dead = DeadLetter { reason: dead.reason, message: std::mem::take(&mut dead.message), ..letter.clone() };
+        }
+        // Nothing at all came of it: the end of a document, cut off behind a record.
+        if records.is_empty() && dead.is_empty() && classified.skipped.total() == 0 {
+            dead.push(letter.clone());
         }
         // A whole input gives its records as it always would.
         if single || letter.part {
@@ -359,6 +369,7 @@ struct Run<'a> {
     position: Position,
     last_digest: LastDigest,
     lines: Option<Box<Lines>>,
+    resent: Option<Reason>,
     /// Nothing is made while this is there: types that would take a record are only noted.
     takers: Option<BTreeSet<String>>,
     ambiguous: BTreeMap<Ambiguity, u64>,
@@ -452,6 +463,8 @@ impl Run<'_> {
                     // The text of a value over several lines may only need repair.
                     if document.parse(&bytes[at..end]) {
                         self.input(document, at..end);
+                    } else if let Framed::Cut { message } = frame(&bytes[at..end]) {
+                        self.cut_input(document, at..end, message);
                     } else {
                         self.bad_input(at..end.max(at + 1), Reason::NotJson, message);
                     }
@@ -463,11 +476,48 @@ impl Run<'_> {
                     while end < bytes.len() && !matches!(bytes.get(end + 1), Some(b'{' | b'[')) {
                         end = line_end(bytes, end + 1);
                     }
-                    self.bad_input(at..trim_end(bytes, at, end), Reason::NotJson, message);
+                    self.cut_input(document, at..trim_end(bytes, at, end), message);
                     at = end;
                 }
             }
         }
+    }
+
+    /// A document that was cut off. What is whole of a list of records in it is taken, and the letter is about the rest; if
+    /// no record is found in that way, about all of it.
+    #[cold]
+    fn cut_input(&mut self, document: &mut Document, range: Range<usize>, message: String) {
+        let bytes = &self.payload.bytes[range.clone()];
+        // Of what is in such a letter nothing was a record when it came, and its lists may be lists within a record.
+        let again = self.resent == Some(Reason::NotJson);
+        let Some(whole) = whole_items(bytes).filter(|_| !again) else {
+            return self.bad_input(range, Reason::NotJson, message);
+        };
+        let mut closed = bytes[..whole.length].to_vec();
+        closed.push(b']');
+        closed.resize(closed.len() + whole.open - 1, b'}');
+        self.settle();
+        let before = (self.records.len(), self.bytes.len(), self.dead.len(), self.skipped, self.inputs, self.settled);
+        if document.parse_closed(&closed, whole.open) {
+            self.place(&(range.start..range.start + whole.length));
+            self.document(document, 0, 0);
+        }
+        if self.records.len() == before.0 {
+            self.bytes.truncate(before.1);
+            self.dead.truncate(before.2);
+            (self.skipped, self.inputs, self.settled) = (before.3, before.4, before.5);
+            return self.bad_input(range, Reason::NotJson, message);
+        }
+        let between =
+            bytes[whole.length..].iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == b',').count();
+        let rest = range.start + whole.length + between..range.end;
+        // A record of it is sent again: the rest has a letter of its own.
+        if rest.is_empty() && self.resent.is_some() {
+            return;
+        }
+        let offset = self.payload.offset + rest.start as u64;
+        let message = format!("{message}; the records before byte {offset} were taken, this is the rest");
+        self.bad_input(rest, Reason::NotJson, message);
     }
 
     /// The payload as a component reads it.
@@ -863,6 +913,8 @@ impl Run<'_> {
                         found = follow(document, at, steps);
                         (document, &found)
                     }
+                    // What it makes of a document that was cut off may not be whole.
+                    Some(PathPlan::Expression(_)) if document.is_open(at) => return false,
                     Some(PathPlan::Expression(expression)) => match evaluate(expression, document, at) {
                         Some(document) => {
                             built = document;
@@ -996,6 +1048,9 @@ impl Run<'_> {
         if len > KEYS_MAX {
             let message = format!("an object of {len} keys; at most {KEYS_MAX} are taken");
             return Err(Refused { reason: Reason::Limit, message, tried: Vec::new() });
+        }
+        if document.is_open(candidate.at) {
+            return Err(Refused::new("it is cut off"));
         }
         let hash = hash.unwrap_or_else(|| self.hash(document, candidate.at));
         let shape = self.shape(group, document, candidate.at, hash);
@@ -1217,7 +1272,9 @@ fn envelope_fits(fields: &crate::config::schema::Fields, envelope: Option<&Envel
         return Ok(());
     }
     let Some(envelope) = envelope else { return Err("it comes without its envelope".to_owned()) };
-    match fields.0.iter().find(|f| !f.optional && envelope.document.get(envelope.at, &f.name).is_none()) {
+    // One that was cut off may have had what is optional.
+    let all = envelope.document.is_open(envelope.at);
+    match fields.0.iter().find(|f| (all || !f.optional) && envelope.document.get(envelope.at, &f.name).is_none()) {
         Some(field) => Err(format!("the envelope lacks `{}`", field.name)),
         None => Ok(()),
     }

@@ -42,6 +42,8 @@ pub(super) struct Document {
     flat: bool,
     /// Its text is not what arrived, but was made of it.
     pub made: bool,
+    /// Objects and lists that were cut off, and closed to be read.
+    open: Vec<u32>,
     /// Bytes and escapes that are no text, and are kept as `\xNN` and `\uNNNN`.
     invalid: u32,
     /// Scratch of `fill`.
@@ -85,6 +87,7 @@ impl Default for Document {
             wide: Vec::new(),
             flat: false,
             made: false,
+            open: Vec::new(),
             invalid: 0,
             places: Vec::new(),
         }
@@ -95,6 +98,7 @@ impl Document {
     /// Parses `json`, which must be one value with nothing behind it. Says whether it is one.
     pub fn parse(&mut self, json: &[u8]) -> bool {
         self.wide.clear();
+        self.open.clear();
         self.flat = false;
         self.invalid = 0;
         self.parse_text(json) || self.parse_repaired(json)
@@ -113,6 +117,31 @@ impl Document {
         let fine = self.parse_text(&repaired);
         self.invalid = if fine { invalid } else { 0 };
         fine
+    }
+
+    /// The same for what `json` was before it was cut off and closed: so many objects and lists were open there, each the
+    /// last value of the one around it.
+    pub fn parse_closed(&mut self, json: &[u8], open: usize) -> bool {
+        if !self.parse(json) {
+            return false;
+        }
+        let mut at = 0;
+        for _ in 0..open {
+            self.open.push(at as u32);
+            let mut next = at + 1;
+            let Item::Object { len } = self.item(at) else { break };
+            for _ in 0..len {
+                at = next + 1;
+                next = self.after(at);
+            }
+        }
+        true
+    }
+
+    /// Whether there may have been more in the object or list at `at`.
+    #[inline]
+    pub fn is_open(&self, at: usize) -> bool {
+        !self.open.is_empty() && self.open.contains(&(at as u32))
     }
 
     /// How many bytes and escapes of it are no text.
@@ -155,6 +184,7 @@ impl Document {
     fn start(&mut self, text: &str) {
         self.tape.0.clear();
         self.wide.clear();
+        self.open.clear();
         self.text.clear();
         self.places.clear();
         self.flat = true;

@@ -118,6 +118,64 @@ pub(super) fn frame(bytes: &[u8]) -> Framed {
     }
 }
 
+/// The beginning of a document that was cut off, up to the last item that is whole of the outermost list it was cut off in.
+#[derive(Debug, PartialEq)]
+pub(super) struct WholeItems {
+    /// Bytes of it.
+    pub length: usize,
+    /// Objects and lists that are open there: objects within one another, and the list in the innermost.
+    pub open: usize,
+}
+
+/// Looks at a document that is JSON as far as it goes. `None`: it was cut off in no list, or before an item was whole.
+pub(super) fn whole_items(json: &[u8]) -> Option<WholeItems> {
+    let mut open: Vec<u8> = Vec::new();
+    // How many were open within the outermost list that is open, it included; and the end of its last item.
+    let mut list: Option<usize> = None;
+    let mut end = None;
+    let mut at = 0;
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => {
+                at += 1;
+                while json.get(at).is_some_and(|byte| *byte != b'"') {
+                    at += if json[at] == b'\\' { 2 } else { 1 };
+                }
+                if list == Some(open.len()) && at < json.len() {
+                    end = Some(at + 1);
+                }
+            }
+            b'{' | b'[' => {
+                open.push(*byte);
+                if *byte == b'[' && list.is_none() {
+                    list = Some(open.len());
+                    end = None;
+                }
+            }
+            b'}' | b']' => {
+                open.pop();
+                match list {
+                    Some(level) if open.len() < level => list = None,
+                    Some(level) if open.len() == level => end = Some(at + 1),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Some(WholeItems { open: list?, length: end? })
+}
+
+/// Whether some bytes are the beginning of a document, cut off behind whole items of a list: these may be records.
+pub fn holds_whole_items(bytes: &[u8]) -> bool {
+    let first = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
+    let bytes = &bytes[first..];
+    matches!(bytes.first(), Some(b'{' | b'['))
+        && matches!(frame(bytes), Framed::Cut { .. })
+        && whole_items(bytes).is_some()
+}
+
 /// How many objects and lists stand inside one another at most.
 pub(super) fn depth(json: &[u8]) -> usize {
     let (mut now, mut most, mut in_text, mut escaped) = (0usize, 0, false, false);
@@ -262,6 +320,23 @@ mod tests {
         check(syslog, "20 <34>1 two\nlin", "");
         let xml = Framing { xml: true, ..Framing::default() };
         check(xml, "<Event>\n<a/>\n</Event>\n<Event>\n<a", "<Event>\n<a/>\n</Event>");
+    }
+
+    #[test]
+    fn whole_items_of_the_outermost_list_are_found_before_a_cut() {
+        let check = |text: &str, expected: Option<(&str, usize)>| {
+            let found = whole_items(text.as_bytes()).map(|found| (&text[..found.length], found.open));
+            assert_eq!(found, expected, "{text}");
+        };
+        check(r#"{"a":[{"b":1},{"c":[{"d":1},{"#, Some((r#"{"a":[{"b":1}"#, 2)));
+        check(r#"[{"b":1}, "x\"[{", 12"#, Some((r#"[{"b":1}, "x\"[{""#, 1)));
+        check(r#"{"z":[{}],"a":{"l":[[{}],[{"#, Some((r#"{"z":[{}],"a":{"l":[[{}]"#, 3)));
+        check(r#"{"a":[{"b":1},{"c":2}"#, Some((r#"{"a":[{"b":1},{"c":2}"#, 2)));
+        for none in
+            ["{\"a\":", "{\"a\":[", "{\"a\":[{\"l\":[{}", "{\"a\":[{}],\"b\":", "[1,2", "[\"x", "[\"x\\", "", "]"]
+        {
+            check(none, None);
+        }
     }
 
     #[test]

@@ -438,6 +438,36 @@ fn a_part_that_is_sent_again_can_die_again() {
     assert_eq!((again.part(0), again.input(0)), (Some(part), part));
 }
 
+#[test]
+fn whole_records_before_a_cut_are_taken() {
+    let good = r#"{"id":1,"reason":"r"}"#;
+    let out = r#"shop:refund {"id":1,"reason":"r","note":""}"#;
+    let cut = format!(r#"{{"Records":[{good}, {good}, {{"id":1,"items":[{good},{{"a":"#);
+    let classified = classify(format!("{good}\n{cut}\n{good}\n").as_bytes());
+    assert_eq!((classified.batch.records.len(), classified.inputs, classified.unaccounted), (4, 4, 0));
+    let [letter] = &classified.dead[..] else { panic!("{:?}", classified.dead) };
+    let rest = format!(r#"{{"id":1,"items":[{good},{{"a":"#);
+    let offset = (100 + good.len() + 1 + cut.len() - rest.len()) as u64;
+    assert_eq!((letter.reason, letter.input.bytes()), (Reason::NotJson, rest.into_bytes()));
+    assert_eq!((letter.position.offset, letter.part, letter.single), (offset, false, false));
+    assert!(letter.message.contains(&format!("the records before byte {offset} were taken")), "{}", letter.message);
+    // Cut off between records, that is told too.
+    check(&format!("[{good},{good}"), &[out, out, "dead not_json 0"]);
+    check(&format!("[{good},{good},\n"), &[out, out, "dead not_json 0"]);
+    // In the middle of a text, with another line behind it.
+    check(&format!("[{good},{{\"id\":\"x\n{good}"), &[out, out, "dead not_json 0"]);
+    // A record that was cut off is none, whatever is left of it; nor is an envelope whose end may be lacking.
+    check(r#"{"id":1,"reason":"r","list":["a","b"#, &["dead not_json 0"]);
+    check(r#"{"id":1,"reason":"r","note":[{"type":"one.1","v":""},{"#, &["dead not_json 0"]);
+    check(r#"{"host":"h","batch":[{"n":1},{"n""#, &["dead not_json 0"]);
+    let enveloped = r#"enveloped {"n":1,"streamalert:envelope_keys":{"host":"h","port":2},"tag":""}"#;
+    check(r#"{"host":"h","port":2,"batch":[{"n":1},{"n""#, &[enveloped, "dead not_json 0"]);
+    // Expressions may ask for what has not come.
+    check(r#"{"list":[{"ok":true,"value":{"p":"x"}},{"#, &["dead not_json 0"]);
+    // A list of records is not looked for within a record that was cut off.
+    check(&format!(r#"{{"Records":[{{"list":[{good},{good}"#), &["dead not_json 0"]);
+}
+
 /// With a type that is wrong, and then mended, each record comes once: at once, or when its letter is sent again.
 #[track_caller]
 fn check_sent_again(input: &str, letters: usize) {
@@ -458,10 +488,18 @@ fn check_sent_again(input: &str, letters: usize) {
             })
             .collect()
     };
-    let classified = worker_of(&wrong).classify(payload(input.as_bytes()));
-    assert_eq!(classified.dead.len(), letters, "{input}: {:?}", classified.dead);
+    let mut classified = worker_of(&wrong).classify(payload(input.as_bytes()));
+    assert_eq!(classified.unaccounted, 0, "{input}");
     let mut found = told(&classified);
     let mut worker = worker_of(SCHEMAS);
+    // What was cut off comes to nothing, and stays.
+    let cut: Vec<DeadLetter> = classified.dead.extract_if(.., |letter| letter.reason == Reason::NotJson).collect();
+    for letter in &cut {
+        let again = worker.resend(letter);
+        assert_eq!((again.dead.len(), told(&again)), (1, Vec::new()), "{input}: {:?}", again.dead);
+        assert_eq!(again.dead[0], DeadLetter { message: again.dead[0].message.clone(), ..letter.clone() });
+    }
+    assert_eq!(classified.dead.len(), letters, "{input}: {:?}", classified.dead);
     for letter in &classified.dead {
         let again = worker.resend(letter);
         assert_eq!((again.dead.len(), again.unaccounted), (0, 0), "{input}: {:?}", again.dead);
@@ -473,7 +511,7 @@ fn check_sent_again(input: &str, letters: usize) {
         assert_eq!((&still.id, &still.input, still.position), (&letter.id, &letter.input, letter.position));
     }
     let whole = worker_of(SCHEMAS).classify(payload(input.as_bytes()));
-    assert_eq!(whole.dead.len(), 0, "{input}: {:?}", whole.dead);
+    assert_eq!(whole.dead, cut, "{input}");
     let mut expected = told(&whole);
     expected.sort();
     found.sort();
@@ -497,6 +535,31 @@ fn sent_again_each_record_comes_exactly_once() {
         check_sent_again(&format!(r#"{{"TopicArn":"t","Message":{inner}}}"#), letters);
         let messages = list.replace("},{", "}|{").split('|').map(|m| json!({"message": m})).collect::<Vec<_>>();
         check_sent_again(&json!({"messageType": "DATA_MESSAGE", "logEvents": messages}).to_string(), letters);
+    }
+    // Cut off, wherever that is: what a record was before the cut.
+    for list in [format!("{good},{bad},{good}"), format!("{bad},{good}, {bad}")] {
+        for (start, bare) in [
+            ("{\"Records\":[", true),
+            ("{\"x\":-0,\"Records\": [", true),
+            ("[", true),
+            ("{\"host\":\"h\",\"port\":1,\"batch\":[", false),
+        ] {
+            let items = if bare {
+                list.clone()
+            } else {
+                list.replace(r#"{"id":"#, r#"{"n":"#).replace(r#","reason":"r"}"#, "}")
+            };
+            let text = format!("{start}{items}");
+            for cut in start.len()..=text.len() {
+                let whole = items[..cut - start.len()].matches('}').count();
+                let wrong = items.split_inclusive('}').take(whole).filter(|item| item.contains(":7")).count();
+                // Unless a record is taken, all is one letter, and nobody knows whether these were records.
+                let letters = if wrong < whole { wrong } else { 0 };
+                if wrong < whole || whole == 0 {
+                    check_sent_again(&text[..cut], letters);
+                }
+            }
+        }
     }
     let items = |key: &str| format!(r#"{{"{key}":7}},{{"{key}":true}},{{"{key}":7}}"#);
     check_sent_again(&format!(r#"{{"host":"h","batch":[{}]}}"#, items("n")), 2);
