@@ -36,13 +36,15 @@ fn crates_depend_only_in_the_allowed_direction() {
         ("streamalert-pipeline", &["packed", "formats"]),
         ("streamalert-intake", &["pipeline", "formats"]),
         ("streamalert-plugins", &["packed", "pipeline"]),
-        ("streamalert-local", &["packed", "pipeline", "plugins", "intake"]),
+        ("streamalert-egress", &["pipeline"]),
+        ("streamalert-local", &["packed", "pipeline", "plugins", "intake", "egress"]),
         ("streamalert-aws", &["packed", "pipeline", "intake"]),
-        ("streamalert-lambdas", &["packed", "pipeline", "plugins", "aws", "intake"]),
-        ("streamalert-cli", &["packed", "formats", "pipeline", "plugins", "local", "aws", "intake"]),
+        ("streamalert-lambdas", &["packed", "pipeline", "plugins", "aws", "intake", "egress"]),
+        ("streamalert-cli", &["packed", "formats", "pipeline", "plugins", "local", "aws", "intake", "egress"]),
         ("streamalert-sdk-macros", &[]),
         ("streamalert-sdk", &["packed", "sdk-macros"]),
         ("streamalert-parser-sdk", &["sdk-macros"]),
+        ("streamalert-output-sdk", &[]),
         ("streamalert-tests", &[]),
     ]);
     for (name, dependencies) in dependencies() {
@@ -63,6 +65,8 @@ fn each_heavy_library_has_one_home() {
         ("axum", &["streamalert-local"]),
         ("clap", &["streamalert-cli"]),
         ("simd-json", &["streamalert-pipeline"]),
+        ("hyper", &["streamalert-egress"]),
+        ("rustls", &["streamalert-egress"]),
     ];
     for (name, dependencies) in dependencies() {
         for (library, homes) in homes {
