@@ -2,6 +2,7 @@
 
 mod authoring;
 mod bad_guests;
+mod bad_outputs;
 mod bad_parsers;
 mod classify_reference;
 mod fuzz_seeds;
