@@ -1,10 +1,12 @@
 //! Scenarios over the whole of StreamAlert. What needs reference data beside the checkout skips where that is absent.
 
+mod alert_table;
 mod authoring;
 mod bad_guests;
 mod bad_outputs;
 mod bad_parsers;
 mod classify_reference;
+mod deliveries;
 mod fuzz_seeds;
 mod readme;
 mod reference;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use streamalert_local::dead_letters::DeadLetterFolder;
 use streamalert_local::sqlite::SqliteAlerts;
 use streamalert_pipeline::alert::Alert;
-use streamalert_pipeline::backend::{AlertTable, DeadLetters};
+use streamalert_pipeline::backend::{AlertDesk, DeadLetters};
 use streamalert_pipeline::dead_letter::DeadLetter;
 
 /// How long anything may take on a busy machine before a test says that it does not happen.
@@ -43,6 +43,12 @@ pub fn rows(numbers: std::ops::Range<u64>) -> String {
 /// A component whose rule reports every row, with a severity to tell versions apart.
 pub fn every_row(severity: &str) -> Vec<u8> {
     let options = format!(r#"{{"severity": "{severity}", "outputs": ["file:audit"]}}"#);
+    Guest { rules: vec![("every_row", EVERY_ROW)], logs: "test:row", options: &options, ..Guest::default() }.build()
+}
+
+/// The same, and its alerts go there.
+pub fn every_row_to(output: &str) -> Vec<u8> {
+    let options = format!(r#"{{"severity": "low", "outputs": ["{output}"]}}"#);
     Guest { rules: vec![("every_row", EVERY_ROW)], logs: "test:row", options: &options, ..Guest::default() }.build()
 }
 

@@ -35,7 +35,7 @@ use std::process::Output;
 use std::sync::Arc;
 use streamalert_intake::{Arrival, Cursor, Delivery, Limits, Object, Piece, Pieces, payloads, unwrap};
 use streamalert_local::sqlite::SqliteAlerts;
-use streamalert_pipeline::backend::AlertTable;
+use streamalert_pipeline::backend::AlertDesk;
 use streamalert_pipeline::batches::{BatchLimits, Batches, batches};
 use streamalert_pipeline::classifier::{Classifier, Framing, Worker};
 use streamalert_pipeline::columns::Columns;

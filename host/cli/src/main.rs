@@ -8,6 +8,7 @@ mod commands {
     pub mod explain;
     pub mod inspect;
     pub mod new;
+    pub mod output;
     pub mod run;
     pub mod schema;
     pub mod test;
@@ -15,6 +16,7 @@ mod commands {
 mod draft;
 mod intake;
 mod rules;
+mod world;
 
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
@@ -37,6 +39,7 @@ enum Command {
     Run(commands::run::Args),
     Dead(commands::dead::Args),
     Alerts(commands::alerts::Args),
+    Output(commands::output::Args),
     New(commands::new::Args),
     Build(commands::build::Args),
     Test(commands::test::Args),
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::Dead(args) => commands::dead::run(args),
         Command::Alerts(args) => commands::alerts::run(args),
+        Command::Output(args) => commands::output::run(args),
         Command::New(args) => commands::new::run(args),
         Command::Build(args) => commands::build::run(args),
         Command::Test(args) => commands::test::run(args),

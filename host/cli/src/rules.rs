@@ -1,13 +1,20 @@
 //! The plugins folder as the one-machine run wants it: components loaded, and what happened in words.
 
 use crate::Failure;
+use crate::commands::output;
 use anyhow::{Context, anyhow};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use streamalert_local::config_folder::{Config, LookupTables};
 use streamalert_local::reload::{Loaded, PluginSource};
-use streamalert_local::run::Plugins;
-use streamalert_pipeline::config::Schemas;
+use streamalert_local::run::{DataFolder, Plugins};
+use streamalert_local::secrets::SecretFile;
+use streamalert_pipeline::alert_processor::publication::named;
+use streamalert_pipeline::alert_processor::publishers::native;
+use streamalert_pipeline::backend::SecretStore;
+use streamalert_pipeline::config::output::NATIVE;
+use streamalert_pipeline::config::{Outputs, Schemas};
 use streamalert_pipeline::plugin::PluginSet;
 use streamalert_plugins::{Host, HostConfig, LoadCheck, MemoryTables, PluginFolder};
 
@@ -17,13 +24,28 @@ struct Folder {
     /// All log types, and the sources before their colons.
     logs: Vec<String>,
     datatypes: Vec<String>,
+    outputs: Outputs,
+    /// With them, configured outputs are checked whenever one is loaded.
+    secrets: Option<Arc<dyn SecretStore>>,
     /// What was live at the last good look.
     set: PluginSet,
     missing: bool,
+    /// Something was loaded before.
+    looked: bool,
 }
 
 /// Opens the folder. Compiled code is kept in `cache`.
 pub fn open(folder: &Path, cache: &Path, config: &Config) -> Result<Plugins, Failure> {
+    open_with(folder, cache, config, None)
+}
+
+/// The same, and outputs that are not ready are told of.
+pub fn open_with(
+    folder: &Path,
+    cache: &Path,
+    config: &Config,
+    secrets: Option<Arc<dyn SecretStore>>,
+) -> Result<Plugins, Failure> {
     let host = Host::new(HostConfig {
         cache_dir: Some(cache.to_path_buf()),
         lookup_tables: Arc::new(tables(&config.lookup_tables)),
@@ -35,15 +57,28 @@ pub fn open(folder: &Path, cache: &Path, config: &Config) -> Result<Plugins, Fai
         plugins: PluginFolder::new(host),
         logs: logs(&config.schemas),
         datatypes: config.schemas.datatypes(),
+        outputs: config.outputs.clone(),
+        secrets,
         set: PluginSet::default(),
         missing: false,
+        looked: false,
     };
     Ok(Plugins { folder: folder.to_path_buf(), source: Box::new(source) })
+}
+
+/// Credentials of outputs: those in the file, and over them those in the environment.
+pub fn secrets(file: Option<&Path>, data: &DataFolder) -> Arc<dyn SecretStore> {
+    let file = file.map_or_else(|| data.secrets(), Path::to_path_buf);
+    Arc::new(SecretFile::new(file, std::env::vars()))
 }
 
 /// Reads the configuration; every fault is told, every warning too.
 pub fn config(folder: &Path, schemas: Option<&Path>) -> Result<Config, Failure> {
     let config = Config::read(folder, schemas).map_err(|faults| Failure::Usage(anyhow!("{faults}")))?;
+    let faults = crate::world::faults(&config.outputs);
+    if !faults.is_empty() {
+        return Err(Failure::Usage(anyhow!("{}", faults.join("\n"))));
+    }
     config.warnings().for_each(|warning| eprintln!("warning: {warning}"));
     Ok(config)
 }
@@ -106,7 +141,70 @@ impl PluginSource for Folder {
             };
             notices.push(format!("refused: {}{kept}", refusal.error));
         }
+        self.look_at_names(&report.set, &report.loaded, &mut notices);
+        self.look_at_outputs(&report.set, &report.loaded, &mut notices);
         self.set = report.set.clone();
         Loaded { set: report.set, notices }
+    }
+}
+
+/// Rules whose missing outputs or publishers are told one by one; a hundred misspell the same one, as a rule.
+const NAMED_MAX: usize = 3;
+
+impl Folder {
+    /// Outputs and publishers that new rules name and that are not there: better heard now than at the first alert.
+    fn look_at_names(&self, set: &PluginSet, loaded: &[String], notices: &mut Vec<String>) {
+        let theirs: Vec<&str> = set
+            .publishers
+            .iter()
+            .flat_map(|plugin| plugin.publishers())
+            .map(|publisher| publisher.name.as_str())
+            .collect();
+        let mut missing: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for plugin in set.plugins.iter().filter(|plugin| loaded.iter().any(|file| file == plugin.name())) {
+            for rule in plugin.rules() {
+                for output in &rule.options.outputs {
+                    if let Some(message) = self.outputs.unknown(output) {
+                        missing.entry(message).or_default().push(&rule.name);
+                    }
+                }
+                for name in named(&rule.options.publishers) {
+                    if native(&name).is_none() && !theirs.contains(&name.as_str()) {
+                        let message =
+                            format!("there is no publisher {name}, native or in a component; alerts are held back");
+                        missing.entry(message).or_default().push(&rule.name);
+                    }
+                }
+            }
+        }
+        for (message, rules) in missing {
+            let more = rules.len().saturating_sub(NAMED_MAX);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let rules = rules[..rules.len().min(NAMED_MAX)].join(", ");
+            notices.push(format!("warning: {rules}{more}: {message}"));
+        }
+    }
+
+    /// Configured outputs that could not deliver.
+    fn look_at_outputs(&mut self, set: &PluginSet, loaded: &[String], notices: &mut Vec<String>) {
+        let Some(secrets) = &self.secrets else { return };
+        for (name, config) in &self.outputs.configured {
+            let service = name.split_once(':').map_or(name.as_str(), |(service, _)| service);
+            let plugin = set.outputs.iter().find(|plugin| plugin.info().service == service);
+            let problems = match plugin {
+                // Told once, by the first look.
+                None if self.looked || NATIVE.contains(&service) => continue,
+                None => vec![format!("no component in the plugins folder delivers to {service}")],
+                Some(plugin) if !loaded.iter().any(|file| file == plugin.name()) => continue,
+                Some(plugin) => match secrets.get(name) {
+                    Ok(secrets) => output::problems(name, &**plugin, config, &secrets),
+                    Err(error) => vec![error.to_string()],
+                },
+            };
+            if !problems.is_empty() {
+                notices.push(format!("warning: output {name} is not ready: {}", problems.join("; ")));
+            }
+        }
+        self.looked = true;
     }
 }

@@ -195,7 +195,7 @@ pub(crate) mod tests {
             position: Position { offset: 120, length: 80, index: 2 },
             outputs: vec!["slack:security".into()],
             publishers: Value::Null,
-            merge: Some(Merge { by: vec!["userIdentity.arn".into()], minutes: 30 }),
+            merge: Some(Merge::new(["userIdentity.arn"], 30)),
             dedup_key: Some("root".into()),
             tags: vec![],
             references: vec![],

@@ -4,3 +4,8 @@
 pub fn now() -> String {
     format!("{:.3}", jiff::Timestamp::now())
 }
+
+/// Milliseconds since 1970.
+pub fn millis() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

@@ -1,9 +1,9 @@
-//! The configuration as files: `schemas/*.json`, `clusters/*.json`, `lookup_tables/*.json`.
+//! The configuration as files: `schemas/*.json`, `clusters/*.json`, `lookup_tables/*.json`, `outputs.json`.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use streamalert_pipeline::config::{Clusters, ConfigFault, ConfigFaults, Schemas};
+use streamalert_pipeline::config::{Clusters, ConfigFault, ConfigFaults, Outputs, Schemas};
 
 /// Table → key → value.
 pub type LookupTables = BTreeMap<String, Map<String, Value>>;
@@ -13,6 +13,7 @@ pub struct Config {
     pub schemas: Schemas,
     pub clusters: Clusters,
     pub lookup_tables: LookupTables,
+    pub outputs: Outputs,
 }
 
 impl Config {
@@ -30,6 +31,7 @@ impl Config {
         }
         let cluster_files = texts(&folder.join("clusters"), &mut faults);
         let lookup_tables = lookup_tables(&folder.join("lookup_tables"), &mut faults);
+        let outputs = outputs(folder, &mut faults);
         let schemas = Schemas::read(&schema_files).unwrap_or_else(|more| {
             faults.extend(more.0);
             Schemas::default()
@@ -38,7 +40,11 @@ impl Config {
             faults.extend(more.0);
             Clusters::default()
         });
-        if faults.is_empty() { Ok(Config { schemas, clusters, lookup_tables }) } else { Err(ConfigFaults(faults)) }
+        if faults.is_empty() {
+            Ok(Config { schemas, clusters, lookup_tables, outputs })
+        } else {
+            Err(ConfigFaults(faults))
+        }
     }
 
     /// Worth saying, but no reason to stop.
@@ -73,6 +79,28 @@ fn texts(folder: &Path, faults: &mut Vec<ConfigFault>) -> Vec<(String, String)> 
     texts
 }
 
+/// Where the outputs of a configuration stand.
+pub fn outputs_file(folder: &Path) -> PathBuf {
+    folder.join("outputs.json")
+}
+
+/// No file is no outputs.
+fn outputs(folder: &Path, faults: &mut Vec<ConfigFault>) -> Outputs {
+    let path = outputs_file(folder);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Outputs::default(),
+        Err(error) => {
+            faults.push(fault(&path, format!("cannot be read: {error}")));
+            return Outputs::default();
+        }
+    };
+    Outputs::read(&path.display().to_string(), &text).unwrap_or_else(|more| {
+        faults.extend(more.0);
+        Outputs::default()
+    })
+}
+
 fn lookup_tables(folder: &Path, faults: &mut Vec<ConfigFault>) -> LookupTables {
     let mut tables = LookupTables::new();
     for (file, text) in texts(folder, faults) {
@@ -100,8 +128,9 @@ mod tests {
             fs::write(folder.path().join(name).join("broken.json"), "[").unwrap();
             fs::write(folder.path().join(name).join("README.md"), "not ours").unwrap();
         }
+        fs::write(folder.path().join("outputs.json"), "[").unwrap();
         let faults = Config::read(folder.path(), None).unwrap_err();
-        assert_eq!(faults.0.len(), 3, "{faults}");
+        assert_eq!(faults.0.len(), 4, "{faults}");
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! | `GET /healthz` | 200 while logs are taken |
 //! | `GET /metrics` | counters as Prometheus text |
 
+use crate::clock::millis;
+use crate::delivery::Post;
 use crate::input::DeclaredSource;
 use crate::runner::{Door, Receipt, Refused};
 use crate::stop::Stop;
@@ -23,6 +25,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use streamalert_intake::{Piece, Pieces};
+use streamalert_pipeline::backend::AlertDesk;
 use streamalert_pipeline::classifier::Framing;
 use streamalert_pipeline::log_record::{Source, short_id};
 use tokio::net::TcpListener;
@@ -52,13 +55,21 @@ pub struct HttpDoor {
     pub declared: Option<DeclaredSource>,
     pub total: Arc<Mutex<Tally>>,
     pub stop: Stop,
+    /// Whose figures are told, too.
+    deliveries: Option<(Arc<Post>, Arc<dyn AlertDesk>)>,
     /// Requests under way.
     permits: Arc<Semaphore>,
 }
 
 impl HttpDoor {
     pub fn new(door: Door, declared: Option<DeclaredSource>, total: Arc<Mutex<Tally>>, stop: Stop) -> Self {
-        HttpDoor { door, declared, total, stop, permits: Arc::new(Semaphore::new(REQUESTS_MAX)) }
+        HttpDoor { door, declared, total, stop, deliveries: None, permits: Arc::new(Semaphore::new(REQUESTS_MAX)) }
+    }
+
+    /// `GET /metrics` tells of deliveries, too.
+    pub fn with_deliveries(mut self, post: Arc<Post>, desk: Arc<dyn AlertDesk>) -> Self {
+        self.deliveries = Some((post, desk));
+        self
     }
 
     /// Serves until somebody asks to stop; requests under way are answered first.
@@ -99,7 +110,13 @@ async fn healthz(State(http): State<HttpDoor>) -> Response {
 }
 
 async fn metrics(State(http): State<HttpDoor>) -> Response {
-    let text = http.total.lock().unwrap_or_else(PoisonError::into_inner).metrics();
+    let mut text = http.total.lock().unwrap_or_else(PoisonError::into_inner).metrics();
+    if let Some((post, desk)) = http.deliveries.clone() {
+        // Counting what is owed reads the disk.
+        let told =
+            tokio::task::spawn_blocking(move || post.metrics.text(&desk.backlog().unwrap_or_default(), millis()));
+        text += &told.await.unwrap_or_default();
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

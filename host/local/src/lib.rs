@@ -7,6 +7,7 @@
 //! | [`runner`] | queue, workers, the one writer that stores and then acknowledges |
 //! | [`reload`], [`live`] | changed components become the live rules and parsers |
 //! | [`sqlite`], [`dead_letters`], [`file_output`] | where results go |
+//! | [`delivery`], [`native_outputs`], [`secrets`] | alerts are merged and delivered to their outputs |
 //! | [`resend`] | dead letters are tried again |
 //! | [`tally`], [`alert_text`] | what a person is told |
 //! | [`config_folder`] | schemas, clusters and lookup tables as files |
@@ -15,15 +16,18 @@ pub mod alert_text;
 pub mod clock;
 pub mod config_folder;
 pub mod dead_letters;
+pub mod delivery;
 pub mod file_output;
 pub mod http;
 pub mod inbox;
 pub mod input;
 pub mod live;
+pub mod native_outputs;
 pub mod reload;
 pub mod resend;
 pub mod run;
 pub mod runner;
+pub mod secrets;
 pub mod sqlite;
 pub mod stop;
 pub mod tally;

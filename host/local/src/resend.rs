@@ -1,12 +1,14 @@
 //! Dead letters are tried again, at their old place and with their old identity: what was an alert already stays one
 //! alert. A letter goes when what came of it is stored, and stays when it died again.
 
+use crate::clock::millis;
+use crate::delivery::store;
 use std::collections::HashSet;
 use std::sync::Arc;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{AlertTable, BackendError, DeadLetters};
 use streamalert_pipeline::classifier::{Classifier, Worker};
-use streamalert_pipeline::config::Schemas;
+use streamalert_pipeline::config::{Outputs, Schemas};
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 use streamalert_pipeline::plugin::{Batch, Judged, PluginError, PluginSet, RuleInfo, RulePlugin, RuleSession};
 use streamalert_pipeline::rules_engine::Rules;
@@ -33,6 +35,7 @@ pub struct Resender<'a> {
     /// Rule → rules that hold only this one.
     alone: std::collections::HashMap<String, Option<Rules>>,
     alerts: &'a dyn AlertTable,
+    outputs: &'a Outputs,
     dead: &'a dyn DeadLetters,
 }
 
@@ -41,10 +44,10 @@ impl<'a> Resender<'a> {
         classifier: &Arc<Classifier>,
         rules: Rules,
         schemas: &'a Schemas,
-        alerts: &'a dyn AlertTable,
+        (alerts, outputs): (&'a dyn AlertTable, &'a Outputs),
         dead: &'a dyn DeadLetters,
     ) -> Self {
-        Resender { worker: classifier.worker(), rules, schemas, alone: Default::default(), alerts, dead }
+        Resender { worker: classifier.worker(), rules, schemas, alone: Default::default(), alerts, outputs, dead }
     }
 
     /// `print` gets new alerts once they are stored.
@@ -70,7 +73,7 @@ impl<'a> Resender<'a> {
                 }
             }
             // Alerts first, the letters last: if we die in between, they are sent again and the ids make it harmless.
-            let new = self.alerts.add(&alerts)?;
+            let new = store(self.alerts, self.outputs, &mut alerts, millis(), |_, _| {})?;
             self.dead.put(&new_letters)?;
             self.dead.remove(&through)?;
             let new: Vec<&Alert> = alerts.iter().zip(new).filter_map(|(alert, new)| new.then_some(alert)).collect();

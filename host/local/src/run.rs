@@ -1,9 +1,12 @@
 //! The one-machine run: opens the doors, waits for the end, drains.
 
+use crate::alert_text::printable;
 use crate::clock;
 use crate::config_folder::Config;
 use crate::dead_letters::DeadLetterFolder;
-use crate::file_output::{FileOutput, Target};
+use crate::delivery::metrics::Counts;
+use crate::delivery::{self, Post, World, real_clock};
+use crate::file_output::FileOutput;
 use crate::http::{HttpDoor, bind};
 use crate::inbox::Inbox;
 use crate::input::{DeclaredSource, Found, Input, file_source, open, stdin_source};
@@ -12,11 +15,11 @@ use crate::reload::{self, PluginSource};
 use crate::runner::{Door, Receipt, Runner, Setup, Sink};
 use crate::sqlite::SqliteAlerts;
 use crate::stop::Stop;
-use crate::tally::Tally;
+use crate::tally::{Tally, grouped};
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,7 +29,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use streamalert_intake::{Piece, Pieces};
 use streamalert_pipeline::alert::Alert;
-use streamalert_pipeline::backend::BackendError;
+use streamalert_pipeline::backend::{AlertDesk, BackendError, Backlog, SecretStore};
 use streamalert_pipeline::classifier::Framing;
 
 /// Files read at a time: one reader unpacks gzip faster than a core classifies it, so a few feed many cores.
@@ -75,6 +78,11 @@ impl DataFolder {
     pub fn outputs(&self) -> PathBuf {
         self.0.join("outputs")
     }
+
+    /// Credentials of outputs, unless they are kept elsewhere.
+    pub fn secrets(&self) -> PathBuf {
+        self.0.join("secrets.json")
+    }
 }
 
 pub struct Options {
@@ -87,6 +95,14 @@ pub struct Options {
     /// Gets every alert as a JSON line.
     pub alerts_file: Option<PathBuf>,
     pub workers: usize,
+    /// Credentials of outputs.
+    pub secrets: Arc<dyn SecretStore>,
+    /// What outputs may reach.
+    pub world: Arc<dyn World>,
+    /// How long the end of a run waits for deliveries.
+    pub drain: Duration,
+    /// Whether the end of all inputs ends the waiting of alerts that are to be merged.
+    pub flush: bool,
 }
 
 /// The rules of a run.
@@ -149,6 +165,60 @@ pub struct Report {
     pub unread: usize,
     /// Inputs that could not be read, and files that could not be moved.
     pub failures: Vec<String>,
+    /// What became of deliveries.
+    pub deliveries: Deliveries,
+}
+
+/// What became of deliveries, and what is still owed, by output.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    pub counts: BTreeMap<String, Counts>,
+    pub backlog: BTreeMap<String, Backlog>,
+    /// Alerts that became part of others; alerts too few of a kind to tell anybody; alerts that wait for others.
+    pub merged: u64,
+    pub below_threshold: u64,
+    pub waiting: u64,
+}
+
+impl Deliveries {
+    /// For a person; empty if nothing is to be told.
+    pub fn summary(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, count: u64, note: String| {
+            let note = if note.is_empty() { note } else { format!("  {note}") };
+            text.push_str(&format!("{name:<42}{:>14}{note}\n", grouped(count)));
+        };
+        let outputs: BTreeSet<&String> = self.counts.keys().chain(self.backlog.keys()).collect();
+        let delivered: u64 = self.counts.values().map(|counts| counts.delivered).sum();
+        if !outputs.is_empty() {
+            line("alerts delivered", delivered, String::new());
+        }
+        for output in outputs {
+            let counts = self.counts.get(output).cloned().unwrap_or_default();
+            let backlog = self.backlog.get(output).cloned().unwrap_or_default();
+            let mut notes = Vec::new();
+            if backlog.owed > 0 {
+                notes.push(format!("{} to be tried again", grouped(backlog.owed)));
+            }
+            if backlog.dead > 0 {
+                notes.push(format!("{} given up", grouped(backlog.dead)));
+            }
+            if let Some(error) = counts.last_error.filter(|_| !notes.is_empty()) {
+                notes.push(printable(&error));
+            }
+            line(&format!("  {}", printable(output)), counts.delivered, notes.join(", "));
+        }
+        if self.merged > 0 {
+            line("alerts merged into others", self.merged, String::new());
+        }
+        if self.below_threshold > 0 {
+            line("alerts below their threshold", self.below_threshold, "kept, nobody is told".into());
+        }
+        if self.waiting > 0 {
+            line("alerts that wait to be merged", self.waiting, "the next run goes on with them".into());
+        }
+        text
+    }
 }
 
 /// Runs until all inputs are read, or with an inbox or an HTTP door until a signal comes. `print` gets new alerts,
@@ -172,12 +242,9 @@ pub fn run(
 
     let alerts = Arc::new(options.data.alerts()?);
     let dead = Arc::new(options.data.dead_letters()?);
-    let mut files = vec![FileOutput::open(alerts.clone(), Target::Named(options.data.outputs()))?];
-    if let Some(path) = &options.alerts_file {
-        files.push(FileOutput::open(alerts.clone(), Target::All(path.clone()))?);
-    }
+    let file = options.alerts_file.clone().map(|path| FileOutput::open(alerts.clone(), path)).transpose()?;
 
-    let Config { schemas, clusters, .. } = config;
+    let Config { schemas, clusters, outputs, .. } = config;
     let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let Plugins { folder, mut source } = plugins;
     let loaded = source.load();
@@ -198,8 +265,18 @@ pub fn run(
         reload::start(&folder, source, live.clone(), base, stop.clone(), tell)?;
     }
 
-    let setup = Setup { live, alerts, dead, workers: options.workers, stop: stop.clone() };
-    let runner = Runner::start(setup, Box::new(Outputs { files, print: Box::new(print) }))?;
+    let post = Post::new(delivery::Setup {
+        table: alerts.clone(),
+        live: live.clone(),
+        outputs: Arc::new(outputs),
+        secrets: options.secrets,
+        world: options.world,
+        files: options.data.outputs(),
+        clock: real_clock(),
+    });
+    post.start()?;
+    let setup = Setup { live, post: post.clone(), dead, workers: options.workers, stop: stop.clone() };
+    let runner = Runner::start(setup, Box::new(Outputs { file, print: Box::new(print) }))?;
     let listener = match options.http {
         Some(address) => Some(runtime.block_on(bind(address))?),
         None => None,
@@ -215,7 +292,8 @@ pub fn run(
         None => None,
         Some(listener) => {
             progress.tell(&format!("listening on http://{}", listener.local_addr()?));
-            let http = HttpDoor::new(runner.door(), options.source.clone(), runner.total(), stop.clone());
+            let http = HttpDoor::new(runner.door(), options.source.clone(), runner.total(), stop.clone())
+                .with_deliveries(post.clone(), alerts.clone());
             Some(runtime.spawn(http.serve(listener)))
         }
     };
@@ -227,6 +305,7 @@ pub fn run(
     if stays {
         runtime.block_on(stop.requested());
     }
+    let interrupted = !stays && stop.is_requested();
     stop.request();
     join(inbox);
     if let Some(serving) = serving {
@@ -234,11 +313,28 @@ pub fn run(
     }
     // Connections that linger hold a door; with the runtime they go.
     runtime.shutdown_timeout(RUNTIME_PATIENCE);
-    let tally = runner.finish()?;
+    let tally = runner.finish();
+    let waited = (|| {
+        if options.flush && !stays && !interrupted {
+            post.flush()?;
+        }
+        post.drain(if interrupted { Duration::ZERO } else { options.drain })
+    })();
+    post.stop();
+    let tally = tally?;
+    waited?;
+    let (merged, below_threshold) = post.metrics.merges();
+    let deliveries = Deliveries {
+        counts: post.metrics.counts(),
+        backlog: alerts.backlog()?,
+        merged,
+        below_threshold,
+        waiting: alerts.waiting()?,
+    };
     let elapsed = begun.elapsed();
     let unread = inputs.lock().unwrap_or_else(PoisonError::into_inner).len();
     let failures = std::mem::take(&mut *progress.failures.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Report { tally, elapsed, unread, failures })
+    Ok(Report { tally, elapsed, unread, failures, deliveries })
 }
 
 fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
@@ -252,13 +348,13 @@ type Printer = Box<dyn FnMut(&[&Alert]) + Send>;
 
 /// What becomes of alerts after they are stored.
 struct Outputs {
-    files: Vec<FileOutput>,
+    file: Option<FileOutput>,
     print: Printer,
 }
 
 impl Sink for Outputs {
     fn alerts(&mut self, new: &[&Alert]) -> Result<(), BackendError> {
-        for file in &mut self.files {
+        if let Some(file) = &mut self.file {
             file.alerts(new)?;
         }
         (self.print)(new);

@@ -2,6 +2,7 @@
 //! then tells the doors: an input is acknowledged when what came of it is on disk.
 
 use crate::clock::now;
+use crate::delivery::Post;
 use crate::live::Live;
 use crate::stop::Stop;
 use crate::tally::Tally;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use streamalert_pipeline::alert::Alert;
-use streamalert_pipeline::backend::{AlertTable, BackendError, DeadLetters};
+use streamalert_pipeline::backend::{BackendError, DeadLetters};
 use streamalert_pipeline::classifier::{Framing, Worker};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{Payload, Source};
@@ -32,7 +33,7 @@ const STORE_ATTEMPTS: u32 = 4;
 /// What a run is made of.
 pub struct Setup {
     pub live: Arc<ArcSwap<Live>>,
-    pub alerts: Arc<dyn AlertTable>,
+    pub post: Arc<Post>,
     pub dead: Arc<dyn DeadLetters>,
     pub workers: usize,
     /// Asked for when the run fails, so that all doors close.
@@ -342,7 +343,7 @@ fn store(setup: &Setup, group: &mut [Done], sink: &mut dyn Sink) -> Result<(), B
         alerts.append(&mut done.alerts);
         dead.append(&mut done.dead);
     }
-    let new = patiently(&setup.stop, || setup.alerts.add(&alerts))?;
+    let new = patiently(&setup.stop, || setup.post.take(&mut alerts))?;
     patiently(&setup.stop, || setup.dead.put(&dead))?;
     let mut answers = alerts.iter().zip(&new);
     for (done, count) in group.iter_mut().zip(counts) {
@@ -351,7 +352,13 @@ fn store(setup: &Setup, group: &mut [Done], sink: &mut dyn Sink) -> Result<(), B
         }
     }
     let new: Vec<&Alert> = alerts.iter().zip(&new).filter_map(|(alert, new)| new.then_some(alert)).collect();
-    if new.is_empty() { Ok(()) } else { sink.alerts(&new) }
+    if new.is_empty() {
+        return Ok(());
+    }
+    if let Err(error) = setup.post.wake(new.iter().copied()) {
+        tracing::warn!(%error, "a thread for an output could not be started; its alerts are stored and go later");
+    }
+    sink.alerts(&new)
 }
 
 fn patiently<T>(stop: &Stop, mut action: impl FnMut() -> Result<T, BackendError>) -> Result<T, BackendError> {
@@ -376,12 +383,15 @@ fn patiently<T>(stop: &Stop, mut action: impl FnMut() -> Result<T, BackendError>
 mod tests {
     use super::*;
     use crate::dead_letters::DeadLetterFolder;
+    use crate::delivery::tests::post_room;
     use crate::input::stdin_source;
     use crate::live::Base;
     use crate::sqlite::SqliteAlerts;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use streamalert_pipeline::backend::{AlertTable, Fold, Group, Lease, NewAlert, Settled};
     use streamalert_pipeline::config::Schemas;
     use streamalert_pipeline::plugin::PluginSet;
+    use streamalert_pipeline::time::Millis;
 
     /// Fails the first calls, and waits for `open` in the others.
     struct Rough {
@@ -391,19 +401,41 @@ mod tests {
     }
 
     impl AlertTable for Rough {
-        fn add(&self, alerts: &[Alert]) -> Result<Vec<bool>, BackendError> {
+        fn add(&self, alerts: &[NewAlert<'_>], now: Millis) -> Result<Vec<bool>, BackendError> {
             let _open = self.open.lock().unwrap();
             let fails = |left: u32| left.checked_sub(1);
             if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
                 return Err(BackendError::other("add alerts to the table", "disk full"));
             }
-            self.table.add(alerts)
+            self.table.add(alerts, now)
         }
-        fn list(&self, limit: usize) -> Result<Vec<Alert>, BackendError> {
-            self.table.list(limit)
+        fn lease(
+            &self,
+            output: &str,
+            owner: &str,
+            now: i64,
+            until: i64,
+            limit: usize,
+        ) -> Result<Vec<Lease>, BackendError> {
+            self.table.lease(output, owner, now, until, limit)
         }
-        fn get(&self, id: &str) -> Result<Option<Alert>, BackendError> {
-            self.table.get(id)
+        fn settle(&self, owner: &str, settled: &[Settled], now: Millis) -> Result<(), BackendError> {
+            self.table.settle(owner, settled, now)
+        }
+        fn due(&self, output: Option<&str>) -> Result<Vec<(String, Millis)>, BackendError> {
+            self.table.due(output)
+        }
+        fn groups(&self, now: Millis, limit: usize) -> Result<Vec<Group>, BackendError> {
+            self.table.groups(now, limit)
+        }
+        fn members(&self, group: &Group) -> Result<Vec<Alert>, BackendError> {
+            self.table.members(group)
+        }
+        fn fold(&self, folds: &[Fold], now: Millis) -> Result<(), BackendError> {
+            self.table.fold(folds, now)
+        }
+        fn next_group(&self) -> Result<Option<Millis>, BackendError> {
+            self.table.next_group()
         }
     }
 
@@ -434,9 +466,10 @@ mod tests {
             let schema = r#"{"test:row": {"parser": "json", "schema": {"n": "integer"}}}"#;
             let schemas = Arc::new(Schemas::read(&[("test.json".into(), schema.into())]).unwrap());
             let base = Base { schemas, ..Base::default() };
+            let live = Arc::new(ArcSwap::from_pointee(Live::new(PluginSet::default(), &base, None).0));
             let setup = Setup {
-                live: Arc::new(ArcSwap::from_pointee(Live::new(PluginSet::default(), &base, None).0)),
-                alerts: self.table.clone(),
+                live: live.clone(),
+                post: post_room(self.table.clone(), live, self.folder.path()),
                 dead: Arc::new(DeadLetterFolder::open(&self.folder.path().join("dead")).unwrap()),
                 workers: 1,
                 stop: self.stop.clone(),

@@ -1,20 +1,23 @@
-//! Alerts in SQLite. What `add` returns from is on disk.
+//! Alerts in SQLite: what is owed, what waits, and all that was ever raised. What `add`, `settle` and `fold` return from is on disk.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+mod desk;
+mod table;
+
+use rusqlite::{Connection, TransactionBehavior, params};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use streamalert_pipeline::alert::Alert;
-use streamalert_pipeline::backend::{AlertTable, BackendError, BackendErrorKind};
+use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
 
 /// How long a write waits for another process (`dead resend` beside `run`): commits take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Layout of the tables. A later one reads every earlier one and upgrades it when opened.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// `json` is the stored promise; the columns beside it are there to be searched by.
-const SCHEMA: &str = "
+const SCHEMA_1: &str = "
     CREATE TABLE alerts (
         seq      INTEGER PRIMARY KEY AUTOINCREMENT,
         id       TEXT NOT NULL UNIQUE,
@@ -29,6 +32,58 @@ const SCHEMA: &str = "
         seq  INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     PRAGMA user_version = 1;";
+
+/// Deliveries and groups. Times are milliseconds since 1970; states are places in `DeliveryState::ALL`; a lease is an owner
+/// and, as `due`, its end. `stored` is when an alert came; `merged` the alert it is part of, or an empty text if its group stayed
+/// below its threshold.
+///
+/// In the first layout, files got their alerts by a cursor: what they have not got is owed.
+const SCHEMA_2: &str = "
+    ALTER TABLE alerts ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE alerts ADD COLUMN merged TEXT;
+    CREATE TABLE deliveries (
+        alert    INTEGER NOT NULL,
+        output   TEXT NOT NULL,
+        state    INTEGER NOT NULL,
+        due      INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        faults   INTEGER NOT NULL DEFAULT 0,
+        owner    TEXT,
+        error    TEXT,
+        progress TEXT,
+        receipt  TEXT,
+        settled  INTEGER,
+        PRIMARY KEY (alert, output)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX deliveries_due ON deliveries (output, due) WHERE state = 0;
+    CREATE INDEX deliveries_dead ON deliveries (output) WHERE state = 3;
+    CREATE TABLE merge_groups (
+        id         INTEGER PRIMARY KEY,
+        key        TEXT NOT NULL,
+        anchor     INTEGER NOT NULL,
+        ends       INTEGER NOT NULL,
+        due        INTEGER NOT NULL,
+        members    INTEGER NOT NULL,
+        bytes      INTEGER NOT NULL,
+        threshold  INTEGER,
+        sent_first INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX merge_groups_by_key ON merge_groups (key);
+    CREATE INDEX merge_groups_by_due ON merge_groups (due);
+    CREATE TABLE merge_members (
+        grp   INTEGER NOT NULL,
+        alert INTEGER NOT NULL,
+        PRIMARY KEY (grp, alert)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO deliveries (alert, output, state, due)
+        SELECT DISTINCT alerts.seq, output.value, 0, 0
+        FROM alerts, json_each(alerts.json, '$.outputs') AS output
+        WHERE output.value GLOB 'file:*' AND alerts.seq > (SELECT seq FROM cursors WHERE name = 'file output');
+    DELETE FROM cursors WHERE name = 'file output';
+    PRAGMA user_version = 2;";
+
+/// Prepared statements that are kept: more than there are in this folder.
+const STATEMENTS_KEPT: usize = 64;
 
 pub struct SqliteAlerts {
     connection: Mutex<Connection>,
@@ -98,69 +153,63 @@ impl SqliteAlerts {
     }
 }
 
+impl SqliteAlerts {
+    /// One transaction, durable when it returns.
+    fn write<T>(&self, action: &str, work: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, BackendError> {
+        let write = || {
+            let mut connection = self.connection();
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        write().map_err(|error| failed(action, error))
+    }
+
+    /// One transaction that may be lost when the power goes, and never when we die: leases mean nothing after that.
+    fn write_lightly<T>(
+        &self,
+        action: &str,
+        work: impl Fn(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, BackendError> {
+        let write = || {
+            let mut connection = self.connection();
+            connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+            let mut run = || {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let done = work(&transaction)?;
+                transaction.commit()?;
+                Ok(done)
+            };
+            let done = run();
+            connection.execute_batch("PRAGMA synchronous = FULL")?;
+            done
+        };
+        write().map_err(|error| failed(action, error))
+    }
+
+    fn read<T>(&self, action: &str, work: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, BackendError> {
+        work(&self.connection()).map_err(|error| failed(action, error))
+    }
+}
+
 /// Brings the file to our layout, unless it is newer. Says which layout it has.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))?;
     // In WAL mode NORMAL may lose the last commits when the power goes; acknowledged means durable.
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version == 0 {
-        transaction.execute_batch(SCHEMA)?;
+        transaction.execute_batch(SCHEMA_1)?;
+    }
+    if version <= 1 {
+        transaction.execute_batch(SCHEMA_2)?;
     }
     transaction.commit()?;
-    Ok(version.max(1))
-}
-
-impl AlertTable for SqliteAlerts {
-    fn add(&self, alerts: &[Alert]) -> Result<Vec<bool>, BackendError> {
-        if alerts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let texts: Vec<String> = alerts
-            .iter()
-            .map(serde_json::to_string)
-            .collect::<Result<_, _>>()
-            .map_err(|error| BackendError::other("write an alert as JSON", error))?;
-        let write = || -> rusqlite::Result<Vec<bool>> {
-            let mut connection = self.connection();
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut new = Vec::with_capacity(alerts.len());
-            {
-                let mut insert = transaction.prepare(
-                    "INSERT OR IGNORE INTO alerts (id, rule, severity, created, json) VALUES (?1, ?2, ?3, ?4, ?5)",
-                )?;
-                for (alert, text) in alerts.iter().zip(&texts) {
-                    let row = params![alert.id, alert.rule_name, alert.severity.name(), alert.created, text];
-                    new.push(insert.execute(row)? == 1);
-                }
-            }
-            transaction.commit()?;
-            Ok(new)
-        };
-        write().map_err(|error| failed("add alerts to the table", error))
-    }
-
-    fn list(&self, limit: usize) -> Result<Vec<Alert>, BackendError> {
-        let read = || -> rusqlite::Result<Vec<String>> {
-            let connection = self.connection();
-            let mut select = connection.prepare("SELECT json FROM alerts ORDER BY seq DESC LIMIT ?1")?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            select.query_map([limit], |row| row.get(0))?.collect()
-        };
-        let texts = read().map_err(|error| failed("list alerts of the table", error))?;
-        texts.iter().map(|text| alert(text)).collect()
-    }
-
-    fn get(&self, id: &str) -> Result<Option<Alert>, BackendError> {
-        let text: Option<String> = self
-            .connection()
-            .query_row("SELECT json FROM alerts WHERE id = ?1", [id], |row| row.get(0))
-            .optional()
-            .map_err(|error| failed("get an alert from the table", error))?;
-        text.map(|text| alert(&text)).transpose()
-    }
+    Ok(version.max(SCHEMA_VERSION))
 }
 
 fn alert(text: &str) -> Result<Alert, BackendError> {
@@ -181,6 +230,13 @@ fn failed(action: &str, error: rusqlite::Error) -> BackendError {
 mod tests {
     use super::*;
     use crate::alert_text::tests::alert as sample;
+    use streamalert_pipeline::backend::{AlertDesk, AlertTable, NewAlert};
+
+    fn add(table: &SqliteAlerts, alerts: &[&Alert]) -> Vec<bool> {
+        let new: Vec<NewAlert<'_>> =
+            alerts.iter().map(|alert| NewAlert { alert, waiting: None, undeliverable: vec![] }).collect();
+        table.add(&new, 0).unwrap()
+    }
 
     #[test]
     fn the_same_alert_twice_is_stored_once_also_after_reopening() {
@@ -188,12 +244,12 @@ mod tests {
         let path = folder.path().join("alerts.sqlite");
         let (first, second) = (sample("a"), sample("b"));
         let table = SqliteAlerts::open(&path).unwrap();
-        assert_eq!(table.add(&[first.clone(), first.clone()]).unwrap(), [true, false]);
+        assert_eq!(add(&table, &[&first, &first]), [true, false]);
         drop(table);
         let table = SqliteAlerts::open(&path).unwrap();
         let mut later = first.clone();
         later.created = "2099-01-01T00:00:00Z".to_owned();
-        assert_eq!(table.add(&[later, second.clone()]).unwrap(), [false, true]);
+        assert_eq!(add(&table, &[&later, &second]), [false, true]);
         assert_eq!(table.list(10).unwrap(), [second.clone(), first.clone()], "newest first, the first version kept");
         assert_eq!(table.list(1).unwrap(), [second]);
         assert_eq!(table.get("a").unwrap(), Some(first));
@@ -204,9 +260,9 @@ mod tests {
     fn a_reader_goes_on_where_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let table = SqliteAlerts::open(&folder.path().join("alerts.sqlite")).unwrap();
-        table.add(&[sample("before")]).unwrap();
+        add(&table, &[&sample("before")]);
         let start = table.cursor("file").unwrap();
-        table.add(&[sample("a"), sample("b")]).unwrap();
+        add(&table, &[&sample("a"), &sample("b")]);
         let ids = |after| {
             let texts = table.after(after, 10).unwrap().into_iter();
             texts.map(|(_, text)| alert(&text).unwrap().id).collect::<Vec<_>>()
@@ -226,7 +282,7 @@ mod tests {
         };
         assert_eq!(pragma("journal_mode"), "Text(\"wal\")");
         assert_eq!(pragma("synchronous"), "Integer(2)");
-        assert_eq!(pragma("user_version"), "Integer(1)");
+        assert_eq!(pragma("user_version"), "Integer(2)");
     }
 
     #[test]

@@ -244,7 +244,8 @@ impl Tally {
     }
 }
 
-fn escaped(label: &str) -> String {
+/// A label's value in Prometheus' text form.
+pub(crate) fn escaped(label: &str) -> String {
     label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 

@@ -1,5 +1,6 @@
 //! A finding that we stored and owe delivery.
 
+use crate::limits::MERGE_MEMBERS;
 use crate::log_record::{Position, Source, short_id};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -18,6 +19,18 @@ pub enum Severity {
     Critical,
 }
 
+impl std::str::FromStr for Severity {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        use Severity::{Critical, High, Info, Low, Medium};
+        [Info, Low, Medium, High, Critical]
+            .into_iter()
+            .find(|severity| severity.name() == name)
+            .ok_or_else(|| format!("`{name}` is no severity; write one of {}", Self::NAMES.join(", ")))
+    }
+}
+
 impl Severity {
     pub const NAMES: [&str; 5] = ["info", "low", "medium", "high", "critical"];
 
@@ -30,8 +43,68 @@ impl Severity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Merge {
+    /// Paths, looked for at any depth of the record, in lists too. Empty: by the finding's dedup key.
+    #[serde(default)]
     pub by: Vec<String>,
     pub minutes: u32,
+    /// Which times lie within the window.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on: MergeOn,
+    /// What becomes of the first alert of a group.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub first: MergeFirst,
+    /// Alerts in one merged alert; so many are sent at once, without waiting for the end of the window.
+    #[serde(default = "Merge::default_max", skip_serializing_if = "Merge::is_default_max")]
+    pub max: u32,
+    /// Fewer than so many within the window are no alert: they are kept for search, and nobody is told. So many are sent at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u32>,
+}
+
+impl Merge {
+    pub fn new(by: impl IntoIterator<Item = impl Into<String>>, minutes: u32) -> Self {
+        Merge {
+            by: by.into_iter().map(Into::into).collect(),
+            minutes,
+            on: MergeOn::default(),
+            first: MergeFirst::default(),
+            max: MERGE_MEMBERS,
+            threshold: None,
+        }
+    }
+
+    fn default_max() -> u32 {
+        MERGE_MEMBERS
+    }
+
+    fn is_default_max(max: &u32) -> bool {
+        *max == MERGE_MEMBERS
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Which time of an alert the merge window is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MergeOn {
+    /// When the alert was raised.
+    #[default]
+    Arrival,
+    /// When the log says it happened; of an alert without such a time, when it was raised.
+    Event,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MergeFirst {
+    /// Waits for the others.
+    #[default]
+    Wait,
+    /// Is sent at once as it is; those after it are merged.
+    Send,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,4 +192,39 @@ pub fn alert_id(rule: &str, identity: &[u8; 32]) -> String {
     hash.update(rule);
     hash.update(identity);
     short_id(&hash.finalize())
+}
+
+/// An alert for tests of the stages.
+#[cfg(test)]
+pub(crate) mod samples {
+    use super::*;
+
+    pub(crate) fn alert() -> Alert {
+        Alert {
+            id: "id1".into(),
+            rule_name: "root_login".into(),
+            title: "Root signed in".into(),
+            severity: Severity::High,
+            rule_description: "The root user should never sign in.".into(),
+            created: "2026-01-02T03:04:05.678Z".into(),
+            event_time: None,
+            cluster: "prod".into(),
+            log_source: "cloudtrail:events".into(),
+            log_type: "json".into(),
+            source: Source::new("s3", "bucket-1", "a.json"),
+            position: Position { offset: 0, length: 2, index: 0 },
+            outputs: vec!["slack:security".into()],
+            publishers: Value::Null,
+            merge: None,
+            dedup_key: None,
+            tags: vec![],
+            references: vec![],
+            context: Map::new(),
+            record: serde_json::json!({"user": "bob", "ip": "1.1.1.1"}).into(),
+            staged: false,
+            component_digest: "00".into(),
+            host_version: "0".into(),
+            fuel: 1,
+        }
+    }
 }

@@ -1,7 +1,11 @@
 //! Everything the pipeline asks of the outside world.
 
 use crate::alert::Alert;
+use crate::alert_merger::Waiting;
 use crate::dead_letter::DeadLetter;
+use crate::time::Millis;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// By what one does about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +35,216 @@ impl BackendError {
     }
 }
 
-/// Alerts we owe delivery.
+/// An alert with what becomes of it.
+#[derive(Clone, Debug)]
+pub struct NewAlert<'a> {
+    pub alert: &'a Alert,
+    /// It waits for others, and its outputs with it.
+    pub waiting: Option<Waiting>,
+    /// Outputs that nothing can be delivered to, each with the reason: dead from the start, and seen.
+    pub undeliverable: Vec<(String, String)>,
+}
+
+/// One output of one alert that is due, and ours until `until`.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    pub alert: Alert,
+    pub output: String,
+    /// Attempts before this one.
+    pub attempts: u32,
+    /// Of these, the ones that ended in a fault of the plugin.
+    pub faults: u32,
+    pub progress: Option<String>,
+    pub until: Millis,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Delivered {
+        receipt: Option<String>,
+    },
+    Again {
+        due: Millis,
+        error: String,
+        progress: Option<String>,
+        faults: u32,
+    },
+    /// Given up; an operator may have it tried again.
+    Dead {
+        error: String,
+    },
+    /// Not attempted: the lease is given back, and the delivery is due again at this time.
+    Released {
+        due: Millis,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Settled {
+    pub alert_id: String,
+    pub output: String,
+    pub outcome: Outcome,
+}
+
+/// A group of alerts that is to be folded now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub id: i64,
+    /// It ended before its threshold: nobody is told.
+    pub below_threshold: bool,
+}
+
+/// What a group is folded to.
+#[derive(Clone, Debug)]
+pub struct Fold {
+    pub group: Group,
+    /// Those of the group that it is made of; alerts that came to the group since stay in it.
+    pub members: Vec<String>,
+    pub into: FoldInto,
+    /// As of [`NewAlert`], of what the outputs get.
+    pub undeliverable: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+pub enum FoldInto {
+    Merged(Box<Alert>),
+    /// There is one member only, and it goes as it is.
+    Alone,
+    /// Nobody is told of them.
+    Nobody,
+}
+
+/// Alerts we owe delivery, and those that wait for others. Times are the caller's; the table has no clock.
 pub trait AlertTable: Send + Sync {
-    /// Stores alerts, all or none, durably when it returns. One whose id is there already is left as it is.
-    /// Says for each alert whether it is new.
-    fn add(&self, alerts: &[Alert]) -> Result<Vec<bool>, BackendError>;
-    /// The newest alerts first, at most `limit`.
+    /// Stores alerts, all or none, durably when it returns: their outputs are due at `now`, or when their group is folded.
+    /// One whose id is there already, or was, is left as it is. Says for each alert whether it is new.
+    fn add(&self, alerts: &[NewAlert<'_>], now: Millis) -> Result<Vec<bool>, BackendError>;
+
+    /// Deliveries to `output` that are due, the longest due first, at most `limit`. They are `owner`'s until `until`: nobody
+    /// else gets them before, and after that everybody may.
+    fn lease(
+        &self,
+        output: &str,
+        owner: &str,
+        now: Millis,
+        until: Millis,
+        limit: usize,
+    ) -> Result<Vec<Lease>, BackendError>;
+
+    /// Records what came of leased deliveries, durably when it returns. What is no longer `owner`'s is left as it is, unless
+    /// it was delivered: that is a fact. An alert that owes nothing any more leaves the table.
+    fn settle(&self, owner: &str, settled: &[Settled], now: Millis) -> Result<(), BackendError>;
+
+    /// For each output with deliveries that are not settled, when the next one is due: of a lease, when it ends. Of one output,
+    /// if it is named.
+    fn due(&self, output: Option<&str>) -> Result<Vec<(String, Millis)>, BackendError>;
+
+    /// Groups to be folded at `now`, at most `limit`.
+    fn groups(&self, now: Millis, limit: usize) -> Result<Vec<Group>, BackendError>;
+
+    /// The oldest alerts of a group, at most as many as one merged alert may hold.
+    fn members(&self, group: &Group) -> Result<Vec<Alert>, BackendError>;
+
+    /// Puts merged alerts in the place of their members, all or none, durably when it returns. A group that somebody else has
+    /// folded meanwhile is left as it is.
+    fn fold(&self, folds: &[Fold], now: Millis) -> Result<(), BackendError>;
+
+    /// When the next group is to be folded.
+    fn next_group(&self) -> Result<Option<Millis>, BackendError>;
+}
+
+/// State of one output of one alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// Not yet, or to be tried again.
+    Owed,
+    /// Waits with its alert for others.
+    Waiting,
+    Delivered,
+    /// Given up.
+    Dead,
+    /// Given up, and an operator knows.
+    Dropped,
+}
+
+impl DeliveryState {
+    pub const ALL: [DeliveryState; 5] = [Self::Owed, Self::Waiting, Self::Delivered, Self::Dead, Self::Dropped];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Owed => "owed",
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// What is known of one output of one alert.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Delivery {
+    pub alert_id: String,
+    pub rule_name: String,
+    pub output: String,
+    pub state: DeliveryState,
+    pub attempts: u32,
+    /// RFC 3339; of what is owed.
+    pub next_try: Option<String>,
+    pub last_error: Option<String>,
+    /// RFC 3339.
+    pub delivered_at: Option<String>,
+    /// Where the service has it, in its own words.
+    pub receipt: Option<String>,
+}
+
+/// Which deliveries; every part that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    pub alert_id: Option<String>,
+    /// A service, or `service:descriptor`.
+    pub output: Option<String>,
+    pub rule: Option<String>,
+    pub state: Option<DeliveryState>,
+}
+
+/// How much is owed to one output.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Backlog {
+    pub owed: u64,
+    pub dead: u64,
+    /// Alerts that were tried so often that somebody should look; see [`crate::limits::ATTEMPTS_WARNED`].
+    pub stuck: u64,
+    /// When the oldest alert that is owed was stored.
+    pub oldest: Option<Millis>,
+}
+
+/// The operator's view of the alert table, and of what has left it.
+pub trait AlertDesk: Send + Sync {
+    /// The newest alerts first, at most `limit`, delivered ones too.
     fn list(&self, limit: usize) -> Result<Vec<Alert>, BackendError>;
     fn get(&self, id: &str) -> Result<Option<Alert>, BackendError>;
+    /// The newest alerts' first, at most `limit`.
+    fn deliveries(&self, filter: &DeliveryFilter, limit: usize) -> Result<Vec<Delivery>, BackendError>;
+    /// Makes what is owed, dead or dropped due at `now`, as if it had never been tried, but for what `progress` says. Of what was
+    /// dropped, only if the filter asks for that state. Says how many.
+    fn retry(&self, filter: &DeliveryFilter, now: Millis) -> Result<u64, BackendError>;
+    /// Gives up what is owed, and takes note of what is dead: nobody is reminded any more. Says how many.
+    fn drop_deliveries(&self, filter: &DeliveryFilter, now: Millis) -> Result<u64, BackendError>;
+    /// By output.
+    fn backlog(&self) -> Result<BTreeMap<String, Backlog>, BackendError>;
+}
+
+/// Credentials of outputs.
+pub trait SecretStore: Send + Sync {
+    /// The secret settings of `output`, a `service:descriptor`; empty if it has none.
+    fn get(&self, output: &str) -> Result<BTreeMap<String, String>, BackendError>;
+    /// Puts these in the place of all that were there.
+    fn put(&self, output: &str, secrets: &BTreeMap<String, String>) -> Result<(), BackendError>;
+    /// No error if there are none.
+    fn delete(&self, output: &str) -> Result<(), BackendError>;
 }
 
 /// What could not be processed.

@@ -4,9 +4,11 @@ pub mod check;
 pub mod cluster;
 pub mod normalization;
 pub mod ocsf;
+pub mod output;
 pub mod schema;
 
 pub use cluster::{Cluster, Clusters};
+pub use output::Outputs;
 pub use schema::{LogType, Schemas};
 
 /// One thing wrong with a configuration file.

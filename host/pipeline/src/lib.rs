@@ -14,6 +14,8 @@
 //! | [`limits`] | every number, with unit and reason |
 
 pub mod alert;
+pub mod alert_merger;
+pub mod alert_processor;
 pub mod archive;
 pub mod artifacts;
 pub mod backend;
@@ -27,3 +29,4 @@ pub mod log_record;
 pub mod plugin;
 pub mod rules_engine;
 pub mod skip;
+pub mod time;

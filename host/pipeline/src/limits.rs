@@ -68,3 +68,31 @@ pub const CONTAINER_BYTES_MAX: u64 = 8 << 30;
 pub const CONTAINER_BLOCK_BYTES_MAX: usize = 64 << 20;
 /// Records in one Kinesis record that the producer's library put together: twice what has been seen.
 pub const AGGREGATE_RECORDS_MAX: usize = 128 << 10;
+
+/// Alerts in one merged alert, if the rule says nothing. More than some dozens nobody reads, and services have limits.
+pub const MERGE_MEMBERS: u32 = 50;
+/// The most a rule may ask for.
+pub const MERGE_MEMBERS_MAX: u32 = 1_000;
+/// Bytes of records in one merged alert; a group that has so many is sent at once. What queues and tables carry is in MB.
+pub const MERGE_BYTES_MAX: u64 = 4 << 20;
+/// Minutes of the longest merge window: a week.
+pub const MERGE_MINUTES_MAX: u32 = 7 * 24 * 60;
+/// Levels and nodes of a record that are looked through for a merge key.
+pub const MERGE_NODES_MAX: usize = 10_000;
+
+/// Milliseconds before the second attempt of a delivery; each later one waits twice as long as the one before.
+pub const RETRY_FIRST_MS: i64 = 2_000;
+/// Milliseconds between attempts at most, if the service does not ask for more: an outage of hours costs a few attempts an
+/// hour, and its end is noticed within minutes.
+pub const RETRY_LONGEST_MS: i64 = 15 * 60_000;
+/// Milliseconds a service may ask us to wait: a day. More is a mistake of its clock or ours.
+pub const RETRY_AFTER_MAX_MS: i64 = 24 * 3_600_000;
+/// Attempts after which somebody should look: about an hour after the first.
+pub const ATTEMPTS_WARNED: u32 = 12;
+/// Traps, endless loops and nonsense answers of an output before a delivery is given up: the next attempt runs the same code on
+/// the same alert.
+pub const PLUGIN_FAULTS_MAX: u32 = 5;
+/// Bytes of an error that is kept with a delivery.
+pub const DELIVERY_ERROR_BYTES_MAX: usize = 1 << 10;
+/// Outputs of one alert: its rule's, its finding's, the defaults.
+pub const ALERT_OUTPUTS_MAX: usize = 64;

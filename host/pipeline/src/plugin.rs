@@ -449,6 +449,14 @@ pub trait OutputPlugin: Send + Sync {
     fn validate(&self, settings: &[(String, String)]) -> Result<Vec<SettingFault>, PluginError>;
     /// Blocks until the attempt is over.
     fn deliver(&self, parcel: &Parcel, outside: &Arc<dyn Outside>) -> Result<Disposition, PluginError>;
+    /// Parcels of one descriptor, for outputs that do many at the cost of one. An answer for each, in their order.
+    fn deliver_all(&self, parcels: &[Parcel], outside: &Arc<dyn Outside>) -> Vec<Result<Disposition, PluginError>> {
+        parcels.iter().map(|parcel| self.deliver(parcel, outside)).collect()
+    }
+    /// `deliver_all` does many at the cost of one.
+    fn in_bulk(&self) -> bool {
+        false
+    }
 }
 
 /// The components that are live together. A batch sees one set from start to end.

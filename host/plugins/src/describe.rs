@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::config::schema::{Datatype, Parser};
+use streamalert_pipeline::limits::{MERGE_MEMBERS_MAX, MERGE_MINUTES_MAX};
 use streamalert_pipeline::plugin::{
     Condition, OutputInfo, OutputOptions, ParserInfo, PublisherInfo, RuleInfo, RuleOptions, Test,
 };
@@ -483,11 +484,24 @@ fn options(list: &mut List, json: &str) -> Option<RuleOptions> {
         }
     }
     if let Some(merge) = &options.merge {
-        if merge.by.is_empty() || merge.by.iter().any(String::is_empty) {
-            list.add("options.merge.by", "names no field", "name the fields whose values must agree");
+        if merge.by.iter().any(String::is_empty) {
+            let remedy = "name the fields whose values must agree, or leave `by` out to go by the dedup key";
+            list.add("options.merge.by", "names no field", remedy);
         }
         if merge.minutes == 0 {
             list.add("options.merge.minutes", "is 0", "give the minutes to wait, or leave `merge` out");
+        }
+        let range = format!("write 2 to {MERGE_MEMBERS_MAX}");
+        let fits = |count: u32| (2..=MERGE_MEMBERS_MAX).contains(&count);
+        if !fits(merge.max) {
+            list.add("options.merge.max", format!("is {}", merge.max), range.clone());
+        }
+        if let Some(threshold) = merge.threshold.filter(|threshold| !fits(*threshold)) {
+            list.add("options.merge.threshold", format!("is {threshold}"), range);
+        }
+        if merge.minutes > MERGE_MINUTES_MAX {
+            let found = format!("is {}", merge.minutes);
+            list.add("options.merge.minutes", found, format!("write at most {MERGE_MINUTES_MAX}, a week"));
         }
     }
     if !is_publishers(&options.publishers) {
@@ -754,7 +768,13 @@ mod tests {
             "options.merge.minutes: invalid type",
         );
         refused(|r| r.options = r#"{"merge": {"by": ["a"], "minutes": 0}}"#.into(), "options.merge.minutes: is 0");
-        refused(|r| r.options = r#"{"merge": {"by": [], "minutes": 5}}"#.into(), "options.merge.by: names no field");
+        refused(|r| r.options = r#"{"merge": {"by": [""], "minutes": 5}}"#.into(), "options.merge.by: names no field");
+        refused(
+            |r| r.options = r#"{"merge": {"by": ["a"], "minutes": 5, "max": 1}}"#.into(),
+            "options.merge.max: is 1",
+        );
+        refused(|r| r.options = r#"{"merge": {"minutes": 5, "threshold": 1001}}"#.into(), "threshold: is 1001");
+        refused(|r| r.options = r#"{"merge": {"minutes": 10081}}"#.into(), "options.merge.minutes: is 10081");
         refused(
             |r| r.options = r#"{"outputs": ["a:b", "slack"]}"#.into(),
             "options.outputs[1]: `slack` names no output",

@@ -3,9 +3,13 @@
 use crate::component::{Host, HostConfig, LoadCheck, LoadError};
 use crate::sandbox::Sandbox;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use streamalert_packed::Record;
-use streamalert_pipeline::plugin::{Batch, ParserPlugin, RulePlugin};
+use streamalert_pipeline::plugin::{
+    Batch, Disposition, HttpFailure, HttpRequest, HttpResponse, OutputPlugin, Outside, Parcel, ParserPlugin,
+    PluginError, PublisherPlugin, RulePlugin,
+};
 
 /// Medians, in nanoseconds.
 #[derive(Clone, Debug)]
@@ -143,6 +147,72 @@ pub fn measure_parser(bytes: &[u8], payload: &[u8]) -> Result<MeasuredParser, Me
     let parts = observed.parts?;
     let json_bytes = parts.iter().filter_map(|part| part.outcome.as_ref().ok()).map(|record| record.json.len()).sum();
     Ok(MeasuredParser { call, sniff, parse, fuel: observed.fuel, parts: parts.len(), json_bytes })
+}
+
+/// What an output costs beside the network. Medians, in nanoseconds.
+#[derive(Clone, Debug)]
+pub struct MeasuredOutput {
+    /// A new instance and its end, without a call.
+    pub instance: u64,
+    /// An attempt to deliver, to a service that answers 200 at once.
+    pub deliver: u64,
+    /// Of that attempt.
+    pub fuel: u64,
+    pub requests: usize,
+    pub disposition: Disposition,
+}
+
+/// A service that answers 200 at once, and counts.
+struct Prompt {
+    secrets: Vec<(String, String)>,
+    requests: AtomicUsize,
+}
+
+impl Outside for Prompt {
+    fn http(&self, _: HttpRequest) -> Result<HttpResponse, HttpFailure> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Ok(HttpResponse { status: 200, headers: vec![], body: b"ok".to_vec(), truncated: false })
+    }
+
+    fn secret(&self, name: &str) -> Option<String> {
+        self.secrets.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+}
+
+/// Measures with the output `bytes`, one parcel, and these secret settings.
+pub fn measure_output(
+    bytes: &[u8],
+    parcel: &Parcel,
+    secrets: Vec<(String, String)>,
+) -> Result<MeasuredOutput, MeasureError> {
+    let host = Host::new(HostConfig::default())?;
+    let output = host.load_output("measured", bytes, &LoadCheck::any_log())?;
+    let prompt = Arc::new(Prompt { secrets, requests: AtomicUsize::new(0) });
+    let outside: Arc<dyn Outside> = prompt.clone();
+    let observed = output.observe(parcel, &outside);
+    let (disposition, fuel) = (observed.disposition?, observed.fuel);
+    let requests = prompt.requests.load(Ordering::Relaxed);
+    let instance = timed(&mut || Sandbox::start(&output.shared, &output.name, &output.pre, &output.exports).map(drop))?;
+    let deliver = timed(&mut || output.deliver(parcel, &outside).map(drop))?;
+    Ok(MeasuredOutput { instance, deliver, fuel, requests, disposition })
+}
+
+/// What publisher number `publisher` of the component `bytes` costs on one alert: the median, in nanoseconds.
+pub fn measure_publisher(bytes: &[u8], publisher: usize, alert: &str, publication: &str) -> Result<u64, MeasureError> {
+    let host = Host::new(HostConfig::default())?;
+    let component = host.load_publishers("measured", bytes, &LoadCheck::any_log())?;
+    timed(&mut || component.publish(publisher, alert, publication, "slack:security").map(drop))
+}
+
+/// Of many calls, the median.
+fn timed(call: &mut dyn FnMut() -> Result<(), PluginError>) -> Result<u64, MeasureError> {
+    let mut times = Vec::new();
+    for _ in 0..5000 {
+        let start = Instant::now();
+        call()?;
+        times.push(start.elapsed().as_nanos() as u64);
+    }
+    Ok(median(times))
 }
 
 fn median(mut times: Vec<u64>) -> u64 {

@@ -12,7 +12,7 @@ mod parser;
 /// | `when(…)` | conditions that must all hold before the function is called |
 /// | `outputs` | `service:descriptor` each |
 /// | `publishers` | a name, names, or a JSON object by output |
-/// | `merge(by = […], minutes = …)` | folds alerts with equal values under `by` into one |
+/// | `merge(by = […], minutes = …)` | folds alerts with equal values under `by`, or without it of equal dedup key, into one; also `on = "event"` (windows of the log's own time), `first = "send"` (the first at once), `max = N` (alerts in one), `threshold = N` (fewer are none) |
 /// | `context` | a JSON object that goes with every alert |
 /// | `severity` | `info`, `low`, `medium`, `high` or `critical` |
 /// | `tags`, `references`, `tests` | texts |

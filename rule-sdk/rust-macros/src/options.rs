@@ -20,6 +20,7 @@ const KNOWN: [&str; 11] = [
     "tests",
 ];
 const OPERATORS: [&str; 4] = ["prefix", "suffix", "contains", "exists"];
+const MERGE: [&str; 6] = ["by", "minutes", "on", "first", "max", "threshold"];
 const SEVERITIES: [&str; 5] = ["info", "low", "medium", "high", "critical"];
 
 #[derive(Debug, Default)]
@@ -193,8 +194,9 @@ fn merge(span: Span, input: ParseStream) -> Result<Value> {
     each(input, &mut mistakes, |input| {
         let name = Ident::parse_any(input)?;
         let key = name.to_string();
-        if key != "by" && key != "minutes" {
-            return Err(Error::new(name.span(), format!("`merge` has no `{key}`; it takes by and minutes")));
+        if !MERGE.contains(&key.as_str()) {
+            let message = format!("`merge` has no `{key}`; it takes {}", MERGE.join(", "));
+            return Err(Error::new(name.span(), message));
         }
         if merge.contains_key(&key) {
             return Err(Error::new(name.span(), format!("`{key}` is given twice")));
@@ -203,22 +205,29 @@ fn merge(span: Span, input: ParseStream) -> Result<Value> {
         merge.insert(key.clone(), Value::Null);
         input.parse::<Token![=]>()?;
         let given = Given::parse(input)?;
-        let value = if key == "by" {
-            plain(&given.some_texts(&key)?).into()
-        } else {
-            match given {
-                Given::One(Literal::Int(minutes, _)) if (1..=i64::from(u32::MAX)).contains(&minutes) => minutes.into(),
-                other => return Err(Error::new(other.span(), "`minutes` takes a whole number of minutes from 1 on")),
-            }
+        let number = |least: i64, most: i64, what: &str| match &given {
+            Given::One(Literal::Int(number, _)) if (least..=most).contains(number) => Ok(Value::from(*number)),
+            other => Err(Error::new(other.span(), format!("`{key}` takes a whole number of {what}"))),
+        };
+        let word = |words: &[&str]| match &given {
+            Given::One(Literal::Text(text)) if words.contains(&text.value().as_str()) => Ok(Value::from(text.value())),
+            other => Err(Error::new(other.span(), format!("`{key}` is one of {}", words.join(", ")))),
+        };
+        let value = match key.as_str() {
+            "by" => plain(&given.some_texts(&key)?).into(),
+            "minutes" => number(1, i64::from(u32::MAX), "minutes from 1 on")?,
+            "max" => number(2, 1000, "alerts from 2 to 1000")?,
+            "threshold" => number(2, 1000, "alerts from 2 to 1000")?,
+            "on" => word(&["arrival", "event"])?,
+            _ => word(&["wait", "send"])?,
         };
         merge.insert(key, value);
         Ok(())
     });
-    for key in ["by", "minutes"] {
-        if !merge.contains_key(key) {
-            let message = format!("`merge` needs `{key}`, as in merge(by = [\"userIdentity.arn\"], minutes = 30)");
-            mistakes.note::<()>(Err(Error::new(span, message)));
-        }
+    // Without `by`, the findings' dedup keys say what belongs together.
+    if !merge.contains_key("minutes") {
+        let message = "`merge` needs `minutes`, as in merge(by = [\"userIdentity.arn\"], minutes = 30)";
+        mistakes.note::<()>(Err(Error::new(span, message)));
     }
     mistakes.none_or(merge.into())
 }

@@ -12,7 +12,7 @@ use streamalert_sdk::prelude::*;
 #[rule(
     logs = ["cloudtrail:events"],
     when(eventSource = "cloudtrail.amazonaws.com", eventName = ["StopLogging", "DeleteTrail"]),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "critical",
     tags = ["attack.t1562.008"],
     references = [
@@ -33,7 +33,7 @@ fn trail_stopped(record: &Record) -> Finding {
 #[rule(
     logs = ["cloudtrail:events"],
     when(eventSource = "ec2.amazonaws.com", eventName = "DeleteFlowLogs"),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1562.008"],
     references = [
@@ -67,7 +67,7 @@ fn flow_logs_deleted(record: &Record) -> Finding {
             "DisassociateFromAdministratorAccount",
         ],
     ),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "critical",
     tags = ["attack.t1562.001"],
     references = [

@@ -11,7 +11,7 @@ use streamalert_sdk::prelude::*;
 #[rule(
     logs = ["cloudtrail:events"],
     when(eventName = "ConsoleLogin", userIdentity.type = "Root", responseElements.ConsoleLogin = "Success"),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     merge(by = ["recipientAccountId"], minutes = 30),
     severity = "high",
     tags = ["attack.t1078.004"],
@@ -39,7 +39,7 @@ fn root_console_login(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["cloudtrail:events"],
     when(eventSource = "iam.amazonaws.com", eventName = "CreateAccessKey", exists(requestParameters.userName)),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1098.001"],
     references = [
@@ -74,7 +74,7 @@ const ADMINISTRATOR_POLICIES: [&str; 2] = ["AdministratorAccess", "IAMFullAccess
         eventName = ["AttachUserPolicy", "AttachGroupPolicy", "AttachRolePolicy"],
         suffix(requestParameters.policyArn = ["/AdministratorAccess", "/IAMFullAccess"]),
     ),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1098.003"],
     references = [
@@ -101,7 +101,7 @@ fn administrator_policy_attached(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["cloudtrail:events"],
     when(eventName = "ConsoleLogin", userIdentity.type = "IAMUser", responseElements.ConsoleLogin = "Success"),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "high",
     tags = ["attack.t1078.004"],
     references = ["https://attack.mitre.org/techniques/T1078/004/"],
@@ -131,7 +131,7 @@ fn break_glass_login(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["cloudtrail:events"],
     when(eventSource = "iam.amazonaws.com", eventName = ["UpdateAssumeRolePolicy", "CreateRole"]),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1098.001", "attack.t1484.002"],
     references = [

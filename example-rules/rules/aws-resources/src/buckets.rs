@@ -15,7 +15,7 @@ const PUBLIC_GROUPS: [&str; 2] = ["/groups/global/AllUsers", "/groups/global/Aut
 #[rule(
     logs = ["cloudtrail:events"],
     when(eventSource = "s3.amazonaws.com", eventName = "PutBucketAcl"),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1530", "attack.t1537"],
     references = [
@@ -51,7 +51,7 @@ const SWITCHES: [&str; 4] = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublic
         "PutBucketPublicAccessBlock", "DeleteBucketPublicAccessBlock", "PutAccountPublicAccessBlock",
         "DeleteAccountPublicAccessBlock",
     ]),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1562.007"],
     references = [

@@ -15,7 +15,7 @@ const ADMIN_PORTS: [u64; 12] = [22, 23, 445, 1433, 2375, 3306, 3389, 5432, 5900,
 #[rule(
     logs = ["cloudtrail:events"],
     when(eventSource = "ec2.amazonaws.com", eventName = "AuthorizeSecurityGroupIngress"),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1562.007"],
     references = [
@@ -111,7 +111,7 @@ impl std::fmt::Display for Ports {
     when(eventName = [
         "ModifySnapshotAttribute", "ModifyImageAttribute", "ModifyDBSnapshotAttribute", "ModifyDBClusterSnapshotAttribute",
     ]),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1537"],
     references = [
@@ -164,7 +164,7 @@ fn snapshot_shared_outside(record: &Record) -> Option<Finding> {
         userIdentity.type = "IAMUser",
         prefix(userIdentity.accessKeyId = "AKIA"),
     ),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     merge(by = ["userIdentity.accessKeyId"], minutes = 60),
     severity = "medium",
     tags = ["attack.t1555.006"],
@@ -203,7 +203,7 @@ const ACCELERATED: [&str; 12] = ["p2", "p3", "p4", "p5", "p6", "g4", "g5", "g6",
         eventName = "RunInstances",
         userIdentity.type = ["IAMUser", "AssumedRole", "Root", "FederatedUser"],
     ),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1496", "attack.t1578.002"],
     references = [
@@ -242,7 +242,7 @@ fn costly_instances_started(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["cloudtrail:events"],
     when(eventSource = "kms.amazonaws.com", eventName = "ScheduleKeyDeletion"),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1485"],
     references = [

@@ -9,7 +9,7 @@ use streamalert_sdk::prelude::*;
 #[rule(
     logs = ["duo:administrator"],
     when(action = "admin_login"),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1078.004"],
     references = ["https://duo.com/docs/adminapi", "https://attack.mitre.org/techniques/T1078/004/"],
@@ -31,7 +31,7 @@ fn duo_administrator_from_elsewhere(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["duo:administrator"],
     when(action = ["bypass_create", "user_update"]),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1556.006"],
     references = ["https://duo.com/docs/administration-users", "https://attack.mitre.org/techniques/T1556/006/"],
@@ -59,7 +59,7 @@ fn duo_second_factor_waived(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["duo:administrator"],
     when(action = ["integration_create", "integration_update"], contains(description = "Admin API")),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1098.001"],
     references = ["https://duo.com/docs/adminapi", "https://attack.mitre.org/techniques/T1098/001/"],

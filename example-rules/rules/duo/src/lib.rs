@@ -12,7 +12,7 @@ use streamalert_sdk::prelude::*;
 #[rule(
     logs = ["duo:authentication"],
     when(result = "fraud"),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "high",
     tags = ["attack.t1621"],
     references = ["https://duo.com/docs/adminapi", "https://attack.mitre.org/techniques/T1621/"],
@@ -28,7 +28,7 @@ fn duo_fraud_reported(record: &Record) -> Finding {
 #[rule(
     logs = ["duo:authentication"],
     when(result = "success", factor = "duo_push", trusted_endpoint_status = "not trusted"),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1621", "attack.t1078"],
     references = ["https://duo.com/docs/adminapi", "https://attack.mitre.org/techniques/T1621/"],
@@ -50,7 +50,7 @@ fn duo_push_approved_for_stranger(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["duo:authentication"],
     when(result = "success", factor = "bypass_code"),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "low",
     tags = ["attack.t1556.006", "attack.t1078"],
     references = ["https://duo.com/docs/administration-users", "https://attack.mitre.org/techniques/T1556/006/"],

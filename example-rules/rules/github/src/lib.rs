@@ -12,7 +12,7 @@ use streamalert_sdk::prelude::*;
 #[rule(
     logs = ["github:audit"],
     when(action = "repo.access", visibility = "public"),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "high",
     tags = ["attack.t1567.001", "attack.t1213.003"],
     references = [
@@ -36,7 +36,7 @@ fn github_repository_made_public(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["github:audit"],
     when(action = "git.clone", contains(token_scopes = ["admin:org", "admin:enterprise", "site_admin"])),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     merge(by = ["hashed_token"], minutes = 60),
     severity = "medium",
     tags = ["attack.t1213.003", "attack.t1078"],
@@ -67,7 +67,7 @@ fn github_clone_with_administrator_token(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["github:audit"],
     when(action = ["hook.create", "hook.config_changed"]),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1567"],
     references = [
@@ -114,7 +114,7 @@ fn host(url: &str) -> &str {
 #[rule(
     logs = ["github:audit"],
     when(action = ["org.audit_log_export", "org.audit_log_git_event_export", "business.audit_log_export"]),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "low",
     tags = ["attack.t1654"],
     references = ["https://attack.mitre.org/techniques/T1654/"],

@@ -11,7 +11,7 @@ use streamalert_sdk::prelude::*;
 #[rule(
     logs = ["github:audit"],
     when(action = ["org.disable_two_factor_requirement", "business.disable_two_factor_requirement"]),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "critical",
     tags = ["attack.t1556.006"],
     references = [
@@ -33,7 +33,7 @@ fn github_two_factor_requirement_off(record: &Record) -> Finding {
         "repository_secret_scanning_push_protection.disable",
         "org.secret_scanning_push_protection_disable",
     ]),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1562.001"],
     references = [
@@ -52,7 +52,7 @@ fn github_secret_scanning_off(record: &Record) -> Finding {
 #[rule(
     logs = ["github:audit"],
     when(action = ["protected_branch.destroy", "protected_branch.policy_override"]),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1562.001", "attack.t1195.002"],
     references = [
@@ -82,7 +82,7 @@ fn github_branch_protection_passed(record: &Record) -> Finding {
 #[rule(
     logs = ["github:audit"],
     when(action = ["public_key.create", "public_key.update"], exists(read_only)),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1098.004"],
     references = [
@@ -109,7 +109,7 @@ fn github_deploy_key_may_write(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["github:audit"],
     when(action = ["org.add_member", "org.update_member"], permission = "admin"),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "high",
     tags = ["attack.t1098.003"],
     references = [

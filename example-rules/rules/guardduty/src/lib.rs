@@ -12,7 +12,7 @@ use streamalert_sdk::prelude::*;
 /// console, then look at the resource and the address in the context.
 #[rule(
     logs = ["guardduty:finding", "guardduty:event"],
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1078.004"],
     references = [
@@ -44,7 +44,7 @@ fn guardduty_finding(record: &Record) -> Option<Finding> {
 /// follow the sequence in the console: its findings name this one in `associatedAttackSequenceArn`.
 #[rule(
     logs = ["guardduty:finding", "guardduty:event"],
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "critical",
     tags = ["attack.t1078.004"],
     references = ["https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-active.html"],

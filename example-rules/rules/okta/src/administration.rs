@@ -11,7 +11,7 @@ use streamalert_sdk::prelude::*;
 #[rule(
     logs = ["okta:system"],
     when(eventType = ["user.mfa.factor.reset_all", "user.mfa.factor.deactivate"], outcome.result = "SUCCESS"),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1556.006", "attack.t1098"],
     references = [
@@ -35,7 +35,7 @@ fn okta_factors_reset_for_other_user(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["okta:system"],
     when(eventType = ["user.account.privilege.grant", "group.privilege.grant"], outcome.result = "SUCCESS"),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1098.003"],
     references = [
@@ -66,7 +66,7 @@ fn okta_administrator_made(record: &Record) -> Finding {
         ],
         outcome.result = "SUCCESS",
     ),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1556.006"],
     references = [
@@ -88,7 +88,7 @@ fn okta_policy_switched_off(record: &Record) -> Finding {
 #[rule(
     logs = ["okta:system"],
     when(eventType = "system.api_token.create", outcome.result = "SUCCESS"),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1098.001"],
     references = [
@@ -111,7 +111,7 @@ fn okta_api_token_made(record: &Record) -> Finding {
         eventType = ["system.idp.lifecycle.create", "system.idp.lifecycle.update", "system.idp.lifecycle.activate"],
         outcome.result = "SUCCESS",
     ),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "high",
     tags = ["attack.t1484.002"],
     references = [

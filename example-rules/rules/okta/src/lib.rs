@@ -13,7 +13,7 @@ use streamalert_sdk::prelude::*;
 #[rule(
     logs = ["okta:system"],
     when(eventType = "user.mfa.okta_verify.deny_push"),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     merge(by = ["actor.alternateId"], minutes = 30),
     severity = "medium",
     tags = ["attack.t1621"],
@@ -41,7 +41,7 @@ fn okta_push_denied_to_suspect(record: &Record) -> Option<Finding> {
         outcome.result = "SUCCESS",
         contains(debugContext.debugData.risk = "level=HIGH"),
     ),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     merge(by = ["actor.alternateId"], minutes = 60),
     severity = "high",
     tags = ["attack.t1078.004"],
@@ -67,7 +67,7 @@ fn okta_high_risk_sign_in(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["okta:system"],
     when(eventType = "user.account.report_suspicious_activity_by_enduser"),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "high",
     tags = ["attack.t1078.004"],
     references = ["https://developer.okta.com/docs/reference/api/event-types/"],

@@ -10,7 +10,7 @@ use streamalert_sdk::prelude::*;
 #[rule(
     logs = ["osquery:differential"],
     when(action = "added", contains(columns.cmdline = ["/dev/tcp/", "/dev/udp/", "nc -e", "ncat -e", "pty.spawn"])),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "critical",
     tags = ["attack.t1059.004"],
     references = ["https://osquery.io/schema/", "https://attack.mitre.org/techniques/T1059/004/"],
@@ -41,7 +41,7 @@ const APPLES_FOLDERS: [&str; 5] = ["/System/", "/usr/", "/bin/", "/sbin/", "/Lib
 #[rule(
     logs = ["osquery:differential"],
     when(action = "added", suffix(name = "launchd"), exists(columns.program)),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "medium",
     tags = ["attack.t1543.004", "attack.t1036.005"],
     references = ["https://osquery.io/schema/", "https://attack.mitre.org/techniques/T1543/004/"],
@@ -71,7 +71,7 @@ fn osquery_odd_launch_daemon(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["osquery:differential"],
     when(action = "added", suffix(name = "authorized_keys")),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1098.004"],
     references = ["https://osquery.io/schema/", "https://attack.mitre.org/techniques/T1098/004/"],
@@ -98,7 +98,7 @@ fn osquery_root_key_added(record: &Record) -> Option<Finding> {
         suffix(name = "suid_bin"),
         prefix(columns.path = ["/tmp/", "/var/tmp/", "/dev/shm/", "/home/", "/Users/", "/private/tmp/"]),
     ),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1548.001"],
     references = ["https://osquery.io/schema/", "https://attack.mitre.org/techniques/T1548/001/"],
@@ -127,7 +127,7 @@ const INTERPRETERS: [&str; 7] = ["sh", "bash", "zsh", "dash", "python", "python3
 #[rule(
     logs = ["osquery:differential"],
     when(action = "added", suffix(name = "crontab"), exists(columns.command)),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     severity = "high",
     tags = ["attack.t1053.003", "attack.t1105"],
     references = ["https://osquery.io/schema/", "https://attack.mitre.org/techniques/T1053/003/"],
@@ -162,7 +162,7 @@ fn runs_fetched_code(command: &str) -> bool {
 #[rule(
     logs = ["osquery:differential"],
     when(action = "added", suffix(name = "users"), columns.uid = ["0", 0], exists(columns.username)),
-    outputs = ["slack:security", "pagerduty:soc"],
+    outputs = ["file:security", "file:oncall"],
     severity = "critical",
     tags = ["attack.t1136.001"],
     references = ["https://osquery.io/schema/", "https://attack.mitre.org/techniques/T1136/001/"],

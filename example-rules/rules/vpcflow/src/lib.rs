@@ -10,7 +10,7 @@ use streamalert_sdk::prelude::*;
 #[rule(
     logs = ["vpcflow"],
     when(action = "ACCEPT", dstport = [22, 3389, 5900, 2375, 5985]),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     merge(by = ["srcaddr", "dstaddr"], minutes = 60),
     severity = "high",
     tags = ["attack.t1133", "attack.t1021.004"],
@@ -37,7 +37,7 @@ const MUCH: u64 = 1 << 30;
 #[rule(
     logs = ["vpcflow"],
     when(action = "ACCEPT", prefix(srcaddr = "10.")),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     merge(by = ["srcaddr", "dstaddr"], minutes = 60),
     severity = "high",
     tags = ["attack.t1048"],
@@ -62,7 +62,7 @@ fn vpcflow_much_sent_outside(record: &Record) -> Option<Finding> {
 #[rule(
     logs = ["vpcflow"],
     when(action = "ACCEPT", prefix(srcaddr = "10."), dstport = [3333, 4444, 5555, 7777, 14444, 45700]),
-    outputs = ["slack:security"],
+    outputs = ["file:security"],
     merge(by = ["srcaddr", "dstaddr"], minutes = 60),
     severity = "medium",
     tags = ["attack.t1571", "attack.t1496"],

@@ -83,6 +83,62 @@ pub struct Body {
     pub compress: bool,
     /// Instead of all tables of the configuration.
     pub lookup_tables: Option<LookupTables>,
+    pub skip_publishers: bool,
+    pub publisher_tests: Vec<PublicationTest>,
+}
+
+/// What a publication must hold.
+#[derive(Clone)]
+pub struct PublicationTest {
+    /// `service:descriptor`, or a service alone.
+    pub output: String,
+    /// JMESPath.
+    pub path: String,
+    pub expression: jmespath::Expression<'static>,
+    pub condition: Condition,
+    pub value: Value,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    Is,
+    /// The publication's value is one of those, or a part of that text.
+    In,
+    /// The publication's value has that item, key or text in it.
+    Contains,
+}
+
+impl Condition {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "is" => Some(Condition::Is),
+            "in" => Some(Condition::In),
+            "contains" => Some(Condition::Contains),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Condition::Is => "is",
+            Condition::In => "in",
+            Condition::Contains => "contains",
+        }
+    }
+
+    pub fn holds(self, found: &Value, value: &Value) -> bool {
+        let contains = |whole: &Value, part: &Value| match (whole, part) {
+            (Value::Array(items), part) => items.contains(part),
+            (Value::String(text), Value::String(part)) => text.contains(part.as_str()),
+            (Value::Object(object), Value::String(key)) => object.contains_key(key),
+            _ => false,
+        };
+        match self {
+            Condition::Is => found == value,
+            Condition::In => contains(value, found),
+            Condition::Contains => contains(found, value),
+        }
+    }
 }
 
 pub enum Input {
@@ -192,9 +248,9 @@ fn body(
     }
     let skip_publishers = optional(fields, "skip_publishers", "true or false")?.unwrap_or(false);
     let publisher_tests: Option<Map<String, Value>> = optional(fields, "publisher_tests", "an object by output")?;
-    if publisher_tests.is_some_and(|tests| !tests.is_empty()) && !skip_publishers {
-        not_done.push("publisher_tests");
-    }
+    let publisher_tests = publisher_tests.filter(|_| !skip_publishers).unwrap_or_default();
+    let publisher_tests = publisher_tests.into_iter().map(|(output, tests)| publications(output, tests));
+    let publisher_tests = publisher_tests.collect::<Result<Vec<_>, _>>()?.concat();
     let mut lookup_tables = None;
     let fixtures: Option<BTreeMap<String, &RawValue>> = optional(fields, "test_fixtures", "an object")?;
     for (name, value) in fixtures.iter().flatten() {
@@ -216,7 +272,34 @@ fn body(
         classify_only,
         compress: optional(fields, "compress", "true or false")?.unwrap_or(false),
         lookup_tables,
+        skip_publishers,
+        publisher_tests,
     })
+}
+
+/// `{"slack:security": [["record.user", "is", "ann"]]}`, or objects of `jmespath_expression`, `condition`, `value`.
+fn publications(output: String, tests: Value) -> Result<Vec<PublicationTest>, String> {
+    let wrong =
+        || format!("`publisher_tests.{output}` must be a list of [path, \"is\", \"in\" or \"contains\", value]");
+    let Value::Array(tests) = tests else { return Err(wrong()) };
+    let part = |test: &Value, index: usize, name: &str| match test {
+        Value::Array(parts) if parts.len() == 3 => parts.get(index).cloned(),
+        Value::Object(parts) => parts.get(name).cloned(),
+        _ => None,
+    };
+    let mut all = Vec::new();
+    for test in &tests {
+        let path = part(test, 0, "jmespath_expression").and_then(|path| Some(path.as_str()?.to_owned()));
+        let condition = part(test, 1, "condition").and_then(|condition| Condition::named(condition.as_str()?));
+        let (Some(path), Some(condition), Some(value)) = (path, condition, part(test, 2, "value")) else {
+            return Err(wrong());
+        };
+        let output = output.clone();
+        let expression =
+            jmespath::compile(&path).map_err(|error| format!("`publisher_tests.{output}`: `{path}`: {error}"))?;
+        all.push(PublicationTest { output, path, expression, condition, value });
+    }
+    Ok(all)
 }
 
 fn input(fields: &BTreeMap<String, &RawValue>, now: i64, warnings: &mut Vec<String>) -> Result<Input, String> {
@@ -324,17 +407,42 @@ mod tests {
     fn what_is_unknown_is_a_warning_and_what_is_not_run_a_note() {
         let case = one(json!({
             "validate_schema_only": true,
-            "publisher_tests": {"slack": []},
+            "publisher_tests": {"slack": [["a.b", "is", 1], {"jmespath_expression": "c", "condition": "contains", "value": "d"}]},
             "test_fixtures": {"threat_intel": [], "lookup_tables": {"owners": {"a": 1}}, "x": 1},
         }));
         assert_eq!(
             case.warnings,
             ["unknown key `validate_schema_only`: it is called `classify_only`", "unknown key `test_fixtures.x`"]
         );
-        assert_eq!(case.not_done, ["publisher_tests", "test_fixtures.threat_intel"]);
+        assert_eq!(case.not_done, ["test_fixtures.threat_intel"]);
         let Ok(Subject::Rules(body)) = case.body else { panic!("no rules") };
         let tables = body.lookup_tables.expect("tables");
         assert_eq!(tables["owners"]["a"], 1);
+        let tests: Vec<_> =
+            body.publisher_tests.iter().map(|test| (test.path.as_str(), test.condition.name())).collect();
+        assert_eq!(tests, [("a.b", "is"), ("c", "contains")]);
+        for wrong in [json!([["a", "equals", 1]]), json!([["a", "is"]]), json!({}), json!([1])] {
+            assert!(fault(json!({"publisher_tests": {"slack": wrong}})).contains("publisher_tests.slack"), "{wrong}");
+        }
+        assert!(fault(json!({"publisher_tests": {"slack": [["a[", "is", 1]]}})).contains("`a[`"));
+        assert_eq!(fault(json!({"publisher_tests": {"slack": 1}, "skip_publishers": true})), "");
+    }
+
+    #[test]
+    fn conditions() {
+        use Condition::{Contains, In, Is};
+        for (found, condition, value, holds) in [
+            (json!(1), Is, json!(1), true),
+            (json!("1"), Is, json!(1), false),
+            (json!("a"), In, json!(["a", "b"]), true),
+            (json!("a"), In, json!("cab"), true),
+            (json!(["a"]), Contains, json!("a"), true),
+            (json!({"a": 1}), Contains, json!("a"), true),
+            (json!("cab"), Contains, json!("a"), true),
+            (json!(null), Contains, json!("a"), false),
+        ] {
+            assert_eq!(condition.holds(&found, &value), holds, "{found} {} {value}", condition.name());
+        }
     }
 
     #[test]

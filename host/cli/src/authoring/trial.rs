@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use streamalert_intake::{Piece, Pieces};
 use streamalert_local::clock;
-use streamalert_local::config_folder::LookupTables;
+use streamalert_local::config_folder::{LookupTables, outputs_file};
+use streamalert_pipeline::alert_processor::publication::named;
+use streamalert_pipeline::alert_processor::publishers;
 use streamalert_pipeline::classifier::{Classifier, Framing, Worker};
-use streamalert_pipeline::config::{Clusters, Schemas};
+use streamalert_pipeline::config::{Clusters, Outputs, Schemas};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogBatch, Source};
 use streamalert_pipeline::plugin::{ParserPlugin, PluginSet, RuleInfo, RulePlugin};
@@ -27,6 +29,11 @@ pub struct Trial {
     own_tables: MemoryTables,
     pub components: Vec<Arc<RuleComponent>>,
     pub parsers: Vec<Arc<ParserComponent>>,
+    /// Publishers and outputs; what else is loaded is above.
+    pub set: PluginSet,
+    pub outputs: Outputs,
+    /// The configuration says where alerts go.
+    pub has_outputs: bool,
     rules: Rules,
 }
 
@@ -41,14 +48,15 @@ pub struct Sorted {
 
 impl Trial {
     /// Every component must be one that the host takes; all reasons why not are told at once.
-    pub fn open(config: &Path, components: &[PathBuf]) -> Result<Trial, Failure> {
-        let config = rules::config(config, None)?;
+    pub fn open(folder: &Path, components: &[PathBuf]) -> Result<Trial, Failure> {
+        let config = rules::config(folder, None)?;
         let own_tables = memory(&config.lookup_tables);
+        let has_outputs = outputs_file(folder).is_file();
         let tables = Arc::new(ChangingTables(RwLock::new(own_tables.clone())));
         let host = Host::new(HostConfig { cache_dir: cache(), lookup_tables: tables.clone(), ..HostConfig::default() })
             .context("start the plugin host")?;
         let (schemas, clusters) = (Arc::new(config.schemas), Arc::new(config.clusters));
-        let Loaded { components, parsers } = load(&host, components, &schemas)?;
+        let Loaded { components, parsers, set } = load(&host, components, &schemas)?;
         let plugins = components.iter().map(|component| component.clone() as Arc<dyn RulePlugin>).collect();
         let classifier = Arc::new(Classifier::new(schemas.clone(), clusters.clone()));
         Ok(Trial {
@@ -61,6 +69,9 @@ impl Trial {
             own_tables,
             components,
             parsers,
+            set,
+            outputs: config.outputs,
+            has_outputs,
         })
     }
 
@@ -97,6 +108,22 @@ impl Trial {
 
     pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {
         self.components.iter().flat_map(|component| component.rules())
+    }
+
+    /// Outputs and publishers that rules name and that are not there, in words.
+    pub fn unknown(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        for rule in self.rules() {
+            let outputs = rule.options.outputs.iter().filter_map(|output| self.outputs.unknown(output));
+            told.extend(outputs.map(|message| format!("rule {}: {message}", rule.name)));
+            for name in named(&rule.options.publishers) {
+                let theirs = self.set.publishers.iter().flat_map(|plugin| plugin.publishers());
+                if publishers::native(&name).is_none() && theirs.clone().all(|publisher| publisher.name != name) {
+                    told.push(format!("rule {}: there is no publisher {name}, native or in a component", rule.name));
+                }
+            }
+        }
+        told
     }
 
     /// A parser by its name.
@@ -145,6 +172,7 @@ fn distance(a: &str, b: &str) -> usize {
 struct Loaded {
     components: Vec<Arc<RuleComponent>>,
     parsers: Vec<Arc<ParserComponent>>,
+    set: PluginSet,
 }
 
 fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Loaded, Failure> {
@@ -169,7 +197,7 @@ fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Loaded, Fai
     });
     let parser_types: Vec<String> = brought.flatten().collect();
     let check = LoadCheck { parser_types: &parser_types, ..check };
-    let mut all = Loaded { components: Vec::new(), parsers: Vec::new() };
+    let mut all = Loaded { components: Vec::new(), parsers: Vec::new(), set: PluginSet::default() };
     let mut refused = Vec::new();
     for (file, bytes, mut loaded) in tried {
         if loaded.is_err() && !parser_types.is_empty() {
@@ -196,8 +224,8 @@ fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Loaded, Fai
                 }
                 all.parsers.push(parser);
             }
-            // No log goes through these; they have tests of their own.
-            Ok(Plugin::Publishers(_) | Plugin::Output(_)) => {}
+            Ok(Plugin::Publishers(publishers)) => all.set.publishers.push(publishers),
+            Ok(Plugin::Output(output)) => all.set.outputs.push(output),
         }
     }
     if refused.is_empty() { Ok(all) } else { Err(Failure::Usage(anyhow!("{}", refused.join("\n")))) }

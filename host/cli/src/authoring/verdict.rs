@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use streamalert_local::alert_text::printable;
+use streamalert_local::delivery::Components;
 use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::alert_processor::publication::shape;
 use streamalert_pipeline::config::LogType;
 use streamalert_pipeline::log_record::{LogBatch, Source};
 use streamalert_pipeline::plugin::{Read, RuleInfo};
@@ -30,6 +32,9 @@ pub struct Verdict {
     pub misses: Vec<Miss>,
     #[serde(skip)]
     pub warnings: Vec<String>,
+    /// What the rules raised, one of each.
+    #[serde(skip)]
+    pub alerts: Vec<Alert>,
 }
 
 /// One thing that is not as the case says.
@@ -185,7 +190,60 @@ fn check_rules(trial: &Trial, case: &Body, sorted: &Sorted, verdict: &mut Verdic
             verdict.miss(format!("{name} fired, but `trigger_rules` does not list it"), why);
         }
     }
-    verdict.triggered = alerts.into_keys().collect();
+    verdict.triggered = alerts.keys().cloned().collect();
+    verdict.alerts = alerts.into_values().collect();
+    for alert in &mut verdict.alerts {
+        alert.outputs = trial.outputs.of(&alert.outputs, &alert.cluster, alert.severity);
+    }
+    if !case.skip_publishers {
+        check_publications(trial, case, verdict);
+    }
+}
+
+/// Every alert is shaped for each of its outputs, and must hold what the case says.
+fn check_publications(trial: &Trial, case: &Body, verdict: &mut Verdict) {
+    let publishers = Components(trial.set.clone());
+    let mut misses = Vec::new();
+    let mut looked_at = BTreeSet::new();
+    for alert in &verdict.alerts {
+        // A case may look at outputs that the rule has by other ways.
+        let asked = case.publisher_tests.iter().map(|test| &test.output).filter(|output| output.contains(':'));
+        let outputs: BTreeSet<&String> = alert.outputs.iter().chain(asked).collect();
+        for output in outputs {
+            let service = output.split_once(':').map_or(output.as_str(), |(service, _)| service);
+            let publication = match shape(alert, output, &publishers) {
+                Ok(publication) => Value::Object(publication),
+                Err(unshaped) => {
+                    misses.push((format!("{} cannot be shaped for {output}: {unshaped}", alert.rule_name), vec![]));
+                    continue;
+                }
+            };
+            for test in case.publisher_tests.iter().filter(|test| test.output == *output || test.output == service) {
+                looked_at.insert(&test.output);
+                let found = match test.expression.search(&publication).map(|found| serde_json::to_value(&*found)) {
+                    Ok(Ok(found)) => found,
+                    Ok(Err(error)) => Value::String(error.to_string()),
+                    Err(error) => Value::String(error.to_string()),
+                };
+                if !test.condition.holds(&found, &test.value) {
+                    let message = format!(
+                        "{output}: expected of {}: {} {} {}",
+                        alert.rule_name,
+                        test.path,
+                        test.condition.name(),
+                        test.value
+                    );
+                    misses.push((message, vec![format!("it is {}", printable(&found.to_string()))]));
+                }
+            }
+        }
+    }
+    for test in &case.publisher_tests {
+        if looked_at.insert(&test.output) {
+            misses.push((format!("publisher_tests: no alert goes to {}", test.output), vec![]));
+        }
+    }
+    misses.into_iter().for_each(|(message, why)| verdict.miss(message, why));
 }
 
 /// Why a rule did not fire on any of the records.

@@ -1,16 +1,18 @@
-//! `streamalert alerts`: looks at what is stored.
+//! `streamalert alerts`: looks at what is stored, and at what became of it.
 
 use super::run::{Output, say};
 use crate::Failure;
 use anyhow::{Context, anyhow};
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use streamalert_local::alert_text::{alert_text, printable};
+use streamalert_local::clock::millis;
 use streamalert_local::run::DataFolder;
-use streamalert_pipeline::backend::AlertTable;
+use streamalert_local::sqlite::SqliteAlerts;
+use streamalert_pipeline::backend::{AlertDesk, Delivery, DeliveryFilter, DeliveryState};
 
-/// Look at the alerts that are stored
+/// Look at the alerts that are stored, and deliver them again
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder the run keeps its alerts in
@@ -24,26 +26,90 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The newest first, one line each
+    /// The newest first, one line each; with --to or --state, what became of them, output by output
     List {
         /// At most this many
         #[arg(long, default_value_t = 100)]
         limit: usize,
-        /// Only of this rule
-        #[arg(long, value_name = "NAME")]
-        rule: Option<String>,
+        #[command(flatten)]
+        which: Which,
     },
     /// All of one alert
     Show { id: String },
+    /// Deliver again what is owed or was given up; a run that is under way sees it within a second
+    ///
+    /// What was dropped needs --state dropped.
+    Retry {
+        /// Of this alert
+        id: Option<String>,
+        #[command(flatten)]
+        which: Which,
+        /// All of it
+        #[arg(long)]
+        all: bool,
+    },
+    /// Give up what is owed, and take note of what was given up: nobody is reminded of it any more. The alerts stay
+    Drop {
+        /// Of this alert
+        id: Option<String>,
+        #[command(flatten)]
+        which: Which,
+        /// All of it
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(clap::Args)]
+struct Which {
+    /// Only of this rule
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
+    /// Only to this output, a service or service:descriptor
+    #[arg(long, value_name = "OUTPUT")]
+    to: Option<String>,
+    /// Only what is in this state
+    #[arg(long, value_enum)]
+    state: Option<State>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum State {
+    /// To be delivered, or tried again
+    Owed,
+    /// Waits to be merged
+    Waiting,
+    Delivered,
+    /// Given up, and nobody has taken note
+    Dead,
+    /// Given up by an operator
+    Dropped,
+}
+
+impl Which {
+    fn filter(&self, alert_id: Option<String>) -> DeliveryFilter {
+        let state = self.state.map(|state| match state {
+            State::Owed => DeliveryState::Owed,
+            State::Waiting => DeliveryState::Waiting,
+            State::Delivered => DeliveryState::Delivered,
+            State::Dead => DeliveryState::Dead,
+            State::Dropped => DeliveryState::Dropped,
+        });
+        DeliveryFilter { alert_id, output: self.to.clone(), rule: self.rule.clone(), state }
+    }
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let table = DataFolder::existing(&args.data).map_err(Failure::Usage)?.alerts()?;
     match args.command {
-        Command::List { limit, rule } => {
-            let all = rule.as_ref().map_or(limit, |_| usize::MAX);
+        Command::List { limit, which } if which.to.is_some() || which.state.is_some() => {
+            let all = table.deliveries(&which.filter(None), limit).context("list the deliveries")?;
+            all.iter().try_for_each(|delivery| say(&delivery_line(delivery, args.output)?))
+        }
+        Command::List { limit, which } => {
+            let all = which.rule.as_ref().map_or(limit, |_| usize::MAX);
             let alerts = table.list(all).context("list the alerts")?;
-            let wanted = alerts.iter().filter(|alert| rule.as_ref().is_none_or(|rule| *rule == alert.rule_name));
+            let wanted = alerts.iter().filter(|alert| which.rule.as_ref().is_none_or(|rule| *rule == alert.rule_name));
             for alert in wanted.take(limit) {
                 say(&match args.output {
                     Output::Json => serde_json::to_string(alert).context("write an alert")?,
@@ -59,21 +125,99 @@ pub fn run(args: Args) -> Result<(), Failure> {
             }
             Ok(())
         }
-        Command::Show { id } => {
-            let alert = table.get(&id).context("get the alert")?.ok_or_else(|| anyhow!("there is no alert {id}"))?;
-            match args.output {
-                Output::Json => say(&serde_json::to_string(&alert).context("write an alert")?),
-                Output::Text => {
-                    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-                    say(alert_text(&alert, color).trim_end())?;
-                    // Of JSON text, only what is no control character remains: serde_json escapes the others.
-                    let record = serde_json::to_string_pretty(&alert.record.to_value()).context("write the record")?;
-                    for line in record.lines() {
-                        say(&format!("  {}", printable(line)))?;
-                    }
-                    Ok(())
-                }
-            }
+        Command::Show { id } => show(&table, &id, args.output),
+        Command::Retry { id, which, all } => {
+            let filter = filter(&table, id, &which, all)?;
+            let count = table.retry(&filter, millis()).context("make deliveries due again")?;
+            told(count, "due again; `streamalert run` delivers them");
+            Ok(())
+        }
+        Command::Drop { id, which, all } => {
+            let filter = filter(&table, id, &which, all)?;
+            let count = table.drop_deliveries(&filter, millis()).context("drop deliveries")?;
+            told(count, "dropped");
+            Ok(())
         }
     }
+}
+
+fn told(count: u64, what: &str) {
+    let noun = if count == 1 { "delivery is" } else { "deliveries are" };
+    eprintln!("{count} {noun} {what}");
+}
+
+/// What is to be changed; all of it only if somebody says so.
+fn filter(table: &SqliteAlerts, id: Option<String>, which: &Which, all: bool) -> Result<DeliveryFilter, Failure> {
+    if let Some(id) = &id
+        && table.get(id).context("get the alert")?.is_none()
+    {
+        return Err(anyhow!("there is no alert {id}").into());
+    }
+    let filter = which.filter(id);
+    let anything =
+        filter.alert_id.is_none() && filter.output.is_none() && filter.rule.is_none() && filter.state.is_none();
+    if anything && !all {
+        return Err(Failure::Usage(anyhow!("say which: the id of an alert, --rule, --to, --state, or --all")));
+    }
+    Ok(filter)
+}
+
+fn delivery_line(delivery: &Delivery, output: Output) -> Result<String, Failure> {
+    Ok(match output {
+        Output::Json => serde_json::to_string(delivery).context("write a delivery")?,
+        Output::Text => {
+            let what = delivery_text(delivery);
+            format!("{}  {}  {what}", delivery.alert_id, printable(&delivery.rule_name))
+        }
+    })
+}
+
+/// `slack:security  owed, next attempt 2026-…, after 3 attempts: 503 Service Unavailable`
+fn delivery_text(delivery: &Delivery) -> String {
+    let mut text = format!("{}  {}", printable(&delivery.output), delivery.state.name());
+    if let Some(at) = &delivery.delivered_at {
+        text.push_str(&format!(" {at}"));
+    }
+    if let Some(next) = delivery.next_try.as_ref().filter(|_| delivery.attempts > 0) {
+        text.push_str(&format!(", next attempt {next}"));
+    }
+    match delivery.attempts {
+        0 => {}
+        1 => text.push_str(", after 1 attempt"),
+        many => text.push_str(&format!(", after {many} attempts")),
+    }
+    let said = delivery.receipt.as_ref().or(delivery.last_error.as_ref());
+    if let Some(said) = said {
+        text.push_str(&format!(": {}", printable(said)));
+    }
+    text
+}
+
+fn show(table: &SqliteAlerts, id: &str, output: Output) -> Result<(), Failure> {
+    let alert = table.get(id).context("get the alert")?.ok_or_else(|| anyhow!("there is no alert {id}"))?;
+    let of_it = DeliveryFilter { alert_id: Some(id.to_owned()), ..DeliveryFilter::default() };
+    let deliveries = table.deliveries(&of_it, usize::MAX).context("list the deliveries")?;
+    let merged = table.merged_into(id).context("get the alert")?;
+    if output == Output::Json {
+        let mut value = serde_json::to_value(&alert).context("write an alert")?;
+        value["deliveries"] = serde_json::to_value(&deliveries).context("write the deliveries")?;
+        value["merged_into"] = serde_json::to_value(&merged).context("write an alert")?;
+        return say(&value.to_string());
+    }
+    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    say(alert_text(&alert, color).trim_end())?;
+    match merged.as_deref() {
+        Some("") => say("  merged    into none: too few within the window, so nobody was told")?,
+        Some(into) => say(&format!("  merged    into alert {into}"))?,
+        None => {}
+    }
+    for delivery in &deliveries {
+        say(&format!("  to        {}", delivery_text(delivery)))?;
+    }
+    // Of JSON text, only what is no control character remains: serde_json escapes the others.
+    let record = serde_json::to_string_pretty(&alert.record.to_value()).context("write the record")?;
+    for line in record.lines() {
+        say(&format!("  {}", printable(line)))?;
+    }
+    Ok(())
 }

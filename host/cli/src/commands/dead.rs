@@ -138,11 +138,11 @@ fn resend(
     mut plugins: streamalert_local::run::Plugins,
     output: Output,
 ) -> Result<(), Failure> {
-    let Config { schemas, clusters, .. } = config;
+    let Config { schemas, clusters, outputs, .. } = config;
     let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let alerts = data.alerts()?;
     let Live { classifier, rules } = live_once(plugins.source.as_mut(), &base, |notice| eprintln!("{notice}"));
-    let mut resender = Resender::new(&classifier, rules, classifier.schemas(), &alerts, folder);
+    let mut resender = Resender::new(&classifier, rules, classifier.schemas(), (&alerts, &outputs), folder);
     let resent = resender.resend(letters, now, printer(output, ProgressBar::hidden())).context("send letters again")?;
     for (id, why) in &resent.stayed {
         eprintln!("{id} stays: {}", printable(why));

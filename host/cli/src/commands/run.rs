@@ -1,6 +1,6 @@
 //! `streamalert run`: logs in, alerts out, on this machine.
 
-use crate::{Failure, rules};
+use crate::{Failure, rules, world};
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -56,13 +56,25 @@ pub struct Args {
     /// Append every alert to this file as a JSON line
     #[arg(long, value_name = "FILE")]
     alerts_file: Option<PathBuf>,
+    /// File with the credentials of outputs, readable for you alone [default: DATA/secrets.json]
+    #[arg(long, value_name = "FILE")]
+    secrets: Option<PathBuf>,
+    /// Certificates of authorities that outputs trust beside the public ones, as PEM
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// How long the end of the run waits for alerts to be delivered; what is left is delivered by the next run
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    drain_seconds: u32,
+    /// Leave alerts that wait to be merged waiting at the end of all inputs, for the next run
+    #[arg(long)]
+    no_flush: bool,
     /// Threads that classify and judge [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 }
 
-const AFTER_HELP: &str = "Hidden files, *.md and *.py in a folder are left out, unless named themselves. An alert with the output `file:NAME` is also appended to
-DATA/outputs/NAME.jsonl. STREAMALERT_LOG=info says more on stderr; NO_COLOR turns colours off.
+const AFTER_HELP: &str = "Hidden files, *.md and *.py in a folder are left out, unless named themselves. An alert goes to the outputs its rule names and to the
+defaults of outputs.json in the configuration; `file:NAME` is DATA/outputs/NAME.jsonl. What cannot be delivered is tried again, and told of. STREAMALERT_LOG=info says more on stderr; NO_COLOR turns colours off.
 
 Exit codes:
   0  all inputs were read, or it was stopped and everything it took is stored
@@ -86,7 +98,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let config = rules::config(&args.config, args.schemas.as_deref())?;
     let found = find(&args.input).map_err(|error| Failure::Usage(anyhow!("read the inputs: {error}")))?;
     let data = DataFolder::open(&args.data)?;
-    let plugins = rules::open(&args.plugins, &data.cache(), &config)?;
+    let secrets = rules::secrets(args.secrets.as_deref(), &data);
+    let plugins = rules::open_with(&args.plugins, &data.cache(), &config, Some(secrets.clone()))?;
     for (path, why) in &found.ignored {
         eprintln!("left out: {} ({why})", printable(&path.to_string_lossy()));
     }
@@ -114,9 +127,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
         watch: args.watch,
         http: args.http,
         source: args.source,
-        data,
         alerts_file: args.alerts_file,
         workers: args.workers.map_or(cores, usize::from),
+        secrets,
+        world: world::open(args.ca.as_deref())?,
+        drain: Duration::from_secs(args.drain_seconds.into()),
+        flush: !args.no_flush,
+        data,
     };
     let report = run_all(options, config, plugins, progress, printer(args.output, bar.clone()));
     bar.finish_and_clear();
@@ -124,7 +141,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let _ = moving.join();
     }
     let report = report?;
-    eprint!("{}", report.tally.summary(report.elapsed));
+    eprint!("{}{}", report.tally.summary(report.elapsed), report.deliveries.summary());
     if report.unread > 0 {
         eprintln!("stopped before the end of {} inputs: run again to read the rest", report.unread);
     }

@@ -1,21 +1,29 @@
 //! `streamalert test`: case files through the real classifier and the real components.
 
-use super::build;
 use super::run::{Output, say};
-use crate::Failure;
+use super::{build, output};
 use crate::authoring::cases::{self, Case, CaseFile};
 use crate::authoring::checkout;
 use crate::authoring::components::{self, Builder};
 use crate::authoring::paint::Paint;
 use crate::authoring::trial::Trial;
 use crate::authoring::verdict::{self, Miss, Verdict};
+use crate::{Failure, world};
 use anyhow::anyhow;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 use streamalert_local::alert_text::printable;
-use streamalert_pipeline::plugin::ParserPlugin;
+use streamalert_local::clock::millis;
+use streamalert_local::delivery::{Components, World};
+use streamalert_local::secrets::SecretFile;
+use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::alert_processor::parcel;
+use streamalert_pipeline::backend::{Lease, SecretStore};
+use streamalert_pipeline::config::output::OutputConfig;
+use streamalert_pipeline::plugin::{Disposition, OutputPlugin, ParserPlugin};
 use streamalert_plugins::LoadCheck;
 
 /// Run rules and parsers over their test cases
@@ -38,6 +46,12 @@ pub struct Args {
     /// Take the components in DIR/target/plugins as they are
     #[arg(long)]
     no_build: bool,
+    /// Really deliver the alerts of cases that pass to this output of outputs.json, SERVICE:DESCRIPTOR; use --filter
+    #[arg(long, value_name = "OUTPUT")]
+    live: Option<String>,
+    /// File with the credentials of outputs [default: data/secrets.json]
+    #[arg(long, value_name = "FILE", default_value = "data/secrets.json")]
+    secrets: PathBuf,
     /// Only cases with this in their description, file name, rules or parser
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -49,8 +63,8 @@ pub struct Args {
 }
 
 const AFTER_HELP: &str = "A case: {\"description\", \"log\", \"service\", \"source\", \"data\" or \"override_record\", \"trigger_rules\"},
-optional \"classify_only\", \"compress\", \"test_fixtures\": {\"lookup_tables\"}. <helper:last_hour> in it stands for a time
-within the last hour.
+optional \"classify_only\", \"compress\", \"test_fixtures\": {\"lookup_tables\"}, \"publisher_tests\": {OUTPUT: [[JMESPath, \"is\",
+\"in\" or \"contains\", value]]} over what the output gets. <helper:last_hour> in it stands for a time within the last hour.
 
 A case of a parser: {\"description\", \"parser\", one of \"text\", \"hex\", \"base64\" or \"file\", \"records\": [{\"log\", \"record\":
 fields it must have}]}, optional \"errors\": [a part of each reason], \"sniffed\": true or false.
@@ -76,7 +90,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let components = components(&args, wasm, &places)?;
     let mut trial = Trial::open(&config, &components)?;
-    let report = Report { paint: Paint::stdout(), output: args.output, verbose: args.verbose };
+    let live = args.live.as_deref().map(|name| Live::open(&trial, name, &args.secrets)).transpose()?;
+    let report = Report { paint: Paint::stdout(), output: args.output, verbose: args.verbose, live };
     if args.verbose && args.output == Output::Text {
         eprintln!("configuration: {}", config.display());
         components.iter().for_each(|file| eprintln!("component: {}", file.display()));
@@ -96,7 +111,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let rules = without(trial.rules().map(|rule| &rule.name).collect(), &tally.named);
     let parsers = without(trial.parsers.iter().map(|parser| &parser.info().name).collect(), &tally.parsers);
-    report.end(&tally, &rules, &parsers, started)?;
+    let unknown = trial.unknown();
+    // Without outputs.json, nobody has said yet where alerts go.
+    let (faults, notes) = if trial.has_outputs { (unknown, vec![]) } else { (vec![], unknown) };
+    report.end(&tally, &rules, &parsers, (&faults, &notes), started)?;
     if tally.passed + tally.failed == 0 {
         return Err(Failure::Usage(match &args.filter {
             Some(filter) => anyhow!("no case has `{filter}` in its description, file name, rules or parser"),
@@ -104,6 +122,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }));
     }
     match tally.failed {
+        0 if !faults.is_empty() => Err(Failure::Running(anyhow!("rules name what is not there; see above"))),
+        0 if tally.undelivered > 0 => Err(Failure::Running(anyhow!("{} alerts were not delivered", tally.undelivered))),
         0 => Ok(()),
         failed => Err(Failure::Running(anyhow!("{failed} of {} failed", cases_of(tally.passed + failed)))),
     }
@@ -183,6 +203,8 @@ struct Tally {
     passed: usize,
     failed: usize,
     filtered: usize,
+    delivered: usize,
+    undelivered: usize,
     /// Rules that some case expects.
     named: BTreeSet<String>,
     /// Parsers that some case gives its input to.
@@ -195,6 +217,57 @@ struct Report {
     paint: Paint,
     output: Output,
     verbose: bool,
+    live: Option<Live>,
+}
+
+/// An output that alerts are really delivered to.
+struct Live {
+    name: String,
+    plugin: Arc<dyn OutputPlugin>,
+    config: OutputConfig,
+    secrets: BTreeMap<String, String>,
+    world: Arc<dyn World>,
+    publishers: Components,
+}
+
+impl Live {
+    fn open(trial: &Trial, name: &str, secrets: &Path) -> Result<Live, Failure> {
+        if let Some(message) = trial.outputs.unknown(name) {
+            return Err(Failure::Usage(anyhow!("--live: {message}")));
+        }
+        let service = name.split_once(':').map_or(name, |(service, _)| service);
+        let plugin = trial.set.outputs.iter().find(|output| output.info().service == service).cloned();
+        let plugin = plugin.ok_or_else(|| {
+            Failure::Usage(anyhow!(
+                "--live: no component delivers to {service}; name a folder that has it with --plugins"
+            ))
+        })?;
+        let config = trial.outputs.get(name);
+        let secrets = SecretFile::new(secrets.to_path_buf(), std::env::vars());
+        let secrets = secrets.get(name).map_err(|error| Failure::Usage(anyhow!("{error}")))?;
+        let problems = output::problems(name, &*plugin, &config, &secrets);
+        if !problems.is_empty() {
+            return Err(Failure::Usage(anyhow!("--live: {name} is not ready: {}", problems.join("; "))));
+        }
+        let (world, publishers) = (world::open(None)?, Components(trial.set.clone()));
+        Ok(Live { name: name.to_owned(), plugin, config, secrets, world, publishers })
+    }
+
+    /// Once, with an idempotency key of its own. Says what came of it.
+    fn send(&self, alert: &Alert) -> Result<String, String> {
+        let mut alert = alert.clone();
+        alert.id = format!("live-{}-{}", millis(), alert.id);
+        let output = self.name.clone();
+        let lease = Lease { alert, output, attempts: 0, faults: 0, progress: None, until: millis() };
+        let parcel = parcel(&lease, &self.config, &self.publishers, millis()).map_err(|error| error.to_string())?;
+        let outside = self.world.outside(self.plugin.info(), &self.config, &self.secrets);
+        match self.plugin.deliver(&parcel, &outside) {
+            Ok(Disposition::Delivered(receipt)) => Ok(receipt.unwrap_or_default()),
+            Ok(Disposition::Retry { reason, .. }) => Err(format!("not now: {reason}")),
+            Ok(Disposition::Reject(reason)) => Err(format!("refused: {reason}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
 impl Report {
@@ -236,8 +309,31 @@ impl Report {
             }
             let warnings: Vec<String> = case.warnings.iter().chain(&verdict.warnings).cloned().collect();
             self.case(name, &mut headed, case.line, &case.description, &warnings, &verdict)?;
+            if let Some(live) = self.live.as_ref().filter(|_| verdict.misses.is_empty()) {
+                for alert in &verdict.alerts {
+                    let sent = live.send(alert);
+                    match &sent {
+                        Ok(_) => tally.delivered += 1,
+                        Err(_) => tally.undelivered += 1,
+                    }
+                    self.sent(&live.name, alert, &sent)?;
+                }
+            }
         }
         Ok(())
+    }
+
+    fn sent(&self, output: &str, alert: &Alert, sent: &Result<String, String>) -> Result<(), Failure> {
+        let (delivered, message) = match sent {
+            Ok(receipt) => (true, receipt),
+            Err(why) => (false, why),
+        };
+        if self.output == Output::Json {
+            let line = json!({"live": {"output": output, "rule": alert.rule_name, "delivered": delivered, "message": message}});
+            return say(&line.to_string());
+        }
+        let mark = if delivered { self.paint.good("→") } else { self.paint.bad("→") };
+        say(&format!("  {mark} {output}  {}  {}", printable(&alert.rule_name), printable(message)))
     }
 
     fn case(
@@ -294,11 +390,20 @@ impl Report {
         Ok(())
     }
 
-    fn end(&self, tally: &Tally, rules: &[String], parsers: &[String], started: Instant) -> Result<(), Failure> {
+    fn end(
+        &self,
+        tally: &Tally,
+        rules: &[String],
+        parsers: &[String],
+        (faults, notes): (&[String], &[String]),
+        started: Instant,
+    ) -> Result<(), Failure> {
         if self.output == Output::Json {
             let summary = json!({"summary": {
                 "passed": tally.passed, "failed": tally.failed, "filtered": tally.filtered,
                 "rules_without_case": rules, "parsers_without_case": parsers, "not_run_yet": tally.not_done,
+                "not_there": faults.iter().chain(notes).collect::<Vec<_>>(), "delivered": tally.delivered,
+                "undelivered": tally.undelivered,
             }});
             return say(&summary.to_string());
         }
@@ -310,6 +415,12 @@ impl Report {
         }
         if !parsers.is_empty() {
             say(&format!("parsers without a case: {}", printable(&parsers.join(", "))))?;
+        }
+        for fault in faults {
+            say(&format!("{} {}", self.paint.bad("✗"), printable(fault)))?;
+        }
+        for note in notes {
+            say(&format!("note: {}", printable(note)))?;
         }
         let passed = self.paint.good(&format!("{} passed", tally.passed));
         let failed = match tally.failed {

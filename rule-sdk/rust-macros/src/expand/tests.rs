@@ -76,17 +76,26 @@ fn wrong_type() {
 #[test]
 fn merge_incomplete() {
     check(
-        r#"logs = "a", merge(minutes = 3)"#,
-        r#"1:12 `merge` needs `by`, as in merge(by = ["userIdentity.arn"], minutes = 30)"#,
-    );
-    check(
         r#"logs = "a", merge(by = ["x"])"#,
         r#"1:12 `merge` needs `minutes`, as in merge(by = ["userIdentity.arn"], minutes = 30)"#,
     );
     check(r#"logs = "a", merge(by = [], minutes = 3)"#, "1:23 `by` needs at least one text");
     check(r#"logs = "a", merge(by = "x", minutes = 0)"#, "1:38 `minutes` takes a whole number of minutes from 1 on");
     check(r#"logs = "a", merge(by = "x", minutes = "5")"#, "1:38 `minutes` takes a whole number of minutes from 1 on");
-    check(r#"logs = "a", merge(by = "x", minutes = 1, max = 2)"#, "1:41 `merge` has no `max`; it takes by and minutes");
+    check(
+        r#"logs = "a", merge(by = "x", minutes = 1, min = 2)"#,
+        "1:41 `merge` has no `min`; it takes by, minutes, on, first, max, threshold",
+    );
+    check(
+        r#"logs = "a", merge(by = "x", minutes = 1, max = 1)"#,
+        "1:47 `max` takes a whole number of alerts from 2 to 1000",
+    );
+    check(
+        r#"logs = "a", merge(minutes = 1, threshold = "a")"#,
+        "1:43 `threshold` takes a whole number of alerts from 2 to 1000",
+    );
+    check(r#"logs = "a", merge(minutes = 1, on = "now")"#, "1:36 `on` is one of arrival, event");
+    check(r#"logs = "a", merge(minutes = 1, first = 1)"#, "1:39 `first` is one of wait, send");
     check(r#"logs = "a", merge(by = "x", by = "y", minutes = 1)"#, "1:28 `by` is given twice");
     check(r#"logs = "a", merge = 3"#, r#"1:12 `merge` is written merge(by = ["path"], minutes = 30)"#);
 }

@@ -1,0 +1,381 @@
+//! The post room: every output has a lane of its own, so that one that is down holds up no other.
+//!
+//! A lane leases what is due, delivers it and records what came of it. It keeps to the rate its service takes, and an output
+//! that fails several times in a row is left alone for a while, then tried with one parcel.
+
+mod lane;
+pub mod metrics;
+
+use crate::clock;
+use crate::live::Live;
+use crate::native_outputs::{FileDelivery, StdoutDelivery};
+use arc_swap::ArcSwap;
+use lane::{Lane, Step};
+use metrics::Metrics;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::alert_merger::{fold, waiting};
+use streamalert_pipeline::alert_processor::publication::{Publication, Publishers};
+use streamalert_pipeline::alert_processor::undeliverable;
+use streamalert_pipeline::backend::{AlertTable, BackendError, Fold, FoldInto, NewAlert, SecretStore};
+use streamalert_pipeline::config::Outputs;
+use streamalert_pipeline::config::output::OutputConfig;
+use streamalert_pipeline::plugin::{OutputInfo, OutputPlugin, Outside, PluginSet};
+use streamalert_pipeline::time::Millis;
+
+/// How often a lane looks for what another process made due (`streamalert alerts retry`).
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Deliveries of one output at a time, if the operator says nothing.
+const CONCURRENCY: u16 = 4;
+/// Groups folded in one transaction.
+const FOLDS_AT_ONCE: usize = 32;
+/// How long the end of a run waits for an attempt that is under way, beyond its own time limit.
+const STOP_PATIENCE: Duration = Duration::from_secs(35);
+/// How often the end of a run looks whether everything is delivered.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+
+/// Makes what outputs may do in the world.
+pub trait World: Send + Sync {
+    /// For one descriptor: what it may reach, and its own secrets.
+    fn outside(&self, info: &OutputInfo, config: &OutputConfig, secrets: &BTreeMap<String, String>)
+    -> Arc<dyn Outside>;
+}
+
+/// What the post room is made of.
+pub struct Setup {
+    pub table: Arc<dyn AlertTable>,
+    pub live: Arc<ArcSwap<Live>>,
+    pub outputs: Arc<Outputs>,
+    pub secrets: Arc<dyn SecretStore>,
+    pub world: Arc<dyn World>,
+    /// Where `file:NAME` goes.
+    pub files: PathBuf,
+    pub clock: Arc<dyn Fn() -> Millis + Send + Sync>,
+}
+
+/// Stores alerts, whose outputs become those they go to, and what is owed to each. Says for each whether it is new; `dead`
+/// hears of outputs that are not configured.
+pub fn store(
+    table: &dyn AlertTable,
+    outputs: &Outputs,
+    alerts: &mut [Alert],
+    now: Millis,
+    mut dead: impl FnMut(&str, &str),
+) -> Result<Vec<bool>, BackendError> {
+    for alert in alerts.iter_mut() {
+        alert.outputs = outputs.of(&alert.outputs, &alert.cluster, alert.severity);
+    }
+    let new: Vec<NewAlert<'_>> = alerts
+        .iter()
+        .map(|alert| NewAlert {
+            alert,
+            waiting: waiting(alert).filter(|_| !alert.outputs.is_empty()),
+            undeliverable: undeliverable(alert, outputs),
+        })
+        .collect();
+    let added = table.add(&new, now)?;
+    for (new, _) in new.iter().zip(&added).filter(|(new, added)| **added && new.waiting.is_none()) {
+        new.undeliverable.iter().for_each(|(output, reason)| dead(output, reason));
+    }
+    Ok(added)
+}
+
+/// What all lanes share.
+pub struct Post {
+    pub(crate) setup: Setup,
+    pub metrics: Metrics,
+    native: [Arc<dyn OutputPlugin>; 2],
+    bell: Bell,
+    /// Threads deliver; in tests nobody does but the test.
+    started: AtomicBool,
+    stopping: AtomicBool,
+    lanes: Mutex<BTreeMap<String, Arc<Lane>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Wakes whoever waits for alerts.
+#[derive(Default)]
+struct Bell {
+    rings: Mutex<u64>,
+    rung: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        *lock(&self.rings) += 1;
+        self.rung.notify_all();
+    }
+
+    fn rings(&self) -> u64 {
+        *lock(&self.rings)
+    }
+
+    /// Waits for a ring after `heard`, at most so long.
+    fn wait(&self, heard: u64, patience: Duration) {
+        let rings = lock(&self.rings);
+        // A poisoned lock has nobody's half-done work in it.
+        let _ = self.rung.wait_timeout_while(rings, patience, |rings| *rings == heard);
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Post {
+    pub fn new(setup: Setup) -> Arc<Post> {
+        let native: [Arc<dyn OutputPlugin>; 2] =
+            [Arc::new(FileDelivery::new(setup.files.clone())), Arc::new(StdoutDelivery::default())];
+        Arc::new(Post {
+            setup,
+            native,
+            metrics: Metrics::default(),
+            bell: Bell::default(),
+            started: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            lanes: Mutex::default(),
+            threads: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        (self.setup.clock)()
+    }
+
+    /// Stores alerts, whose outputs become those they go to. Says for each whether it is new.
+    pub fn take(&self, alerts: &mut [Alert]) -> Result<Vec<bool>, BackendError> {
+        store(&*self.setup.table, &self.setup.outputs, alerts, self.now(), |output, reason| {
+            self.metrics.dead(output, reason);
+        })
+    }
+
+    /// Says that these are stored, so that nobody waits.
+    pub fn wake<'a>(self: &Arc<Self>, alerts: impl Iterator<Item = &'a Alert>) -> std::io::Result<()> {
+        for alert in alerts {
+            for output in &alert.outputs {
+                self.open(output)?;
+            }
+        }
+        self.bell.ring();
+        Ok(())
+    }
+
+    /// Begins to deliver what is owed from before, and to merge.
+    pub fn start(self: &Arc<Self>) -> anyhow::Result<()> {
+        self.started.store(true, Ordering::Release);
+        for (output, _) in self.setup.table.due(None)? {
+            self.open(&output)?;
+        }
+        let post = self.clone();
+        let merger = move || {
+            while !post.stopping() {
+                let heard = post.bell.rings();
+                let pause = match post.merge(post.now()) {
+                    Ok(0) => LOOK_EVERY,
+                    Ok(_) => Duration::ZERO,
+                    Err(error) => {
+                        tracing::warn!(error = told(&error), "merging failed and is tried again");
+                        LOOK_EVERY
+                    }
+                };
+                if !pause.is_zero() {
+                    let next = post.setup.table.next_group().ok().flatten();
+                    let until = next.map_or(i64::MAX, |next| next.saturating_sub(post.now())).max(1);
+                    post.bell.wait(heard, pause.min(Duration::from_millis(until.unsigned_abs())));
+                }
+            }
+        };
+        lock(&self.threads).push(thread::Builder::new().name("merger".into()).spawn(merger)?);
+        Ok(())
+    }
+
+    /// The lane of an output, with its threads.
+    fn open(self: &Arc<Self>, output: &str) -> std::io::Result<()> {
+        let mut lanes = lock(&self.lanes);
+        if !self.started.load(Ordering::Acquire)
+            || self.stopping()
+            || lanes.contains_key(output)
+            || !self.setup.outputs.knows(output)
+        {
+            return Ok(());
+        }
+        let lane = Arc::new(Lane::new(output, self.setup.outputs.get(output)));
+        lanes.insert(output.to_owned(), lane.clone());
+        let count = self.setup.outputs.get(output).concurrency.unwrap_or(CONCURRENCY);
+        for number in 0..count {
+            let (post, lane) = (self.clone(), lane.clone());
+            let owner = format!("{}-{number}", std::process::id());
+            let work = move || post.work(&lane, &owner);
+            lock(&self.threads).push(thread::Builder::new().name(format!("to {output}")).spawn(work)?);
+        }
+        Ok(())
+    }
+
+    fn work(&self, lane: &Lane, owner: &str) {
+        while !self.stopping() {
+            let heard = self.bell.rings();
+            let wait = match lane.step(self, owner) {
+                Ok(Step::Worked) => continue,
+                Ok(Step::Until(until)) => {
+                    let pause = until.saturating_sub(self.now()).max(1);
+                    Duration::from_millis(pause.unsigned_abs()).min(LOOK_EVERY)
+                }
+                Err(error) => {
+                    tracing::warn!(output = lane.output, error = told(&error), "the alert table failed a delivery");
+                    thread::sleep(LOOK_EVERY);
+                    continue;
+                }
+            };
+            self.bell.wait(heard, wait);
+        }
+    }
+
+    /// Folds the groups whose time has come. Says how many.
+    pub fn merge(self: &Arc<Self>, now: Millis) -> Result<usize, BackendError> {
+        let table = &self.setup.table;
+        let groups = table.groups(now, FOLDS_AT_ONCE)?;
+        let mut folds = Vec::with_capacity(groups.len());
+        let (mut merged, mut silent) = (0, 0);
+        for group in groups {
+            let members = table.members(&group)?;
+            let ids: Vec<String> = members.iter().map(|member| member.id.clone()).collect();
+            let (into, undeliverable) = if group.below_threshold {
+                silent += ids.len() as u64;
+                (FoldInto::Nobody, Vec::new())
+            } else if let [alone] = &members[..] {
+                (FoldInto::Alone, undeliverable(alone, &self.setup.outputs))
+            } else {
+                match fold(members, self.now()) {
+                    None => (FoldInto::Nobody, Vec::new()),
+                    Some(alert) => {
+                        merged += ids.len() as u64;
+                        let undeliverable = undeliverable(&alert, &self.setup.outputs);
+                        (FoldInto::Merged(Box::new(alert)), undeliverable)
+                    }
+                }
+            };
+            folds.push(Fold { group, members: ids, into, undeliverable });
+        }
+        table.fold(&folds, self.now())?;
+        self.metrics.merged(merged, silent);
+        for (output, _) in table.due(None)? {
+            // Threads that cannot be started now are started by the next alert.
+            let _ = self.open(&output);
+        }
+        if !folds.is_empty() {
+            self.bell.ring();
+        }
+        Ok(folds.len())
+    }
+
+    /// Merges all that waits, whatever its window.
+    pub fn flush(self: &Arc<Self>) -> Result<(), BackendError> {
+        while self.merge(i64::MAX)? > 0 {
+            // A group that lasts as long as its window has nobody in it any more.
+            if self
+                .setup
+                .table
+                .groups(i64::MAX, 1)?
+                .iter()
+                .all(|group| self.setup.table.members(group).is_ok_and(|members| members.is_empty()))
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is due but what has to wait for its next attempt, at most so long.
+    pub fn drain(&self, patience: Duration) -> Result<(), BackendError> {
+        let end = Instant::now() + patience;
+        while Instant::now() < end {
+            let now = self.now();
+            let due = self.setup.table.due(None)?;
+            let lanes = lock(&self.lanes).clone();
+            let busy = due.iter().any(|(output, due)| match lanes.get(output) {
+                Some(lane) => lane.busy() || (*due <= now && !lane.is_paused(now)),
+                None => false,
+            });
+            if !busy && !lanes.values().any(|lane| lane.busy()) {
+                return Ok(());
+            }
+            thread::sleep(DRAIN_LOOK);
+        }
+        Ok(())
+    }
+
+    /// Ends all lanes; attempts under way are finished and recorded.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.bell.ring();
+        let end = Instant::now() + STOP_PATIENCE;
+        for thread in std::mem::take(&mut *lock(&self.threads)) {
+            while !thread.is_finished() && Instant::now() < end {
+                thread::sleep(Duration::from_millis(1));
+            }
+            // One that does not end holds a lease, and the next run takes it up.
+            if thread.is_finished() {
+                let _ = thread.join();
+            }
+        }
+    }
+
+    pub(crate) fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// What delivers to this service, if anything does.
+    pub(crate) fn plugin(&self, service: &str) -> Option<Arc<dyn OutputPlugin>> {
+        let live = self.setup.live.load();
+        let all = self.native.iter().chain(&live.rules.plugins.outputs);
+        all.into_iter().find(|output| output.info().service == service).cloned()
+    }
+
+    pub(crate) fn publishers(&self) -> Components {
+        Components(self.setup.live.load().rules.plugins.clone())
+    }
+}
+
+/// Publishers of the components that are live.
+pub struct Components(pub PluginSet);
+
+impl Publishers for Components {
+    fn publish(
+        &self,
+        name: &str,
+        alert: &Alert,
+        publication: &Publication,
+        output: &str,
+    ) -> Option<Result<Publication, String>> {
+        let (plugin, index) = self.0.publishers.iter().find_map(|plugin| {
+            Some((plugin, plugin.publishers().iter().position(|publisher| publisher.name == name)?))
+        })?;
+        let text = |value: serde_json::Result<String>| value.map_err(|error| error.to_string());
+        let publish = || {
+            let alert = text(serde_json::to_string(alert))?;
+            let publication = text(serde_json::to_string(publication))?;
+            plugin.publish(index, &alert, &publication, output).map_err(|error| error.to_string())?
+        };
+        Some(publish())
+    }
+}
+
+fn told(error: &BackendError) -> String {
+    match &error.source {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// The real time.
+pub fn real_clock() -> Arc<dyn Fn() -> Millis + Send + Sync> {
+    Arc::new(clock::millis)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

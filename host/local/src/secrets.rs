@@ -1,0 +1,189 @@
+//! Credentials of outputs: a file that only its owner can read, and the environment over it.
+//!
+//! The file is a JSON object of `service:descriptor`, each an object of settings. A variable
+//! `STREAMALERT_SECRET_<SERVICE>_<DESCRIPTOR>_<SETTING>`, in capitals and with `_` for what is no letter or digit, counts more.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use streamalert_pipeline::backend::{BackendError, BackendErrorKind, SecretStore};
+
+type All = BTreeMap<String, BTreeMap<String, String>>;
+
+pub struct SecretFile {
+    path: PathBuf,
+    /// Variables that begin with the prefix.
+    environment: BTreeMap<String, String>,
+    /// One change at a time.
+    writing: Mutex<()>,
+}
+
+const PREFIX: &str = "STREAMALERT_SECRET_";
+
+impl SecretFile {
+    /// The file need not be there yet. Of the environment, only what has the prefix is kept.
+    pub fn new(path: PathBuf, environment: impl Iterator<Item = (String, String)>) -> Self {
+        let environment = environment.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+        SecretFile { path, environment, writing: Mutex::new(()) }
+    }
+
+    fn all(&self) -> Result<All, BackendError> {
+        let failed = |kind, message: String| BackendError {
+            kind,
+            action: format!("read the secrets in {}: {message}", self.path.display()),
+            source: None,
+        };
+        match fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(All::new()),
+            Err(error) => return Err(failed(BackendErrorKind::Denied, error.to_string())),
+            #[cfg(unix)]
+            Ok(metadata) if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 => {
+                let message = format!("others can read the file; run chmod 600 {}", self.path.display());
+                return Err(failed(BackendErrorKind::Denied, message));
+            }
+            Ok(_) => {}
+        }
+        let text =
+            fs::read_to_string(&self.path).map_err(|error| failed(BackendErrorKind::Denied, error.to_string()))?;
+        // serde's message might show a secret: only the place is told.
+        serde_json::from_str(&text).map_err(|error| {
+            let place = format!("line {} column {}", error.line(), error.column());
+            let message = format!("it is no JSON object of outputs, each an object of texts: look at {place}");
+            failed(BackendErrorKind::Other, message)
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut All)) -> Result<(), BackendError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all()?;
+        change(&mut all);
+        write(&self.path, &all)
+            .map_err(|error| BackendError::other(format!("write the secrets to {}", self.path.display()), error))
+    }
+}
+
+/// All or nothing, and never readable for others.
+fn write(path: &Path, all: &All) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    #[cfg(unix)]
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    let text = serde_json::to_string_pretty(all)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// `STREAMALERT_SECRET_SLACK_SECURITY_`
+fn prefix(output: &str) -> String {
+    format!("{PREFIX}{}_", variable(output))
+}
+
+fn variable(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+/// The variable that holds a setting.
+pub fn variable_of(output: &str, setting: &str) -> String {
+    format!("{}{}", prefix(output), variable(setting))
+}
+
+impl SecretStore for SecretFile {
+    fn get(&self, output: &str) -> Result<BTreeMap<String, String>, BackendError> {
+        let mut secrets = self.all()?.remove(output).unwrap_or_default();
+        let prefix = prefix(output);
+        for (name, value) in self.environment.range(prefix.clone()..) {
+            let Some(setting) = name.strip_prefix(&prefix) else { break };
+            // The variable's capitals stand for the setting that is there; a new one is in small letters.
+            let known = secrets.keys().find(|known| variable(known) == setting).cloned();
+            secrets.insert(known.unwrap_or_else(|| setting.to_ascii_lowercase()), value.clone());
+        }
+        Ok(secrets)
+    }
+
+    fn put(&self, output: &str, secrets: &BTreeMap<String, String>) -> Result<(), BackendError> {
+        self.change(|all| {
+            if secrets.is_empty() {
+                all.remove(output);
+            } else {
+                all.insert(output.to_owned(), secrets.clone());
+            }
+        })
+    }
+
+    fn delete(&self, output: &str) -> Result<(), BackendError> {
+        self.change(|all| {
+            all.remove(output);
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_is_put_is_there_and_the_environment_counts_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/secrets.json");
+        let environment = [
+            ("STREAMALERT_SECRET_SLACK_SEC_OPS_URL", "from env"),
+            ("STREAMALERT_SECRET_SLACK_SEC_OPS_NEW", "new"),
+            ("STREAMALERT_SECRET_SLACK_SEC", "other"),
+            ("HOME", "/"),
+        ];
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let store = SecretFile::new(path.clone(), environment);
+        assert_eq!(store.get("pagerduty:soc").unwrap(), map(&[]));
+        store.put("slack:sec-ops", &map(&[("url", "from file"), ("token", "t")])).unwrap();
+        store.put("jira:a", &map(&[("key", "k")])).unwrap();
+        assert_eq!(store.get("slack:sec-ops").unwrap(), map(&[("url", "from env"), ("token", "t"), ("new", "new")]));
+        let plain = SecretFile::new(path, std::iter::empty());
+        assert_eq!(plain.get("slack:sec-ops").unwrap(), map(&[("url", "from file"), ("token", "t")]));
+        plain.delete("slack:sec-ops").unwrap();
+        assert_eq!(plain.get("slack:sec-ops").unwrap(), map(&[]));
+        assert_eq!(plain.get("jira:a").unwrap(), map(&[("key", "k")]));
+        assert_eq!(variable_of("slack:sec-ops", "url"), "STREAMALERT_SECRET_SLACK_SEC_OPS_URL");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_others_can_read_is_refused_and_ours_is_not_like_that() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.json");
+        let store = SecretFile::new(path.clone(), std::iter::empty());
+        store.put("a:b", &map(&[("k", "v")])).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        for mode in [0o640, 0o604, 0o620] {
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let error = store.get("a:b").unwrap_err();
+            assert_eq!(error.kind, BackendErrorKind::Denied);
+            assert!(error.to_string().contains("chmod 600"), "{error}");
+            assert!(store.put("a:b", &map(&[])).is_err(), "nor is it written over");
+        }
+    }
+
+    #[test]
+    fn a_broken_file_is_told_of_without_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.json");
+        let store = SecretFile::new(path.clone(), std::iter::empty());
+        store.put("a:b", &map(&[])).unwrap();
+        for text in [r#"{"a:b": {"key": 12345}}"#, r#"{"a:b": "hunter2"}"#, "hunter2"] {
+            fs::write(&path, text).unwrap();
+            let error = store.get("a:b").unwrap_err();
+            let told = format!("{error} {error:?}");
+            assert!(told.contains("line 1") && !told.contains("hunter2") && !told.contains("12345"), "{told}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The table as the stages use it.
+
+use super::{SqliteAlerts, alert};
+use rusqlite::{Connection, OptionalExtension, params};
+use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::alert_merger::Waiting;
+use streamalert_pipeline::backend::{
+    AlertTable, BackendError, DeliveryState, Fold, FoldInto, Group, Lease, NewAlert, Outcome, Settled,
+};
+use streamalert_pipeline::limits::{MERGE_BYTES_MAX, MERGE_MEMBERS_MAX};
+use streamalert_pipeline::time::Millis;
+
+const OWED: i64 = DeliveryState::Owed as i64;
+const WAITING: i64 = DeliveryState::Waiting as i64;
+const DELIVERED: i64 = DeliveryState::Delivered as i64;
+const DEAD: i64 = DeliveryState::Dead as i64;
+
+impl AlertTable for SqliteAlerts {
+    fn add(&self, alerts: &[NewAlert<'_>], now: Millis) -> Result<Vec<bool>, BackendError> {
+        if alerts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let texts = texts(alerts.iter().map(|new| new.alert))?;
+        self.write("add alerts to the table", |connection| {
+            alerts.iter().zip(&texts).map(|(new, text)| insert(connection, new, text, now)).collect()
+        })
+    }
+
+    fn lease(
+        &self,
+        output: &str,
+        owner: &str,
+        now: Millis,
+        until: Millis,
+        limit: usize,
+    ) -> Result<Vec<Lease>, BackendError> {
+        const ACTION: &str = "lease deliveries of the alert table";
+        let rows = self.write_lightly(ACTION, |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT d.alert, a.json, d.attempts, d.faults, d.progress
+                 FROM deliveries d JOIN alerts a ON a.seq = d.alert
+                 WHERE d.output = ?1 AND d.state = 0 AND d.due <= ?2 ORDER BY d.due, d.alert LIMIT ?3",
+            )?;
+            let mut update = connection
+                .prepare_cached("UPDATE deliveries SET owner = ?1, due = ?2 WHERE alert = ?3 AND output = ?4")?;
+            let rows: Vec<(i64, String, u32, u32, Option<String>)> = select
+                .query_map(params![output, now, count(limit)], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            for (seq, ..) in &rows {
+                update.execute(params![owner, until, seq, output])?;
+            }
+            Ok(rows)
+        })?;
+        rows.into_iter()
+            .map(|(_, text, attempts, faults, progress)| {
+                Ok(Lease { alert: alert(&text)?, output: output.to_owned(), attempts, faults, progress, until })
+            })
+            .collect()
+    }
+
+    fn settle(&self, owner: &str, settled: &[Settled], now: Millis) -> Result<(), BackendError> {
+        if settled.is_empty() {
+            return Ok(());
+        }
+        self.write("record what came of deliveries", |connection| {
+            settled.iter().try_for_each(|settled| settle(connection, owner, settled, now))
+        })
+    }
+
+    fn due(&self, output: Option<&str>) -> Result<Vec<(String, Millis)>, BackendError> {
+        self.read("look for deliveries that are due", |connection| match output {
+            Some(output) => {
+                let mut select = connection.prepare_cached(
+                    "SELECT due FROM deliveries WHERE output = ?1 AND state = 0 ORDER BY due LIMIT 1",
+                )?;
+                let due: Option<Millis> = select.query_row([output], |row| row.get(0)).optional()?;
+                Ok(due.map(|due| (output.to_owned(), due)).into_iter().collect())
+            }
+            None => {
+                let mut select = connection
+                    .prepare_cached("SELECT output, min(due) FROM deliveries WHERE state = 0 GROUP BY output")?;
+                select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            }
+        })
+    }
+
+    fn groups(&self, now: Millis, limit: usize) -> Result<Vec<Group>, BackendError> {
+        self.read("look for groups to merge", |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT id, coalesce(members < threshold, 0) FROM merge_groups WHERE due <= ?1 ORDER BY due, id LIMIT ?2",
+            )?;
+            let group = |row: &rusqlite::Row<'_>| Ok(Group { id: row.get(0)?, below_threshold: row.get(1)? });
+            select.query_map(params![now, count(limit)], group)?.collect()
+        })
+    }
+
+    fn members(&self, group: &Group) -> Result<Vec<Alert>, BackendError> {
+        let texts: Vec<String> = self.read("read a group of alerts", |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT a.json FROM merge_members m JOIN alerts a ON a.seq = m.alert WHERE m.grp = ?1 ORDER BY m.alert LIMIT ?2",
+            )?;
+            select.query_map(params![group.id, MERGE_MEMBERS_MAX], |row| row.get(0))?.collect()
+        })?;
+        texts.iter().map(|text| alert(text)).collect()
+    }
+
+    fn fold(&self, folds: &[Fold], now: Millis) -> Result<(), BackendError> {
+        if folds.is_empty() {
+            return Ok(());
+        }
+        let text = |one: &Fold| match &one.into {
+            FoldInto::Merged(merged) => serde_json::to_string(merged),
+            FoldInto::Alone | FoldInto::Nobody => Ok(String::new()),
+        };
+        let texts: Vec<String> = folds
+            .iter()
+            .map(text)
+            .collect::<Result<_, _>>()
+            .map_err(|error| BackendError::other("write an alert as JSON", error))?;
+        self.write("merge groups of alerts", |connection| {
+            folds.iter().zip(&texts).try_for_each(|(one, text)| fold(connection, one, text, now))
+        })
+    }
+
+    fn next_group(&self) -> Result<Option<Millis>, BackendError> {
+        self.read("look for groups to merge", |connection| {
+            let mut select = connection.prepare_cached("SELECT due FROM merge_groups ORDER BY due LIMIT 1")?;
+            select.query_row([], |row| row.get(0)).optional()
+        })
+    }
+}
+
+fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn texts<'a>(alerts: impl Iterator<Item = &'a Alert>) -> Result<Vec<String>, BackendError> {
+    let texts = alerts.map(serde_json::to_string).collect::<Result<_, _>>();
+    texts.map_err(|error| BackendError::other("write an alert as JSON", error))
+}
+
+/// Says whether it is new.
+fn insert(connection: &Connection, new: &NewAlert<'_>, text: &str, now: Millis) -> rusqlite::Result<bool> {
+    let alert = new.alert;
+    let mut insert = connection.prepare_cached(
+        "INSERT OR IGNORE INTO alerts (id, rule, severity, created, json, stored) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    if insert.execute(params![alert.id, alert.rule_name, alert.severity.name(), alert.created, text, now])? == 0 {
+        return Ok(false);
+    }
+    if alert.staged {
+        return Ok(true);
+    }
+    let seq = connection.last_insert_rowid();
+    let waits = match &new.waiting {
+        None => false,
+        Some(waiting) => join(connection, waiting, seq, text.len(), now)?,
+    };
+    owe(connection, seq, &alert.outputs, &new.undeliverable, waits, now)?;
+    Ok(true)
+}
+
+fn owe(
+    connection: &Connection,
+    seq: i64,
+    outputs: &[String],
+    undeliverable: &[(String, String)],
+    waits: bool,
+    now: Millis,
+) -> rusqlite::Result<()> {
+    let mut owe = connection.prepare_cached(
+        "INSERT OR REPLACE INTO deliveries (alert, output, state, due, error, settled) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    for output in outputs {
+        let reason = undeliverable.iter().find(|(name, _)| name == output).map(|(_, reason)| reason);
+        match (waits, reason) {
+            // Who is told is decided when the group is folded.
+            (true, _) => owe.execute(params![seq, output, WAITING, now, None::<&str>, None::<Millis>])?,
+            (false, Some(reason)) => owe.execute(params![seq, output, DEAD, now, reason, now])?,
+            (false, None) => owe.execute(params![seq, output, OWED, now, None::<&str>, None::<Millis>])?,
+        };
+    }
+    Ok(())
+}
+
+/// Puts an alert into its group, and makes the group if there is none. Says whether the alert waits.
+fn join(connection: &Connection, waiting: &Waiting, seq: i64, bytes: usize, now: Millis) -> rusqlite::Result<bool> {
+    let bytes = count(bytes);
+    let full = |members: i64, bytes: i64| match waiting.threshold {
+        Some(threshold) => members >= i64::from(threshold),
+        None => members >= i64::from(waiting.max) || bytes >= MERGE_BYTES_MAX.cast_signed(),
+    };
+    let mut select = connection.prepare_cached(
+        "SELECT id, members, bytes FROM merge_groups
+         WHERE key = ?1 AND abs(anchor - ?2) <= ?3 AND due > ?4 ORDER BY id LIMIT 1",
+    )?;
+    let found: Option<(i64, i64, i64)> = select
+        .query_row(params![waiting.group, waiting.at, waiting.window, now], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let (group, members, total) = match found {
+        Some((group, members, total)) => (group, members + 1, total + bytes),
+        None => {
+            // Behind a full group of the same window nobody goes first.
+            let mut behind = connection.prepare_cached(
+                "SELECT max(ends) FROM merge_groups WHERE key = ?1 AND abs(anchor - ?2) <= ?3 AND ends > ?4",
+            )?;
+            let behind: Option<Millis> =
+                behind.query_row(params![waiting.group, waiting.at, waiting.window, now], |row| row.get(0))?;
+            let goes = waiting.first_goes && behind.is_none();
+            let ends = match behind {
+                Some(ends) if waiting.first_goes => ends,
+                _ => now + waiting.window,
+            };
+            let mut make = connection.prepare_cached(
+                "INSERT INTO merge_groups (key, anchor, ends, due, members, bytes, threshold, sent_first)
+                 VALUES (?1, ?2, ?3, ?3, 0, 0, ?4, ?5)",
+            )?;
+            make.execute(params![waiting.group, waiting.at, ends, waiting.threshold, waiting.first_goes])?;
+            let group = connection.last_insert_rowid();
+            if goes {
+                return Ok(false);
+            }
+            (group, 1, bytes)
+        }
+    };
+    connection.prepare_cached("INSERT INTO merge_members (grp, alert) VALUES (?1, ?2)")?.execute([group, seq])?;
+    let mut update = connection.prepare_cached(
+        "UPDATE merge_groups SET members = ?2, bytes = ?3, due = CASE WHEN ?4 THEN min(due, ?5) ELSE due END WHERE id = ?1",
+    )?;
+    update.execute(params![group, members, total, full(members, total), now])?;
+    Ok(true)
+}
+
+fn settle(connection: &Connection, owner: &str, settled: &Settled, now: Millis) -> rusqlite::Result<()> {
+    let (id, output) = (&settled.alert_id, &settled.output);
+    match &settled.outcome {
+        Outcome::Delivered { receipt } => connection
+            .prepare_cached(
+                "UPDATE deliveries SET state = ?3, attempts = attempts + 1, owner = NULL, progress = NULL, receipt = ?4, settled = ?5
+                 WHERE alert = (SELECT seq FROM alerts WHERE id = ?1) AND output = ?2 AND state <> ?3",
+            )?
+            .execute(params![id, output, DELIVERED, receipt, now])?,
+        Outcome::Again { due, error, progress, faults } => connection
+            .prepare_cached(
+                "UPDATE deliveries SET attempts = attempts + 1, owner = NULL, due = ?4, error = ?5, progress = ?6, faults = ?7
+                 WHERE alert = (SELECT seq FROM alerts WHERE id = ?1) AND output = ?2 AND owner = ?3 AND state = 0",
+            )?
+            .execute(params![id, output, owner, due, error, progress, faults])?,
+        Outcome::Dead { error } => connection
+            .prepare_cached(
+                "UPDATE deliveries SET state = ?4, attempts = attempts + 1, owner = NULL, error = ?5, settled = ?6
+                 WHERE alert = (SELECT seq FROM alerts WHERE id = ?1) AND output = ?2 AND owner = ?3 AND state = 0",
+            )?
+            .execute(params![id, output, owner, DEAD, error, now])?,
+        Outcome::Released { due } => connection
+            .prepare_cached(
+                "UPDATE deliveries SET owner = NULL, due = ?4
+                 WHERE alert = (SELECT seq FROM alerts WHERE id = ?1) AND output = ?2 AND owner = ?3 AND state = 0",
+            )?
+            .execute(params![id, output, owner, due])?,
+    };
+    Ok(())
+}
+
+fn fold(connection: &Connection, fold: &Fold, text: &str, now: Millis) -> rusqlite::Result<()> {
+    let group = fold.group.id;
+    let (mut folded, mut bytes) = (0, 0);
+    {
+        let mut find = connection.prepare_cached("SELECT seq, length(CAST(json AS BLOB)) FROM alerts WHERE id = ?1")?;
+        let mut leave = connection.prepare_cached("DELETE FROM merge_members WHERE grp = ?1 AND alert = ?2")?;
+        let mut owed_no_more =
+            connection.prepare_cached("DELETE FROM deliveries WHERE alert = ?1 AND state = ?2 RETURNING output")?;
+        let mut note = connection.prepare_cached("UPDATE alerts SET merged = ?2 WHERE seq = ?1")?;
+        for member in &fold.members {
+            let found: Option<(i64, i64)> =
+                find.query_row([member], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let Some((seq, length)) = found else { continue };
+            // Somebody else was here, with other members.
+            if leave.execute([group, seq])? == 0 {
+                continue;
+            }
+            folded += 1;
+            bytes += length;
+            let outputs: Vec<String> =
+                owed_no_more.query_map([seq, WAITING], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            match &fold.into {
+                FoldInto::Alone => owe(connection, seq, &outputs, &fold.undeliverable, false, now)?,
+                FoldInto::Merged(merged) => {
+                    note.execute(params![seq, merged.id])?;
+                }
+                FoldInto::Nobody => {
+                    note.execute(params![seq, ""])?;
+                }
+            }
+        }
+    }
+    if folded > 0
+        && let FoldInto::Merged(merged) = &fold.into
+    {
+        let new = NewAlert { alert: merged, waiting: None, undeliverable: fold.undeliverable.clone() };
+        insert(connection, &new, text, now)?;
+    }
+    // Alerts that came since wait for the next fold; where the first alert goes at once, the group lasts as long as its window.
+    connection
+        .prepare_cached("UPDATE merge_groups SET members = members - ?2, bytes = bytes - ?3, due = ends WHERE id = ?1")?
+        .execute(params![group, folded, bytes])?;
+    connection
+        .prepare_cached("DELETE FROM merge_groups WHERE id = ?1 AND members <= 0 AND (ends <= ?2 OR NOT sent_first)")?
+        .execute(params![group, now])?;
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! Alerts on their way to outputs, through the real program: killed, failing, and as operators see them.
+
+use crate::run_world::{Dice, PATIENCE, World, rows};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A service that takes parcels over plain HTTP, and remembers them by path.
+struct Service {
+    address: SocketAddr,
+    /// Path → what was accepted: idempotency key and alert id, in order, repeats too.
+    accepted: Arc<Mutex<BTreeMap<String, Vec<(String, String)>>>>,
+    /// Requests of a hundred that go wrong.
+    failing: Arc<Mutex<u64>>,
+}
+
+impl Service {
+    fn start() -> Service {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted: Arc<Mutex<BTreeMap<String, Vec<(String, String)>>>> = Arc::default();
+        let failing = Arc::new(Mutex::new(0));
+        let (all, rate) = (accepted.clone(), failing.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (all, rate) = (all.clone(), rate.clone());
+                std::thread::spawn(move || serve(stream, &all, &rate));
+            }
+        });
+        Service { address, accepted, failing }
+    }
+
+    /// What a path accepted.
+    fn accepted(&self, path: &str) -> Vec<(String, String)> {
+        self.accepted.lock().unwrap().get(path).cloned().unwrap_or_default()
+    }
+}
+
+/// Requests of one connection. A client that dies in the middle is nobody's fault.
+fn serve(
+    mut stream: TcpStream,
+    all: &Mutex<BTreeMap<String, Vec<(String, String)>>>,
+    failing: &Mutex<u64>,
+) -> Option<()> {
+    let mut dice = Dice::new();
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let path = line.split(' ').nth(1)?.to_owned();
+        let (mut length, mut key) = (0, String::new());
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header).ok()?;
+            let Some((name, value)) = header.trim_end().split_once(':') else { break };
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => length = value.trim().parse().ok()?,
+                "idempotency-key" => key = value.trim().to_owned(),
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let body: serde_json::Value = serde_json::from_slice(&body).ok()?;
+        let id = body["id"].as_str().unwrap_or_default().to_owned();
+        let fails = dice.below(100) < *failing.lock().unwrap();
+        let how = dice.below(3);
+        if fails && how == 0 {
+            stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").ok()?;
+            continue;
+        }
+        if fails && how == 1 {
+            // It never heard of it.
+            return None;
+        }
+        all.lock().unwrap().entry(path).or_default().push((key, id));
+        if fails {
+            // It has it, and cannot say so.
+            return None;
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").ok()?;
+    }
+}
+
+/// The built component of an output.
+fn component(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let path = root.join("target/guests/example-rules").join(format!("{name}.wasm"));
+    assert!(path.is_file(), "{} is missing: build it with `make guests`", path.display());
+    path
+}
+
+impl World {
+    /// Webhooks to `service`, by descriptor; every alert goes to all.
+    fn with_webhooks(self, service: &Service, descriptors: &[&str], rate: f64) -> World {
+        std::fs::copy(component("webhook"), self.at("plugins/webhook.wasm")).unwrap();
+        self.webhooks(service.address, descriptors, rate);
+        self
+    }
+
+    fn webhooks(&self, address: SocketAddr, descriptors: &[&str], rate: f64) {
+        let mut webhooks = serde_json::Map::new();
+        let mut secrets = serde_json::Map::new();
+        for descriptor in descriptors {
+            let config = serde_json::json!({
+                "hosts": [format!("http://{address}")], "private_networks": true, "rate": rate, "timeout_seconds": 10
+            });
+            webhooks.insert((*descriptor).to_owned(), config);
+            let url = format!("http://{address}/{descriptor}");
+            secrets
+                .insert(format!("webhook:{descriptor}"), serde_json::json!({"url": url, "secret": "0123456789abcdef"}));
+        }
+        let outputs: Vec<String> = descriptors.iter().map(|descriptor| format!("webhook:{descriptor}")).collect();
+        let config = serde_json::json!({"webhook": webhooks, "defaults": [{"outputs": outputs, "always": true}]});
+        self.write("conf/outputs.json", config.to_string());
+        let secrets = serde_json::Value::from(secrets).to_string();
+        self.write("data/secrets.json", secrets);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let private = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(self.at("data/secrets.json"), private).unwrap();
+        }
+    }
+
+    fn said(&self, arguments: &[&str]) -> String {
+        let output = self.streamalert(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        said
+    }
+}
+
+const RUN: [&str; 3] = ["run", "--input", "in.json"];
+
+/// Kills while alerts are stored, leased, sent and settled. With so few deliveries a second and so many kills, most fall
+/// among deliveries.
+const KILLS: usize = 200;
+const ALERTS: usize = 1_000;
+
+#[test]
+fn killed_at_any_moment_every_output_gets_every_alert() {
+    let mut dice = Dice::new();
+    let service = Service::start();
+    *service.failing.lock().unwrap() = 15;
+    let descriptors = ["one", "two", "three"];
+    let world = World::new().with_webhooks(&service, &descriptors, 4.0);
+    world.write("in.json", rows(0..ALERTS as u64));
+    let mut under_way = 0;
+    for _ in 0..KILLS {
+        let mut run = world.start(&RUN);
+        std::thread::sleep(Duration::from_millis(dice.below(500)));
+        run.kill();
+        under_way += usize::from(service.accepted("/one").len() < ALERTS);
+    }
+    assert!(under_way >= KILLS * 9 / 10, "most kills fall before the end: {under_way}");
+    // Undisturbed, but still failing at random.
+    world.webhooks(service.address, &descriptors, 100_000.0);
+    *service.failing.lock().unwrap() = 2;
+    let end = Instant::now() + 2 * PATIENCE;
+    while !world.said(&["alerts", "list", "--state", "owed", "--limit", "1"]).is_empty() {
+        assert!(Instant::now() < end, "{}", world.said(&["alerts", "list", "--state", "owed"]));
+        let output = world.streamalert(&RUN);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(world.said(&["alerts", "list", "--state", "dead"]), "");
+    let raised: BTreeSet<String> = world
+        .said(&["alerts", "list", "--limit", "100000"])
+        .lines()
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(raised.len(), ALERTS);
+    for descriptor in descriptors {
+        let accepted = service.accepted(&format!("/{descriptor}"));
+        let got: BTreeSet<String> = accepted.iter().map(|(_, id)| id.clone()).collect();
+        assert_eq!(got, raised, "{descriptor}: at least once");
+        // Who remembers keys has taken each alert exactly once.
+        let keys: BTreeMap<&String, BTreeSet<&String>> =
+            accepted.iter().fold(BTreeMap::new(), |mut keys, (key, id)| {
+                keys.entry(key).or_default().insert(id);
+                keys
+            });
+        assert_eq!(keys.len(), ALERTS, "{descriptor}: a key for each alert");
+        assert!(keys.iter().all(|(key, ids)| !key.is_empty() && ids.len() == 1), "{descriptor}");
+    }
+    let sqlite = rusqlite::Connection::open(world.at("data/alerts.sqlite")).unwrap();
+    let left: i64 = sqlite.query_row("SELECT count(*) FROM deliveries WHERE state <> 2", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0, "nothing is left in the table");
+}
+
+#[test]
+fn what_is_wrong_with_outputs_is_told_at_the_start_and_seen_at_the_end() {
+    let world = World::new();
+    world.write("in.json", rows(0..3));
+    world.write(
+        "conf/outputs.json",
+        r#"{"slack": {"sec": {}}, "defaults": [{"outputs": ["slack:sec"], "always": true}]}"#,
+    );
+    let output = world.streamalert(&["run", "--input", "in.json", "--drain-seconds", "5"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("warning: output slack:sec is not ready: no component in the plugins folder delivers to slack"),
+        "{said}"
+    );
+    assert!(said.contains("slack:sec") && said.contains("3 to be tried again"), "{said}");
+    let owed = world.said(&["alerts", "list", "--state", "owed", "--to", "slack"]);
+    assert_eq!(owed.lines().count(), 3, "{owed}");
+    let audit = std::fs::read_to_string(world.at("data/outputs/audit.jsonl")).unwrap();
+    assert_eq!(audit.lines().count(), 3, "the other output has them");
+
+    world.write("conf/outputs.json", r#"{"defaults": []}"#);
+    world.write("plugins/every_row.wasm", crate::run_world::every_row_to("slack:typo"));
+    world.write("in2.json", rows(10..12));
+    let output = world.streamalert(&["run", "--input", "in2.json"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("warning: every_row: `slack:typo` is not configured in outputs.json, which has none; `streamalert output new slack typo` makes it"), "{said}");
+    assert!(said.contains("2 given up"), "{said}");
+    let dead = world.said(&["alerts", "list", "--state", "dead"]);
+    assert!(dead.lines().count() == 2 && dead.contains("not configured"), "{dead}");
+    assert!(!world.streamalert(&["alerts", "retry"]).status.success(), "all of it only if somebody says so");
+    world.said(&["alerts", "drop", "--state", "dead"]);
+    assert_eq!(world.said(&["alerts", "list", "--state", "dead"]), "");
+}
+
+#[test]
+fn an_output_is_made_tried_and_deleted_and_its_secrets_are_nowhere_to_be_seen() {
+    let service = Service::start();
+    let world = World::new();
+    std::fs::copy(component("webhook"), world.at("plugins/webhook.wasm")).unwrap();
+    let url = format!("http://{}/made", service.address);
+    let secrets = serde_json::json!({"url": url, "secret": "hunter2-hunter2-hunter2"}).to_string();
+    let host = format!("http://{}", service.address);
+    let new = ["output", "new", "webhook", "made", "--secrets-from", "-", "--host", &host, "--private-networks"];
+    let output = world.streamalert_with_input(&new, secrets.as_bytes());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let again = world.streamalert_with_input(&new, secrets.as_bytes());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--replace"));
+    let list = world.streamalert(&["output", "list"]);
+    let listed = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(listed.contains("webhook:made") && listed.contains("ready"), "{listed}");
+    let test = world.streamalert(&["output", "test", "webhook:made"]);
+    assert!(test.status.success(), "{}", String::from_utf8_lossy(&test.stderr));
+    assert_eq!(service.accepted("/made").len(), 1);
+    let config = std::fs::read_to_string(world.at("conf/outputs.json")).unwrap();
+    for text in [&said, &listed, &config] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    *service.failing.lock().unwrap() = 100;
+    let test = world.streamalert(&["output", "test", "webhook:made"]);
+    assert_eq!(test.status.code(), Some(1));
+    assert!(!String::from_utf8_lossy(&test.stderr).contains("hunter2"));
+    world.said(&["output", "delete", "webhook:made"]);
+    assert!(!std::fs::read_to_string(world.at("data/secrets.json")).unwrap().contains("hunter2"));
+    assert_eq!(world.streamalert(&["output", "test", "webhook:made"]).status.code(), Some(2));
+    let wrong = ["output", "new", "webhook", "x", "--set", "secret=a"];
+    let wrong = world.streamalert(&wrong);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("is secret"));
+}
