@@ -6,7 +6,7 @@ mod tests;
 use brief::{answer_or, base};
 use streamalert_output_sdk::prelude::*;
 
-const TEXT_MAX: Max = Max::Chars(500);
+const TEXT_MAX: Max = Max::Utf16(500);
 
 struct CarbonBlack;
 

@@ -6,11 +6,11 @@ mod tests;
 use brief::{Brief, accepted_or, base};
 use streamalert_output_sdk::prelude::*;
 
-const NAME_MAX: Max = Max::Chars(600);
+const NAME_MAX: Max = Max::Utf16(600);
 /// XSOAR documents no limits. A record this large is one that nobody reads as labels.
 const LABELS_MAX: usize = 2_000;
-const LABEL_MAX: Max = Max::Chars(4_000);
-const DETAILS_MAX: Max = Max::Chars(30_000);
+const LABEL_MAX: Max = Max::Utf16(4_000);
+const DETAILS_MAX: Max = Max::Utf16(30_000);
 
 struct Demisto;
 

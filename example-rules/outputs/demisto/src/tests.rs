@@ -54,7 +54,7 @@ fn version_8_has_another_door() {
 #[test]
 fn the_worst_alert_stays_within_limits() {
     let body = sent(&parcel(check::hostile())).body_json();
-    assert!(body["name"].as_str().unwrap().chars().count() <= 600);
+    assert!(body["name"].as_str().unwrap().encode_utf16().count() <= 600);
     assert!(body["labels"].as_array().unwrap().len() <= 2_000);
     assert!(!body.to_string().contains("\\r") && body["name"].as_str().unwrap().contains("<script>"));
 }

@@ -98,7 +98,7 @@ fn create(parcel: &Parcel, http: &dyn Http, document: &Map<String, Value>) -> Re
     let error = &item["error"];
     let kind = error["type"].as_str().unwrap_or_default();
     let reason = error["reason"].as_str().map_or_else(|| error.to_string(), str::to_owned);
-    let reason = format!("{}: {}", plain(kind), shorten(&plain(&reason), Max::Chars(300)));
+    let reason = format!("{}: {}", plain(kind), shorten(&plain(&reason), Max::Utf16(300)));
     match item["status"].as_u64() {
         // 409: it is there.
         Some(200..=299 | 409) => Ok(place()),

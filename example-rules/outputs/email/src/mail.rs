@@ -3,7 +3,7 @@
 use brief::Brief;
 use streamalert_output_sdk::prelude::*;
 
-const SUBJECT_MAX: Max = Max::Chars(200);
+const SUBJECT_MAX: Max = Max::Utf16(200);
 /// What people scroll through; the record is attached as a whole.
 const TEXT_MAX: Max = Max::Bytes(100_000);
 /// All attachments together; the smallest service takes 10 MB, in base64.

@@ -81,7 +81,7 @@ pub fn read(parcel: &Parcel, result: Result<Response, Failure>) -> Disposition {
                 let message = plain(body["Message"].as_str().unwrap_or_default());
                 Disposition::reject(format!(
                     "Postmark answers with code {code}: {}",
-                    shorten(&message, Max::Chars(300))
+                    shorten(&message, Max::Utf16(300))
                 ))
             }
             _ => {

@@ -4,7 +4,7 @@
 use brief::{Brief, shortened};
 use streamalert_output_sdk::prelude::*;
 
-const TITLE_MAX: Max = Max::Chars(256);
+const TITLE_MAX: Max = Max::Utf16(256);
 /// A body may have 65,536; GitHub counts UTF-16 or bytes, depending on where, so that bytes are safe.
 const BODY_BYTES: usize = 65_000;
 const DESCRIPTION_MAX: Max = Max::Bytes(8_000);
@@ -12,7 +12,7 @@ const FACT_MAX: Max = Max::Bytes(500);
 const LINKS_MAX: usize = 20;
 const LINK_BYTES: usize = 500;
 /// GitHub's limit for a label.
-const LABEL_MAX: Max = Max::Chars(50);
+const LABEL_MAX: Max = Max::Utf16(50);
 
 pub fn issue(parcel: &Parcel) -> Value {
     let brief = Brief::of(parcel);

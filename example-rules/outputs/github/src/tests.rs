@@ -49,7 +49,7 @@ fn the_worst_alert_stays_within_limits_and_between_its_fences() {
     GitHub::deliver(&parcel(check::hostile()), &http);
     let issue = http.requests()[0].body_json();
     let body = issue["body"].as_str().unwrap();
-    assert!(issue["title"].as_str().unwrap().chars().count() <= 256);
+    assert!(issue["title"].as_str().unwrap().encode_utf16().count() <= 256);
     assert!(body.len() <= 65_536 && body.len() > 60_000, "{}", body.len());
     assert!(body.ends_with("-->"));
     // Out of code, nothing is left that means anything.

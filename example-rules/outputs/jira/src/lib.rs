@@ -7,7 +7,7 @@ mod text;
 use brief::{Brief, accepted_or, base, yes};
 use streamalert_output_sdk::prelude::*;
 
-const SUMMARY_MAX: Max = Max::Chars(255);
+const SUMMARY_MAX: Max = Max::Utf16(255);
 /// Comments of an issue that are looked through for one that an earlier attempt made.
 const COMMENTS: &str = "20";
 

@@ -95,10 +95,10 @@ fn the_worst_alert_stays_within_limits() {
         Jira::deliver(&parcel, &http);
         let fields = http.requests()[0].body_json()["fields"].clone();
         let summary = fields["summary"].as_str().unwrap();
-        assert!(summary.chars().count() <= 255 && !summary.contains(['\n', '\r']));
+        assert!(summary.encode_utf16().count() <= 255 && !summary.contains(['\n', '\r']));
         let (length, marks) = match &fields["description"] {
-            Value::String(text) => (text.chars().count(), text.matches("{noformat}").count()),
-            document => (document.to_string().chars().count(), 2),
+            Value::String(text) => (text.encode_utf16().count(), text.matches("{noformat}").count()),
+            document => (document.to_string().encode_utf16().count(), 2),
         };
         assert!((30_000..=32_767).contains(&length), "{length}");
         assert_eq!(marks, 2);

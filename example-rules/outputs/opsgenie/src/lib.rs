@@ -6,18 +6,18 @@ mod tests;
 use brief::{Brief, accepted_or, base};
 use streamalert_output_sdk::prelude::*;
 
-const MESSAGE_MAX: Max = Max::Chars(130);
-const ALIAS_MAX: Max = Max::Chars(512);
-const DESCRIPTION_MAX: Max = Max::Chars(15_000);
-const ENTITY_MAX: Max = Max::Chars(512);
-const SOURCE_MAX: Max = Max::Chars(100);
+const MESSAGE_MAX: Max = Max::Utf16(130);
+const ALIAS_MAX: Max = Max::Utf16(512);
+const DESCRIPTION_MAX: Max = Max::Utf16(15_000);
+const ENTITY_MAX: Max = Max::Utf16(512);
+const SOURCE_MAX: Max = Max::Utf16(100);
 const TAGS_MAX: usize = 20;
-const WORD_MAX: Max = Max::Chars(50);
+const WORD_MAX: Max = Max::Utf16(50);
 const RESPONDERS_MAX: usize = 50;
 const ACTIONS_MAX: usize = 10;
 /// Of all details, names and values together.
-const DETAILS_CHARS: usize = 8_000;
-const DETAIL_MAX: Max = Max::Chars(1_000);
+const DETAILS_UNITS: usize = 8_000;
+const DETAIL_MAX: Max = Max::Utf16(1_000);
 const URL: &str = "https://api.opsgenie.com";
 
 struct Opsgenie;
@@ -112,18 +112,23 @@ fn details(parcel: &Parcel, brief: &Brief) -> Value {
             facts.chain(records.flat_map(|(_, value)| flatten(value))).collect()
         }
     };
-    let mut left = DETAILS_CHARS;
+    let mut left = DETAILS_UNITS;
     let mut details = Map::new();
     for (name, value) in pairs {
         let (name, value) = (plain(&name), plain(&value));
         let value = shorten(&value, DETAIL_MAX);
         // What is left out here is in the description, as far as it goes.
-        if let Some(rest) = left.checked_sub(name.chars().count() + value.chars().count()) {
+        if let Some(rest) = left.checked_sub(units(&name) + units(&value)) {
             left = rest;
             details.insert(name, value.into());
         }
     }
     Value::Object(details)
+}
+
+/// As Java counts, in which Opsgenie is written.
+fn units(text: &str) -> usize {
+    Max::Utf16(0).length(text)
 }
 
 fn priority(severity: Severity) -> &'static str {

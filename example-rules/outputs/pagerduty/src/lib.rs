@@ -10,8 +10,8 @@ use streamalert_output_sdk::prelude::*;
 const EVENT_BYTES: usize = 500_000;
 /// Text that stands for details that are too large; JSON may double it.
 const TEXT_MAX: Max = Max::Bytes(200_000);
-const SUMMARY_MAX: Max = Max::Chars(1_024);
-const WORD_MAX: Max = Max::Chars(255);
+const SUMMARY_MAX: Max = Max::Utf16(1_024);
+const WORD_MAX: Max = Max::Utf16(255);
 const ITEMS_MAX: usize = 20;
 const URL: &str = "https://events.pagerduty.com";
 

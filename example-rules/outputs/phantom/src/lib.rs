@@ -6,8 +6,8 @@ mod tests;
 use brief::{Brief, accepted_or, base, told};
 use streamalert_output_sdk::prelude::*;
 
-const NAME_MAX: Max = Max::Chars(255);
-const DESCRIPTION_MAX: Max = Max::Chars(10_000);
+const NAME_MAX: Max = Max::Utf16(255);
+const DESCRIPTION_MAX: Max = Max::Utf16(10_000);
 const LABEL: &str = "events";
 
 struct Phantom;
@@ -157,7 +157,7 @@ fn post(parcel: &Parcel, http: &dyn Http, what: &str, body: &Value) -> Result<u6
         Some(id) => Ok(id),
         None => {
             let message = told["message"].as_str().unwrap_or("it names no id");
-            Err(Disposition::reject(format!("SOAR refuses the {what}: {}", shorten(&plain(message), Max::Chars(300)))))
+            Err(Disposition::reject(format!("SOAR refuses the {what}: {}", shorten(&plain(message), Max::Utf16(300)))))
         }
     }
 }

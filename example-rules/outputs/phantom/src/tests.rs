@@ -51,8 +51,8 @@ fn the_worst_alert_stays_within_limits() {
     let http = FakeHttp::new().json(200, json!({"success": true, "id": 7}));
     Phantom::deliver(&parcel(check::hostile()), &http);
     let container = http.requests()[0].body_json();
-    assert!(container["name"].as_str().unwrap().chars().count() <= 255);
-    assert!(container["description"].as_str().unwrap().chars().count() <= 10_000);
+    assert!(container["name"].as_str().unwrap().encode_utf16().count() <= 255);
+    assert!(container["description"].as_str().unwrap().encode_utf16().count() <= 10_000);
     assert_eq!(container["artifacts"][0]["cef"].as_object().unwrap().len(), 400);
 }
 

@@ -6,23 +6,23 @@ use streamalert_output_sdk::prelude::*;
 /// Slack takes 50 blocks, attachments that hold blocks count alike.
 const BLOCKS_MAX: usize = 50;
 /// Slack's limit for the text of a section is 3000; the rest is for fences.
-const SECTION_CHARS: usize = 2_900;
+const SECTION_UNITS: usize = 2_900;
 /// Slack refuses messages whose blocks hold much more text than this together, by no documented limit.
 const MESSAGE_SECTIONS: usize = 4;
 /// Text of a message; Slack cuts at 40,000.
-const TEXT_CHARS: usize = 40_000;
+const TEXT_UNITS: usize = 40_000;
 /// Sections of details at most; an alert that holds more is read elsewhere.
 const SECTIONS_MAX: usize = 24;
 /// As the original had it; Slack says that more than 20 are hard to read, and takes up to 100.
 const ATTACHMENTS_MAX: usize = 20;
-const ATTACHMENT_CHARS: usize = 4_000;
+const ATTACHMENT_UNITS: usize = 4_000;
 
 /// The messages of an alert, in order.
 pub fn messages(parcel: &Parcel) -> Vec<Value> {
     let brief = Brief::of(parcel);
     let head = match parcel.magic_text("text") {
-        Some(text) => shorten(text, Max::Chars(TEXT_CHARS)).into_owned(),
-        None => format!("*{}*", shortened(&brief.title, Max::Chars(SECTION_CHARS), escape)),
+        Some(text) => shorten(text, Max::Utf16(TEXT_UNITS)).into_owned(),
+        None => format!("*{}*", shortened(&brief.title, Max::Utf16(SECTION_UNITS), escape)),
     };
     if let Some(blocks) = parcel.magic("blocks").and_then(Value::as_array) {
         return vec![json!({"text": head, "blocks": &blocks[..blocks.len().min(BLOCKS_MAX)]})];
@@ -37,18 +37,18 @@ pub fn messages(parcel: &Parcel) -> Vec<Value> {
 
     let mut blocks = Vec::new();
     if !brief.description.is_empty() {
-        blocks.push(section(shortened(&brief.description, Max::Chars(SECTION_CHARS), escape)));
+        blocks.push(section(shortened(&brief.description, Max::Utf16(SECTION_UNITS), escape)));
     }
     let facts = brief
         .facts
         .iter()
-        .map(|(name, value)| format!("*{name}:* {}\n", shortened(value, Max::Chars(SECTION_CHARS / 12), escape)));
-    let links = brief.links.iter().take(10).filter(|link| link.len() < SECTION_CHARS / 12);
+        .map(|(name, value)| format!("*{name}:* {}\n", shortened(value, Max::Utf16(SECTION_UNITS / 12), escape)));
+    let links = brief.links.iter().take(10).filter(|link| link.len() < SECTION_UNITS / 12);
     // An address is shown as it is, so that nobody is led to another place than what they read.
     let links = links.map(|link| format!("*Reference:* <{0}>\n", escape(link).replace('|', "%7C")));
     let mut lines = String::new();
     for line in facts.chain(links) {
-        if lines.chars().count() + line.chars().count() > SECTION_CHARS {
+        if units(&lines) + units(&line) > SECTION_UNITS {
             blocks.push(section(std::mem::take(&mut lines)));
         }
         lines.push_str(&line);
@@ -58,7 +58,7 @@ pub fn messages(parcel: &Parcel) -> Vec<Value> {
     let mut sections = Vec::new();
     for (name, value) in &brief.details {
         let text = flat_lines(value);
-        let parts = pieces(&text, Max::Chars(SECTION_CHARS), escape);
+        let parts = pieces(&text, Max::Utf16(SECTION_UNITS), escape);
         let count = parts.len();
         sections.extend(parts.into_iter().enumerate().map(|(index, part)| {
             let place = if count > 1 { format!(" ({} of {count})", index + 1) } else { String::new() };
@@ -77,12 +77,17 @@ pub fn messages(parcel: &Parcel) -> Vec<Value> {
             blocks.extend(sections.by_ref().take(MESSAGE_SECTIONS));
             let text = match index {
                 0 => head.clone(),
-                _ => format!("{} ({} of {count})", shortened(&head, Max::Chars(200), str::to_owned), index + 1),
+                _ => format!("{} ({} of {count})", shortened(&head, Max::Utf16(200), str::to_owned), index + 1),
             };
             let attachment = json!({"color": color(brief.severity), "blocks": std::mem::take(&mut blocks)});
             json!({"text": text, "attachments": [attachment]})
         })
         .collect()
+}
+
+/// As Slack counts, or more.
+fn units(text: &str) -> usize {
+    Max::Utf16(0).length(text)
 }
 
 fn section(text: String) -> Value {
@@ -101,7 +106,7 @@ fn attachment(given: &Value, brief: &Brief) -> Option<Value> {
     default("fallback", &escape(&brief.title));
     for key in ["text", "pretext", "fallback"] {
         if let Some(Value::String(text)) = fields.get_mut(key) {
-            *text = shorten(text, Max::Chars(ATTACHMENT_CHARS)).into_owned();
+            *text = shorten(text, Max::Utf16(ATTACHMENT_UNITS)).into_owned();
         }
     }
     Some(Value::Object(fields))

@@ -49,12 +49,12 @@ fn the_worst_alert_stays_within_limits_and_is_only_text() {
     assert_eq!((requests.len(), http.left()), (7, 0));
     for request in requests {
         let body = request.body_json();
-        assert!(body["text"].as_str().unwrap().chars().count() <= 40_000);
+        assert!(body["text"].as_str().unwrap().encode_utf16().count() <= 40_000);
         let blocks = body["attachments"][0]["blocks"].as_array().unwrap();
         assert!(!blocks.is_empty() && blocks.len() <= 50);
         let texts = blocks.iter().map(|block| block["text"]["text"].as_str().unwrap());
         for text in texts.chain([body["text"].as_str().unwrap()]) {
-            assert!(!text.is_empty() && text.chars().count() <= 3_000);
+            assert!(!text.is_empty() && text.encode_utf16().count() <= 3_000);
             for word in ["<!", "<@", "<at>", "<script", "\u{0}", "\u{1b}", "\u{202e}", "\r"] {
                 assert!(!text.contains(word), "{word:?} in {text}");
             }
@@ -82,7 +82,7 @@ fn publishers_have_the_say() {
         (&attachment["color"], &attachment["fallback"]),
         (&json!("#000000"), &json!("Root logged in without MFA"))
     );
-    assert_eq!(attachment["text"].as_str().unwrap().chars().count(), 4_000);
+    assert_eq!(attachment["text"].as_str().unwrap().encode_utf16().count(), 4_000);
     assert_eq!(http.requests()[1].body_json()["attachments"][0]["title"], "20");
 
     let http = FakeHttp::new().answer(200, "ok");

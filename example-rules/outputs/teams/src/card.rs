@@ -9,7 +9,7 @@ const CARD_BYTES: usize = 24_000;
 const CARDS_MAX: usize = 5;
 /// A run of text: so much of a line that one of them never fills a card.
 const RUN_MAX: Max = Max::Bytes(2_000);
-const TITLE_MAX: Max = Max::Chars(300);
+const TITLE_MAX: Max = Max::Utf16(300);
 const LINKS_MAX: usize = 5;
 const LINK_BYTES: usize = 500;
 const SECTIONS_MAX: usize = 10;
@@ -94,7 +94,7 @@ fn actions(parcel: &Parcel, brief: &Brief) -> Value {
     let given = given.filter_map(|button| Some((button["text"].as_str()?, button["url"].as_str()?)));
     let links = brief.links.iter().map(|link| ("Reference", link.as_str()));
     let all = given.chain(links).filter(|(_, url)| url.len() <= LINK_BYTES && Url::parse(url).is_ok()).take(LINKS_MAX);
-    all.map(|(text, url)| json!({"type": "Action.OpenUrl", "title": shorten(text, Max::Chars(60)), "url": url}))
+    all.map(|(text, url)| json!({"type": "Action.OpenUrl", "title": shorten(text, Max::Utf16(60)), "url": url}))
         .collect()
 }
 

@@ -48,7 +48,7 @@ fn read(result: Result<Response, Failure>) -> Disposition {
     {
         let text = response.text();
         if text.contains("message delivery failed") {
-            let reason = shorten(&plain(&text), Max::Chars(300)).into_owned();
+            let reason = shorten(&plain(&text), Max::Utf16(300)).into_owned();
             let is_final = ["400", "403", "404", "413"].iter().any(|code| text.contains(&format!("HTTP error {code}")));
             return if is_final { Disposition::Reject(reason) } else { retry(reason) };
         }

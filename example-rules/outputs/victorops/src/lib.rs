@@ -7,8 +7,8 @@ use brief::{Brief, accepted_or};
 use streamalert_output_sdk::prelude::*;
 
 /// By experience; the service documents no limits.
-const MESSAGE_MAX: Max = Max::Chars(20_000);
-const NAME_MAX: Max = Max::Chars(512);
+const MESSAGE_MAX: Max = Max::Utf16(20_000);
+const NAME_MAX: Max = Max::Utf16(512);
 
 struct VictorOps;
 
@@ -36,7 +36,7 @@ impl Output for VictorOps {
             let reason = answer["messages"].as_str().map_or_else(|| answer["messages"].to_string(), str::to_owned);
             return Disposition::reject(format!(
                 "Splunk On-Call refuses it: {}",
-                shorten(&plain(&reason), Max::Chars(300))
+                shorten(&plain(&reason), Max::Utf16(300))
             ));
         }
         Disposition::delivered(format!("entity {}", parcel.idempotency_key))
