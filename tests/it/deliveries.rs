@@ -111,7 +111,7 @@ impl World {
             webhooks.insert((*descriptor).to_owned(), config);
             let url = format!("http://{address}/{descriptor}");
             secrets
-                .insert(format!("webhook:{descriptor}"), serde_json::json!({"url": url, "secret": "0123456789abcdef"}));
+                .insert(format!("webhook:{descriptor}"), serde_json::json!({"url": url, "signing_key": "0123456789abcdef"}));
         }
         let outputs: Vec<String> = descriptors.iter().map(|descriptor| format!("webhook:{descriptor}")).collect();
         let config = serde_json::json!({"webhook": webhooks, "defaults": [{"outputs": outputs, "always": true}]});
@@ -232,7 +232,7 @@ fn an_output_is_made_tried_and_deleted_and_its_secrets_are_nowhere_to_be_seen() 
     let world = World::new();
     std::fs::copy(component("webhook"), world.at("plugins/webhook.wasm")).unwrap();
     let url = format!("http://{}/made", service.address);
-    let secrets = serde_json::json!({"url": url, "secret": "hunter2-hunter2-hunter2"}).to_string();
+    let secrets = serde_json::json!({"url": url, "signing_key": "hunter2-hunter2-hunter2"}).to_string();
     let host = format!("http://{}", service.address);
     let new = ["output", "new", "webhook", "made", "--secrets-from", "-", "--host", &host, "--private-networks"];
     let output = world.streamalert_with_input(&new, secrets.as_bytes());
@@ -257,7 +257,7 @@ fn an_output_is_made_tried_and_deleted_and_its_secrets_are_nowhere_to_be_seen() 
     world.said(&["output", "delete", "webhook:made"]);
     assert!(!std::fs::read_to_string(world.at("data/secrets.json")).unwrap().contains("hunter2"));
     assert_eq!(world.streamalert(&["output", "test", "webhook:made"]).status.code(), Some(2));
-    let wrong = ["output", "new", "webhook", "x", "--set", "secret=a"];
+    let wrong = ["output", "new", "webhook", "x", "--set", "signing_key=a"];
     let wrong = world.streamalert(&wrong);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("is secret"));

@@ -48,6 +48,8 @@ fn the_readme_shows_what_a_run_prints() {
     assert!(alerts.contains(&shown), "the README shows\n{shown}\nand the run printed\n{alerts}");
     let summary = capture(&readme, "summary");
     assert!(talk.contains(&summary), "the README shows\n{summary}\nand the run printed\n{talk}");
+    let deliveries = capture(&readme, "deliveries");
+    assert!(talk.contains(&deliveries), "the README shows\n{deliveries}\nand the run printed\n{talk}");
     assert_eq!(alerts.matches("  rule      ").count(), 95, "the README says 95 alerts");
     // And the sentence about the second run.
     let (alerts, talk) = run();

@@ -314,6 +314,7 @@ pub fn run(
     // Connections that linger hold a door; with the runtime they go.
     runtime.shutdown_timeout(RUNTIME_PATIENCE);
     let tally = runner.finish();
+    let elapsed = begun.elapsed();
     let waited = (|| {
         if options.flush && !stays && !interrupted {
             post.flush()?;
@@ -331,7 +332,6 @@ pub fn run(
         below_threshold,
         waiting: alerts.waiting()?,
     };
-    let elapsed = begun.elapsed();
     let unread = inputs.lock().unwrap_or_else(PoisonError::into_inner).len();
     let failures = std::mem::take(&mut *progress.failures.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Report { tally, elapsed, unread, failures, deliveries })
