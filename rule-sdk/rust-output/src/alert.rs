@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// How bad it is, after the reader has to decide what to look at first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,12 +49,28 @@ pub struct Source<'a> {
 }
 
 /// An alert. Titles, records and contexts hold text from logs, so from attackers: escape it for where it goes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Alert(Map<String, Value>);
+#[derive(Clone, Debug)]
+pub struct Alert {
+    /// Taken apart when something of it is asked for: most outputs need the publication and nothing else.
+    text: String,
+    fields: OnceLock<Map<String, Value>>,
+}
+
+impl Default for Alert {
+    fn default() -> Self {
+        Map::new().into()
+    }
+}
+
+impl PartialEq for Alert {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields() == other.fields()
+    }
+}
 
 impl From<Map<String, Value>> for Alert {
     fn from(fields: Map<String, Value>) -> Self {
-        Alert(fields)
+        Alert { text: String::new(), fields: fields.into() }
     }
 }
 
@@ -61,7 +78,7 @@ impl From<Map<String, Value>> for Alert {
 impl From<Value> for Alert {
     fn from(value: Value) -> Self {
         match value {
-            Value::Object(fields) => Alert(fields),
+            Value::Object(fields) => fields.into(),
             _ => Alert::default(),
         }
     }
@@ -72,7 +89,13 @@ static NULL: Value = Value::Null;
 impl Alert {
     /// From its JSON. A part of it that JSON allows and `Value` cannot hold (a number beyond a double) stands as text.
     pub fn parse(json: &str) -> Result<Self, String> {
-        object(json).map(Alert)
+        object(json).map(Alert::from)
+    }
+
+    /// From JSON that the host vouches for.
+    #[cfg_attr(not(target_family = "wasm"), allow(dead_code))]
+    pub(crate) fn trusted(text: String) -> Self {
+        Alert { text, fields: OnceLock::new() }
     }
 
     pub fn id(&self) -> &str {
@@ -165,15 +188,16 @@ impl Alert {
 
     /// Any field by its name; null if there is none.
     pub fn get(&self, name: &str) -> &Value {
-        self.0.get(name).unwrap_or(&NULL)
+        self.fields().get(name).unwrap_or(&NULL)
     }
 
     pub fn fields(&self) -> &Map<String, Value> {
-        &self.0
+        self.fields.get_or_init(|| object(&self.text).expect("the host gives alerts as JSON objects"))
     }
 
     pub fn into_fields(self) -> Map<String, Value> {
-        self.0
+        self.fields();
+        self.fields.into_inner().unwrap_or_default()
     }
 
     fn text(&self, name: &str) -> &str {
@@ -234,5 +258,14 @@ mod tests {
         let alert = Alert::parse(r#"{"title": "t", "record": {"n": 1e999}}"#).unwrap();
         assert_eq!((alert.title(), alert.record()), ("t", &json!(r#"{"n": 1e999}"#)));
         assert!(Alert::parse("[]").is_err() && Alert::parse("{").is_err());
+    }
+
+    #[test]
+    fn an_alert_of_the_hosts_is_the_same_alert() {
+        let text = r#"{"title": "t", "record": {"n": 1e999}}"#;
+        let (trusted, parsed) = (Alert::trusted(text.into()), Alert::parse(text).unwrap());
+        assert_eq!(trusted.title(), "t");
+        assert_eq!(trusted, parsed);
+        assert_eq!(Alert::trusted(text.into()).into_fields(), parsed.into_fields());
     }
 }

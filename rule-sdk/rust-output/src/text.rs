@@ -31,18 +31,27 @@ impl Max {
     /// How long the text is in this unit.
     pub fn length(self, text: &str) -> usize {
         match self {
+            Max::Chars(_) => text.chars().count(),
             Max::Bytes(_) => text.len(),
-            _ => text.chars().map(|c| self.of(c)).sum(),
+            // Those of four bytes, and no others, take two units.
+            Max::Utf16(_) => text.chars().count() + text.bytes().filter(|byte| *byte >= 0xf0).count(),
         }
     }
 
     /// Bytes of the longest beginning of `text` that fits into `units`, without cutting within what is seen as one letter. If
     /// not even one fits, 0.
     fn fits(self, text: &str, units: usize) -> usize {
-        let mut left = units;
-        let mut good = 0;
-        let mut joined = false;
-        for (at, c) in text.char_indices() {
+        let (mut at, mut left) = (0, units);
+        // The last place where the text may be cut, and whether the next character belongs to the one before.
+        let (mut good, mut joined) = (0, false);
+        loop {
+            let ascii = ascii(&text.as_bytes()[at..], left);
+            if ascii > 0 {
+                // ASCII joins nothing, and counts one in every unit.
+                good = if ascii > 1 || !joined { at + ascii - 1 } else { good };
+                (at, left, joined) = (at + ascii, left - ascii, false);
+            }
+            let Some(c) = text[at..].chars().next() else { return text.len() };
             if !(joined || joins(c)) {
                 good = at;
             }
@@ -51,8 +60,19 @@ impl Max {
                 Some(rest) => left = rest,
                 None => return good,
             }
+            at += c.len_utf8();
         }
-        text.len()
+    }
+}
+
+/// How many of the first `max` bytes are ASCII, up to the first that is not.
+fn ascii(bytes: &[u8], max: usize) -> usize {
+    let bytes = &bytes[..bytes.len().min(max)];
+    let (words, rest) = bytes.as_chunks::<8>();
+    let high = |word: &[u8; 8]| u64::from_le_bytes(*word) & 0x8080_8080_8080_8080;
+    match words.iter().position(|word| high(word) != 0) {
+        Some(word) => word * 8 + (high(&words[word]).trailing_zeros() / 8) as usize,
+        None => words.len() * 8 + rest.iter().take_while(|byte| byte.is_ascii()).count(),
     }
 }
 
@@ -137,15 +157,22 @@ fn hard(text: &str, max: Max) -> usize {
 /// ```
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
+    push_plain(&mut out, text);
+    out
+}
+
+fn push_plain(out: &mut String, text: &str) {
+    push_mapped(
+        out,
+        text,
+        |byte| !(b' '..0x7f).contains(&byte),
+        |out, c| match c {
             '\n' | '\t' | '\u{2028}' | '\u{2029}' => out.push(' '),
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
             c if c.is_control() => {}
             c => out.push(c),
-        }
-    }
-    out
+        },
+    );
 }
 
 /// The text as it may stand in HTML and XML, in an attribute too. Control characters that XML has no place for are left out.
@@ -155,20 +182,32 @@ pub fn plain(text: &str) -> String {
 /// assert_eq!(escape_html("<a href='x'>&\u{0}\n"), "&lt;a href=&#39;x&#39;&gt;&amp;\n");
 /// ```
 pub fn escape_html(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' | '\r' | '\t' => out.push(c),
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
-    }
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    let special = |byte| !(b' '..0x7f).contains(&byte) || matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'');
+    push_mapped(&mut out, text, special, |out, c| match c {
+        '&' => out.push_str("&amp;"),
+        '<' => out.push_str("&lt;"),
+        '>' => out.push_str("&gt;"),
+        '"' => out.push_str("&quot;"),
+        '\'' => out.push_str("&#39;"),
+        '\n' | '\r' | '\t' => out.push(c),
+        c if c.is_control() => {}
+        c => out.push(c),
+    });
     out
+}
+
+/// Copies what is ordinary as it is; `push` gets each character that begins with a special byte. Those of several bytes all
+/// have to be special.
+fn push_mapped(out: &mut String, text: &str, special: impl Fn(u8) -> bool, push: impl Fn(&mut String, char)) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(&special) {
+        out.push_str(&rest[..at]);
+        let Some(c) = rest[at..].chars().next() else { break };
+        push(out, c);
+        rest = &rest[at + c.len_utf8()..];
+    }
+    out.push_str(rest);
 }
 
 /// Every value that is no object or list, with its path; paths as rules write them, `userIdentity.arn`, `resources.0.type`,
@@ -182,40 +221,57 @@ pub fn escape_html(text: &str) -> String {
 /// ```
 pub fn flatten(value: &Value) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
-    walk(value, &mut String::new(), &mut pairs);
+    walk(value, &mut String::new(), &mut |path, value| {
+        let value = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        pairs.push((path.to_owned(), value));
+    });
     pairs
 }
 
-fn walk(value: &Value, path: &mut String, pairs: &mut Vec<(String, String)>) {
+fn walk(value: &Value, path: &mut String, visit: &mut dyn FnMut(&str, &Value)) {
     let length = path.len();
-    let mut step = |path: &mut String, key: &str, value: &Value| {
-        if length > 0 {
-            path.push('.');
-        }
-        match key.contains('.') {
-            true => path.push_str(&key.replace('.', "\\.")),
-            false => path.push_str(key),
-        }
-        walk(value, path, pairs);
-        path.truncate(length);
-    };
+    let dot = if length > 0 { "." } else { "" };
     match value {
         Value::Object(fields) if !fields.is_empty() => {
-            fields.iter().for_each(|(key, value)| step(path, key, value));
+            for (key, value) in fields {
+                path.push_str(dot);
+                match key.contains('.') {
+                    true => path.push_str(&key.replace('.', "\\.")),
+                    false => path.push_str(key),
+                }
+                walk(value, path, visit);
+                path.truncate(length);
+            }
         }
         Value::Array(items) if !items.is_empty() => {
-            items.iter().enumerate().for_each(|(index, value)| step(path, &index.to_string(), value));
+            for (index, value) in items.iter().enumerate() {
+                path.push_str(dot);
+                path.push_str(&index.to_string());
+                walk(value, path, visit);
+                path.truncate(length);
+            }
         }
-        Value::String(text) => pairs.push((path.clone(), text.clone())),
-        other => pairs.push((path.clone(), other.to_string())),
+        leaf => visit(path, leaf),
     }
 }
 
 /// [`flatten`] as lines `path: value`; control characters in a value are left out, so that each stays one line.
 pub fn flat_lines(value: &Value) -> String {
-    let lines = flatten(value).into_iter().map(|(path, value)| format!("{}: {}\n", plain(&path), plain(&value)));
-    let mut lines: String = lines.collect();
-    lines.pop();
+    let mut lines = String::new();
+    walk(value, &mut String::new(), &mut |path, value| {
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        push_plain(&mut lines, path);
+        lines.push_str(": ");
+        match value {
+            Value::String(text) => push_plain(&mut lines, text),
+            other => lines.push_str(&other.to_string()),
+        }
+    });
     lines
 }
 
@@ -262,6 +318,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn lengths_are_counted_as_services_count() {
+        for text in TEXTS {
+            assert_eq!(Max::Chars(0).length(text), text.chars().count());
+            assert_eq!(Max::Utf16(0).length(text), text.encode_utf16().count());
+            assert_eq!(ascii(text.as_bytes(), 1000), text.bytes().take_while(u8::is_ascii).count());
+        }
+        assert_eq!((ascii(b"0123456789", 9), ascii("01234567ü".as_bytes(), 9), ascii(b"", 9)), (9, 8, 0));
     }
 
     #[test]
