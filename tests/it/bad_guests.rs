@@ -78,7 +78,6 @@ const FAULTS: &[(&str, Kind, &str)] = &[
     ("row_out_of_range", Kind::BadAnswer, "row 4000000000"),
     ("row_of_another_rule", Kind::BadAnswer, "2 findings on 1 rows"),
     ("context_is_no_object", Kind::BadAnswer, "no JSON object"),
-    ("output_is_none", Kind::BadAnswer, "`slack`"),
     ("host_call_flood", Kind::OutOfFuel, "units of fuel"),
     ("log_flood", Kind::OutOfFuel, "units of fuel"),
 ];
@@ -108,10 +107,14 @@ fn unruly_rules_lose_their_own_rows_and_nobody_elses() {
     assert_eq!(picky.last_error.as_ref().unwrap().kind, Kind::Trap);
     assert_eq!(alerts_of(&detected, "trap_on_the_seventh"), THIRDS.into());
 
+    // An output that is none costs the alert its way there, and nothing else.
+    let alerts: Vec<_> = detected.alerts.iter().filter(|alert| alert.rule_name == "output_is_none").collect();
+    assert!(alerts.len() == 1 && alerts[0].outputs == ["slack"], "{alerts:?}");
+
     assert_eq!(detected.stats["good_neighbour"].faults, 0);
     assert_eq!(alerts_of(&detected, "good_neighbour"), THIRDS.into());
     // All of the above are all there is.
-    assert_eq!(unruly.rules().len(), FAULTS.len() + 2);
+    assert_eq!(unruly.rules().len(), FAULTS.len() + 3);
     assert_eq!(detected.dead.len(), FAULTS.len() * 12 + 1);
 }
 

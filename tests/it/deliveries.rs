@@ -262,3 +262,49 @@ fn an_output_is_made_tried_and_deleted_and_its_secrets_are_nowhere_to_be_seen() 
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("is secret"));
 }
+
+/// Rows of so many groups.
+fn grouped_rows(count: u64, groups: u64) -> String {
+    (0..count).map(|n| format!("{{\"n\": {n}, \"group\": \"g{}\"}}\n", n % groups)).collect()
+}
+
+#[test]
+fn killed_while_merging_every_alert_is_part_of_one_merged_alert() {
+    let (count, groups) = (20_000, 400);
+    let mut dice = Dice::new();
+    let world = World::new();
+    world.write("plugins/every_row.wasm", crate::run_world::every_row_with(
+        r#"{"outputs": ["file:merged"], "merge": {"by": ["group"], "minutes": 60, "max": 1000}}"#,
+    ));
+    world.write("in.json", grouped_rows(count, groups));
+    // The first run stores them all, and leaves them waiting.
+    let stored = world.streamalert(&["run", "--input", "in.json", "--no-flush"]);
+    let said = String::from_utf8_lossy(&stored.stderr).into_owned();
+    assert!(stored.status.success() && said.contains("alerts that wait to be merged"), "{said}");
+    assert!(!world.at("data/outputs/merged.jsonl").exists());
+    world.write("nothing.json", "");
+    let mut progress = BTreeSet::new();
+    for _ in 0..20 {
+        let mut run = world.start(&["run", "--input", "nothing.json"]);
+        std::thread::sleep(Duration::from_millis(100 + dice.below(150)));
+        run.kill();
+        let sqlite = rusqlite::Connection::open(world.at("data/alerts.sqlite")).unwrap();
+        let waiting: i64 = sqlite.query_row("SELECT count(*) FROM merge_members", [], |row| row.get(0)).unwrap();
+        progress.insert(waiting);
+    }
+    assert!(progress.iter().any(|waiting| (1..count as i64).contains(waiting)), "killed among folds: {progress:?}");
+    world.said(&["run", "--input", "nothing.json"]);
+    let text = std::fs::read_to_string(world.at("data/outputs/merged.jsonl")).unwrap();
+    let mut merged: BTreeMap<String, u64> = BTreeMap::new();
+    let mut members = BTreeSet::new();
+    for line in text.lines() {
+        // A line may be there twice, or cut off, when its run died.
+        let Ok(alert) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+        let record = &alert["record"];
+        merged.insert(alert["id"].as_str().unwrap().to_owned(), record["AlertCount"].as_u64().unwrap());
+        members.extend(record["ValueDiffs"].as_object().unwrap().keys().cloned());
+    }
+    assert_eq!(merged.len() as u64, groups, "waiting after each kill: {progress:?}");
+    assert_eq!(merged.values().sum::<u64>(), count);
+    assert_eq!(members.len() as u64, count, "each is part of one");
+}

@@ -21,4 +21,5 @@ mod tidy;
 mod vectors_ingest;
 mod vectors_parsers;
 mod vectors_payloads;
+mod vectors_rules;
 mod wasi;

@@ -48,8 +48,12 @@ pub fn every_row(severity: &str) -> Vec<u8> {
 
 /// The same, and its alerts go there.
 pub fn every_row_to(output: &str) -> Vec<u8> {
-    let options = format!(r#"{{"severity": "low", "outputs": ["{output}"]}}"#);
-    Guest { rules: vec![("every_row", EVERY_ROW)], logs: "test:row", options: &options, ..Guest::default() }.build()
+    every_row_with(&format!(r#"{{"severity": "low", "outputs": ["{output}"]}}"#))
+}
+
+/// The same with these options.
+pub fn every_row_with(options: &str) -> Vec<u8> {
+    Guest { rules: vec![("every_row", EVERY_ROW)], logs: "test:row", options, ..Guest::default() }.build()
 }
 
 impl World {

@@ -96,8 +96,6 @@ pub struct Kept {
 #[derive(Default)]
 pub struct Shelf {
     pub kept: Vec<Kept>,
-    /// Good requests that were repeats of what it has.
-    pub repeats: usize,
     script: VecDeque<Behaviour>,
     requests: Vec<Seen>,
     /// What was wrong with requests, as the service's documentation has it.
@@ -109,10 +107,7 @@ impl Shelf {
     pub fn keep(&mut self, kind: &'static str, key: &str, body: Value) -> (usize, bool) {
         let known = self.kept.iter().position(|kept| !key.is_empty() && kept.kind == kind && kept.key == key);
         match known {
-            Some(index) => {
-                self.repeats += 1;
-                (index + 1, false)
-            }
+            Some(index) => (index + 1, false),
             None => {
                 self.kept.push(Kept { kind, key: key.into(), body });
                 (self.kept.len(), true)
@@ -162,10 +157,6 @@ impl Vendors {
     /// What a service has.
     pub fn kept(&self, service: &str) -> Vec<Kept> {
         self.lock().entry(service.into()).or_default().kept.clone()
-    }
-
-    pub fn repeats(&self, service: &str) -> usize {
-        self.lock().entry(service.into()).or_default().repeats
     }
 
     pub fn requests(&self, service: &str) -> Vec<Seen> {
@@ -220,7 +211,9 @@ fn serve(mut stream: TcpStream, shelves: &Mutex<BTreeMap<String, Shelf>>) -> std
         Behaviour::Cut => return Ok(()),
         Behaviour::LosesAnswer => {
             let reply = judge();
-            let head = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\n\r\n", reply.status, reply.body.len() + 1_000);
+            // 204 has no body that could be cut.
+            let status = if reply.status == 204 { 200 } else { reply.status };
+            let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", reply.body.len() + 1_000);
             stream.write_all(head.as_bytes())?;
             return stream.write_all(reply.body.as_bytes());
         }

@@ -580,8 +580,9 @@ fn mailgun(seen: &Seen, shelf: &mut Shelf) -> Judged {
     };
     let body = String::from_utf8_lossy(&seen.body);
     let mut form = serde_json::Map::new();
-    let mut parts = body.split(&format!("--{boundary}"));
-    if parts.next() != Some("") || !body.ends_with(&format!("--{boundary}--\r\n")) {
+    let line = format!("--{boundary}");
+    let mut parts = body.split(line.as_str());
+    if parts.next() != Some("") || !body.ends_with(&format!("{line}--\r\n")) {
         return bad("the form does not begin or end");
     }
     for part in parts.filter(|part| *part != "--\r\n") {
