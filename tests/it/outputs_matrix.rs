@@ -2,8 +2,8 @@
 //! can behave: nothing is lost, nothing is tried that was refused for good, and nothing is there twice where the service
 //! takes a key.
 
-use crate::vendors::{Behaviour, Kept, Vendors};
 use crate::vendors::services::{ROUTING_KEY, SIGNING_KEY, TOKEN};
+use crate::vendors::{Behaviour, Kept, Vendors};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -50,7 +50,11 @@ fn cases(vendors: &Vendors) -> Vec<Case> {
         case("email", api, false, &[&both[..], more].concat())
     };
     let jira = [
-        ("url", "URL"), ("project_key", "SEC"), ("issue_type", "Task"), ("username", "bot@example.com"), ("api_token", TOKEN),
+        ("url", "URL"),
+        ("project_key", "SEC"),
+        ("issue_type", "Task"),
+        ("username", "bot@example.com"),
+        ("api_token", TOKEN),
     ];
     vec![
         case("slack", "slack", false, &[("url", "URL/services/T0/B0/x")]),
@@ -236,7 +240,12 @@ fn delivered(outcomes: &[Disposition]) -> bool {
 fn a_service_that_works_has_the_alert_once() {
     each(|vendors, case| {
         let outcomes = case.deliver(vendors, &alert());
-        assert!(delivered(&outcomes) && outcomes.len() == 1, "{}: {outcomes:?} {:?}", case.name(), vendors.faults(case.vendor));
+        assert!(
+            delivered(&outcomes) && outcomes.len() == 1,
+            "{}: {outcomes:?} {:?}",
+            case.name(),
+            vendors.faults(case.vendor)
+        );
         assert_eq!(things(vendors, case).len(), 1, "{}", case.name());
     });
 }
@@ -245,7 +254,12 @@ fn a_service_that_works_has_the_alert_once() {
 fn the_worst_alert_is_one_that_services_take() {
     each(|vendors, case| {
         let outcomes = case.deliver(vendors, &hostile());
-        assert!(delivered(&outcomes) && outcomes.len() == 1, "{}: {outcomes:?} {:?}", case.name(), vendors.faults(case.vendor));
+        assert!(
+            delivered(&outcomes) && outcomes.len() == 1,
+            "{}: {outcomes:?} {:?}",
+            case.name(),
+            vendors.faults(case.vendor)
+        );
     });
 }
 
@@ -270,8 +284,7 @@ fn what_is_refused_for_good_is_not_tried_again() {
 
 #[test]
 fn what_fails_for_now_is_tried_again_and_arrives_once() {
-    let failures =
-        [Behaviour::Limited(3), Behaviour::Says(500), Behaviour::Says(503), Behaviour::Slow, Behaviour::Cut];
+    let failures = [Behaviour::Limited(3), Behaviour::Says(500), Behaviour::Says(503), Behaviour::Slow, Behaviour::Cut];
     each(|vendors, case| {
         vendors.behave(case.vendor, &failures);
         let outcomes = case.deliver(vendors, &alert());
@@ -295,7 +308,12 @@ fn an_answer_that_is_lost_makes_no_second_alert_where_there_is_a_key() {
         script.push(Behaviour::LosesAnswer);
         vendors.behave(case.vendor, &script);
         let outcomes = case.deliver(vendors, &alert());
-        assert!(delivered(&outcomes) && outcomes.len() == 2, "{}: {outcomes:?} {:?}", case.name(), vendors.faults(case.vendor));
+        assert!(
+            delivered(&outcomes) && outcomes.len() == 2,
+            "{}: {outcomes:?} {:?}",
+            case.name(),
+            vendors.faults(case.vendor)
+        );
         assert_eq!(things(vendors, case).len(), if case.once { 1 } else { 2 }, "{}", case.name());
     });
 }
@@ -346,7 +364,10 @@ fn messages_of_several_parts_go_on_where_they_stopped() {
         let expected = vendors.kept(case.vendor);
         assert!(delivered(&whole) && expected.len() > 2, "{}: {whole:?}", case.name());
         vendors.clear(case.vendor);
-        vendors.behave(case.vendor, &[Behaviour::Works, Behaviour::Cut, Behaviour::Limited(1), Behaviour::Works, Behaviour::Says(503)]);
+        vendors.behave(
+            case.vendor,
+            &[Behaviour::Works, Behaviour::Cut, Behaviour::Limited(1), Behaviour::Works, Behaviour::Says(503)],
+        );
         let outcomes = case.deliver(&vendors, &alert);
         assert!(delivered(&outcomes), "{}: {outcomes:?}", case.name());
         assert_eq!(outcomes.len(), 4, "{}: {outcomes:?}", case.name());

@@ -331,9 +331,11 @@ fn jira(seen: &Seen, shelf: &mut Shelf) -> Judged {
                 return bad("the JQL is none");
             };
             let issues = shelf.kept.iter().enumerate().filter(|(_, kept)| {
-                kept.kind == "issue" && kept.body["labels"].as_array().is_some_and(|labels| labels.contains(&json!(label)))
+                kept.kind == "issue"
+                    && kept.body["labels"].as_array().is_some_and(|labels| labels.contains(&json!(label)))
             });
-            let issues: Vec<Value> = issues.map(|(index, _)| json!({"key": format!("SEC-{}", index + 1)})).take(1).collect();
+            let issues: Vec<Value> =
+                issues.map(|(index, _)| json!({"key": format!("SEC-{}", index + 1)})).take(1).collect();
             Ok(Reply::json(200, json!({"issues": issues, "isLast": true})))
         }
         _ => Err((404, format!("there is nothing at {}", seen.path))),
@@ -358,14 +360,15 @@ fn basic(user: &str, password: &str) -> String {
 fn github(seen: &Seen, shelf: &mut Shelf) -> Judged {
     credential(seen, "authorization", &format!("Bearer {TOKEN}"))?;
     if seen.header("user-agent").is_empty() {
-        return Err((403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header".into()));
+        return Err((
+            403,
+            "Request forbidden by administrative rules. Please make sure your request has a User-Agent header".into(),
+        ));
     }
     if seen.path != "/repos/northwind/alerts/issues" {
         return Err((404, "Not Found".into()));
     }
-    let shown = |number: usize, body: &Value| {
-        json!({"number": number, "html_url": format!("https://github.com/northwind/alerts/issues/{number}"), "body": body["body"]})
-    };
+    let shown = |number: usize, body: &Value| json!({"number": number, "html_url": format!("https://github.com/northwind/alerts/issues/{number}"), "body": body["body"]});
     if seen.method == "GET" {
         let number = |name: &str| seen.query(name).parse::<usize>().map_err(|_| (422, format!("{name} is no number")));
         let (page, size) = (number("page")?, number("per_page")?);
@@ -587,7 +590,9 @@ fn mailgun(seen: &Seen, shelf: &mut Shelf) -> Judged {
     }
     for part in parts.filter(|part| *part != "--\r\n") {
         let part = part.strip_prefix("\r\n").and_then(|part| part.strip_suffix("\r\n"));
-        let Some((head, value)) = part.and_then(|part| part.split_once("\r\n\r\n")) else { return bad("a part is none") };
+        let Some((head, value)) = part.and_then(|part| part.split_once("\r\n\r\n")) else {
+            return bad("a part is none");
+        };
         let name = head.split("; name=\"").nth(1).and_then(|rest| rest.split('"').next());
         let Some(name) = name else { return bad("a part has no name") };
         form.insert(name.to_owned(), value.into());
@@ -655,7 +660,9 @@ fn splunk(seen: &Seen, shelf: &mut Shelf) -> Judged {
     if body["event"].as_object().is_none_or(|event| event.is_empty()) {
         return bad("Event field cannot be blank");
     }
-    if !body["time"].is_number() || body["fields"].as_object().is_some_and(|fields| fields.values().any(Value::is_object)) {
+    if !body["time"].is_number()
+        || body["fields"].as_object().is_some_and(|fields| fields.values().any(Value::is_object))
+    {
         return bad("Error in handling indexed fields");
     }
     if seen.body.len() > 1_000_000 {

@@ -13,6 +13,8 @@ const TEXT_MAX: Max = Max::Bytes(200_000);
 const SUMMARY_MAX: Max = Max::Utf16(1_024);
 const WORD_MAX: Max = Max::Utf16(255);
 const ITEMS_MAX: usize = 20;
+/// Of an address; longer ones are no addresses that anybody opens.
+const URL_BYTES: usize = 2_000;
 const URL: &str = "https://events.pagerduty.com";
 
 struct PagerDuty;
@@ -86,16 +88,18 @@ fn event(parcel: &Parcel) -> Value {
         "client": "StreamAlert",
         "payload": payload,
     });
-    if let Some(url) = text("client_url", "client_url").filter(|url| Url::parse(url).is_ok()) {
+    if let Some(url) = text("client_url", "client_url").filter(|url| is_url(url)) {
         event["client_url"] = url.into();
     }
     let contexts = || parcel.magic_of("pagerduty", "contexts").and_then(Value::as_array).into_iter().flatten();
     let given = |field: &str| magic(parcel, field, field).and_then(Value::as_array).into_iter().flatten();
-    let is_url = |value: &Value| value.as_str().is_some_and(|url| Url::parse(url).is_ok());
-    let links = given("links").chain(contexts()).filter(|link| link.get("src").is_none() && is_url(&link["href"]));
+    let links = given("links")
+        .chain(contexts())
+        .filter(|link| link.get("src").is_none() && link["href"].as_str().is_some_and(is_url));
     let links =
         links.map(|link| json!({"href": link["href"], "text": link["text"].as_str().or(link["href"].as_str())}));
-    let references = brief.links.iter().map(|link| json!({"href": link, "text": "Reference"}));
+    let references =
+        brief.links.iter().filter(|link| is_url(link)).map(|link| json!({"href": link, "text": "Reference"}));
     let links: Vec<Value> = links.chain(references).take(ITEMS_MAX).collect();
     if !links.is_empty() {
         event["links"] = links.into();
@@ -128,9 +132,13 @@ fn event(parcel: &Parcel) -> Value {
     event
 }
 
+fn is_url(url: &str) -> bool {
+    url.len() <= URL_BYTES && Url::parse(url).is_ok()
+}
+
 /// PagerDuty shows images by https only.
 fn is_https(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| url.is_https())
+    is_url(url) && Url::parse(url).is_ok_and(|url| url.is_https())
 }
 
 fn severity(severity: Severity) -> &'static str {

@@ -63,6 +63,7 @@ fn the_worst_alert_stays_within_limits() {
     let event = sent(&parcel(check::hostile()).publish("log_source", check::HOSTILE.repeat(9)));
     assert!(event.to_string().len() <= 512_000);
     assert!((1_000..=1_024).contains(&event["payload"]["summary"].as_str().unwrap().encode_utf16().count()));
+    assert!(event["links"].is_null(), "the only reference is too long");
     assert_eq!(event["payload"]["custom_details"]["note"], "Too large for PagerDuty, so shortened.");
 }
 
