@@ -2,11 +2,14 @@
 
 use crate::limits::{EPOCH_TICK, PluginLimits};
 use std::num::NonZeroUsize;
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 /// Bytes of a memory or table that are cleared by hand when a slot is reused, rather than given back to the kernel and
 /// faulted in again. A Rust guest dirties some tens of KiB of its stack and data.
 const KEEP_RESIDENT: usize = 128 << 10;
+/// The same where the kernel says which pages were written to (Linux 6.7), so that only those are cleared. A Rust guest's hot
+/// pages lie around the end of its stack, at 1 MiB. An output, which has a new instance for each call, is a third faster by it.
+const KEEP_RESIDENT_SCANNED: usize = 2 << 20;
 
 /// The guests' engine, with a thread that advances its epoch for as long as anyone holds it.
 pub fn start(limits: &PluginLimits) -> wasmtime::Result<Engine> {
@@ -43,6 +46,10 @@ fn config(limits: &PluginLimits, pooled: bool) -> Config {
         .max_wasm_stack(limits.stack_bytes)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16));
     if pooled {
+        let keep_resident = match PoolingAllocationConfig::is_pagemap_scan_available() {
+            true => KEEP_RESIDENT_SCANNED,
+            false => KEEP_RESIDENT,
+        };
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(limits.instances)
             // A component of a language with an adapter is up to four core modules.
@@ -52,7 +59,8 @@ fn config(limits: &PluginLimits, pooled: bool) -> Config {
             .max_memory_size(limits.memory_bytes.max(limits.parser_memory_bytes))
             .table_elements(limits.table_elements)
             .max_unused_warm_slots(limits.instances)
-            .linear_memory_keep_resident(KEEP_RESIDENT)
+            .linear_memory_keep_resident(keep_resident)
+            .pagemap_scan(Enabled::Auto)
             .table_keep_resident(KEEP_RESIDENT);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }

@@ -36,6 +36,8 @@
 //! the service.
 
 mod alert;
+#[cfg(any(target_family = "wasm", test))]
+mod alloc;
 mod disposition;
 #[cfg(not(target_family = "wasm"))]
 mod fake;
