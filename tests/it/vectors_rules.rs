@@ -122,19 +122,19 @@ fn rules(id: &str) -> Vec<Rule> {
                 Ok(Some(Finding { context: object(json!({"who": who})), ..Finding::default() }))
             }),
             // The context it declares, and one more at each record.
-            rule("s").with(|info| info.options.context = object(json!({"n": 0}))).reports(|_| {
-                Ok(Some(Finding { context: object(json!({"n": 1})), ..Finding::default() }))
-            }),
+            rule("s")
+                .with(|info| info.options.context = object(json!({"n": 0})))
+                .reports(|_| Ok(Some(Finding { context: object(json!({"n": 1})), ..Finding::default() }))),
         ],
         // What it is handed cannot be changed.
         "mutation-shared" => vec![rule("r"), rule("s")],
-        "outputs" => vec![rule("r").with(|info| info.options.outputs = vec!["pagerduty:p".to_owned()]).reports(
-            |record| {
+        "outputs" => {
+            vec![rule("r").with(|info| info.options.outputs = vec!["pagerduty:p".to_owned()]).reports(|record| {
                 let team = record.get("t").and_then(|team| team.as_str()).map(str::to_owned).unwrap_or_default();
                 let outputs = vec!["aws-sns:q".to_owned(), format!("slack:{team}"), "invalid".to_owned()];
                 Ok(Some(Finding { outputs, ..Finding::default() }))
-            },
-        )],
+            })]
+        }
         "options" => vec![rule("s").with(|info| {
             info.description = "described".to_owned();
             info.options.merge = Some(Merge::new([] as [&str; 0], 5));
@@ -165,11 +165,8 @@ fn refused(id: &str) -> Vec<String> {
     };
     let host = Host::new(HostConfig::default()).unwrap();
     let types = ["t:x", "t:y", "zz"].map(str::to_owned);
-    let check = LoadCheck {
-        knows_log: &|log| types.iter().any(|name| name == log),
-        log_types: &types,
-        ..LoadCheck::any_log()
-    };
+    let check =
+        LoadCheck { knows_log: &|log| types.iter().any(|name| name == log), log_types: &types, ..LoadCheck::any_log() };
     let said = components.iter().flat_map(|component| {
         host.load("r.wasm", &component.build(), &check).err().unwrap_or_else(|| panic!("{id} is loaded")).problems
     });

@@ -514,12 +514,15 @@ fn options(list: &mut List, json: &str) -> Option<RuleOptions> {
     Some(options)
 }
 
-pub const OUTPUT_REMEDY: &str = "write `service:descriptor`, like `slack:security`";
+const OUTPUT_REMEDY: &str = "write `service:descriptor`, like `slack:security`";
+
+/// Bytes of an output's name: it becomes part of keys.
+pub const OUTPUT_BYTES_MAX: usize = 512;
 
 /// `service:descriptor`, both of them there and without blanks.
-pub fn is_output(output: &str) -> bool {
+fn is_output(output: &str) -> bool {
     let clean = |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control());
-    output.len() <= 512
+    output.len() <= OUTPUT_BYTES_MAX
         && output.split_once(':').is_some_and(|(service, descriptor)| clean(service) && clean(descriptor))
 }
 

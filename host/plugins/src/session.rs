@@ -2,7 +2,7 @@
 
 use crate::component::RuleComponent;
 use crate::contract::World;
-use crate::describe::is_output;
+use crate::describe::OUTPUT_BYTES_MAX;
 use crate::host::Watch;
 use crate::limits::Budget;
 use crate::sandbox::{Exports, Sandbox};
@@ -182,10 +182,12 @@ fn finding_of(wire: wire::Finding) -> Result<Finding, String> {
     if wire.outputs.len() > pipeline::FINDING_OUTPUTS_MAX {
         return Err(format!("{} outputs; the limit is {}", wire.outputs.len(), pipeline::FINDING_OUTPUTS_MAX));
     }
-    if let Some(output) = wire.outputs.iter().find(|output| !is_output(output)) {
-        let shown = crate::host::printable(output, 80);
-        return Err(format!("output `{shown}` is no `service:descriptor`"));
+    // One that is none goes along: it often comes from the record, and whoever writes the record should not be able to
+    // keep the alert from the other outputs. It is given up when the alert is stored, and seen.
+    let mut outputs = wire.outputs;
+    for output in &mut outputs {
+        output.truncate(output.floor_char_boundary(OUTPUT_BYTES_MAX));
     }
     let severity = wire.severity.map(Into::into);
-    Ok(Finding { row: wire.row, title, severity, dedup_key: wire.dedup_key, context, outputs: wire.outputs })
+    Ok(Finding { row: wire.row, title, severity, dedup_key: wire.dedup_key, context, outputs })
 }

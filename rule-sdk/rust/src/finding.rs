@@ -61,7 +61,8 @@ impl Finding {
         self
     }
 
-    /// Sends the alert to one more output, written `service:descriptor`. The host refuses an answer with any other form.
+    /// Sends the alert to one more output, written `service:descriptor`. What is none is told to the operator; the alert's other
+    /// outputs get it.
     pub fn output(mut self, output: impl Into<String>) -> Self {
         self.outputs.push(output.into());
         self

@@ -195,9 +195,26 @@ fn check_rules(trial: &Trial, case: &Body, sorted: &Sorted, verdict: &mut Verdic
     for alert in &mut verdict.alerts {
         alert.outputs = trial.outputs.of(&alert.outputs, &alert.cluster, alert.severity);
     }
+    check_outputs(trial, verdict);
     if !case.skip_publishers {
         check_publications(trial, case, verdict);
     }
+}
+
+/// Outputs that a finding names must be there, as far as is known. Those that rules declare were looked at before.
+fn check_outputs(trial: &Trial, verdict: &mut Verdict) {
+    let mut misses = Vec::new();
+    for alert in &verdict.alerts {
+        let declared = trial.rules().find(|rule| rule.name == alert.rule_name).map(|rule| &rule.options.outputs);
+        for output in alert.outputs.iter().filter(|output| declared.is_none_or(|declared| !declared.contains(output))) {
+            if (trial.has_outputs || !output.contains(':'))
+                && let Some(message) = trial.outputs.unknown(output)
+            {
+                misses.push((format!("{} sends its alert to no output", alert.rule_name), vec![printable(&message)]));
+            }
+        }
+    }
+    misses.into_iter().for_each(|(message, why)| verdict.miss(message, why));
 }
 
 /// Every alert is shaped for each of its outputs, and must hold what the case says.

@@ -176,17 +176,21 @@ fn values_that_mean_nothing_are_bad_answers() {
         "(i32.store offset=44 (local.get $at) (i32.const 20000)) (i32.store offset=48 (local.get $at) (i32.const 33))",
         "33 outputs; the limit is 32",
     );
-    is(
-        "(i32.store offset=44 (local.get $at) (i32.const 20000)) (i32.store offset=48 (local.get $at) (i32.const 1))",
-        "output `` is no `service:descriptor`",
-    );
 }
 
 #[test]
 fn what_means_something_arrives() {
     let json = r#"{"user": "root"}"#;
     let (context, title) = (text(32, json), text(4, "Ä title"));
-    let guest = Guest { rules: vec![("context", &context), ("title", &title)], ..Guest::default() };
+    // Outputs that are none go along, a long one as far as its name may go.
+    let outputs = changed(
+        "(memory.fill (i32.const 20000) (i32.const 97) (i32.const 700))
+         (i32.store offset=44 (local.get $at) (i32.const 21000)) (i32.store offset=48 (local.get $at) (i32.const 2))
+         (i32.store (i32.const 21000) (i32.const 20000)) (i32.store (i32.const 21004) (i32.const 5))
+         (i32.store (i32.const 21008) (i32.const 20000)) (i32.store (i32.const 21012) (i32.const 700))",
+    );
+    let guest =
+        Guest { rules: vec![("context", &context), ("title", &title), ("outputs", &outputs)], ..Guest::default() };
     let component = load(&host(), &guest.build()).unwrap();
     let batch = batch(8);
     let mut session = component.open(&batch);
@@ -194,6 +198,9 @@ fn what_means_something_arrives() {
     assert_eq!(serde_json::to_value(&found[0].context).unwrap(), serde_json::json!({"user": "root"}));
     assert!(found[1].context.is_empty());
     assert_eq!(session.evaluate(1, &ROWS).unwrap().findings[0].title.as_deref(), Some("Ä title"));
+    let found = session.evaluate(2, &ROWS).unwrap().findings;
+    assert_eq!(found[0].outputs, ["a".repeat(5), "a".repeat(512)]);
+    assert!(found[1].outputs.is_empty());
 }
 
 #[test]

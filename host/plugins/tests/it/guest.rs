@@ -10,6 +10,7 @@ pub struct Guest<'a> {
     pub on_describe: &'a str,
     pub version: &'a str,
     pub options: &'a str,
+    /// Empty: none.
     pub logs: &'a str,
     /// Further imports, at the component's top.
     pub imports: &'a str,
@@ -234,7 +235,7 @@ impl Guest<'_> {
             let log = put(&mut bytes, self.logs);
             let options = put(&mut bytes, self.options);
             bytes.resize(bytes.len().next_multiple_of(4), 0);
-            let logs = [(BASE + bytes.len()) as u32, 1];
+            let logs = [(BASE + bytes.len()) as u32, u32::from(!self.logs.is_empty())];
             bytes.extend(log.iter().flat_map(|n| n.to_le_bytes()));
             infos.extend(name);
             infos.extend(name);
