@@ -47,6 +47,7 @@ const KNOWN: &[&str] = &[
     "severity",
     "source",
     "source_entity",
+    "source_object",
     "source_service",
     "staged",
     "tags",
@@ -80,7 +81,7 @@ impl Brief {
         };
         let source = match shown.get("source") {
             Some(source) => ["service", "resource", "object"].map(|key| source.get(key).and_then(Value::as_str)),
-            None => [text("source_service"), text("source_entity"), None],
+            None => [text("source_service"), text("source_entity"), text("source_object")],
         };
         let source: Vec<&str> = source.into_iter().flatten().filter(|part| !part.is_empty()).collect();
         let references = list("references");
@@ -181,14 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn publications_of_the_first_streamalert_are_read_too() {
+    fn the_default_publication_has_the_source_in_parts() {
         let mut parcel = Parcel::sample::<Nothing>(json!({}));
         parcel.publication =
-            json!({"rule_name": "r", "source_service": "s3", "source_entity": "logs", "record": {"a": 1}})
+            json!({"rule_name": "r", "source_service": "s3", "source_entity": "logs", "source_object": "a.gz", "event_time": "", "record": {"a": 1}})
                 .as_object()
                 .unwrap()
                 .clone();
-        assert_eq!(Brief::of(&parcel).text(), "Severity: high\nRule: r\nSource: s3 / logs\n\nRecord\na: 1");
+        assert_eq!(Brief::of(&parcel).text(), "Severity: high\nRule: r\nSource: s3 / logs / a.gz\n\nRecord\na: 1");
     }
 
     #[test]

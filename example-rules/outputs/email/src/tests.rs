@@ -132,7 +132,11 @@ fn by_ses() {
 #[test]
 fn the_worst_alert_is_one_subject_and_only_text() {
     let mail = Mail::of(&parcel("sendgrid", check::hostile()).publish("record", json!({"big": "x".repeat(6_000_000)})));
-    assert!(mail.subject.encode_utf16().count() <= 200 && !mail.subject.chars().any(char::is_control), "{:?}", mail.subject);
+    assert!(
+        mail.subject.encode_utf16().count() <= 200 && !mail.subject.chars().any(char::is_control),
+        "{:?}",
+        mail.subject
+    );
     assert!(mail.text.len() <= 100_000);
     assert!(mail.attachments.is_empty());
     let html = mail.html.unwrap();
