@@ -20,9 +20,9 @@ impl Output for Email {
         Setting::plain("to", "Recipients, with commas between"),
         Setting::plain(
             "url",
-            "For other regions: https://api.eu.sendgrid.com, https://api.eu.mailgun.net; SES always needs it: https://email.eu-west-1.amazonaws.com",
-        )
-        .optional(),
+            "https://api.sendgrid.com, https://api.mailgun.net, https://api.postmarkapp.com, or those of other regions: \
+             https://api.eu.sendgrid.com, https://api.eu.mailgun.net, https://email.eu-west-1.amazonaws.com",
+        ),
         Setting::secret("api_key", "API key; of Postmark the token of the server").optional(),
         Setting::plain("domain", "Of Mailgun: the domain that sends").optional(),
         Setting::plain("message_stream", "Of Postmark: the stream [default: outbound]").optional(),
@@ -31,14 +31,14 @@ impl Output for Email {
         Setting::secret("session_token", "Of SES: for temporary keys").optional(),
         Setting::plain("region", "Of SES: if the host of `url` does not name it").optional(),
     ];
-    const HOSTS: &'static [&'static str] = &["api.sendgrid.com", "api.mailgun.net", "api.postmarkapp.com", "{url}"];
+    const HOSTS: &'static [&'static str] = &["{url}"];
 
     fn validate(settings: &Settings) -> Vec<Fault> {
         let mut faults = Vec::new();
         let needed: &[&str] = match settings.get("api").unwrap_or_default() {
             "sendgrid" | "postmark" => &["api_key"],
             "mailgun" => &["api_key", "domain"],
-            "ses" => &["url", "access_key_id", "secret_access_key"],
+            "ses" => &["access_key_id", "secret_access_key"],
             _ => {
                 faults.push(Fault::new("api", "is sendgrid, mailgun, postmark or ses"));
                 &[]
@@ -46,7 +46,7 @@ impl Output for Email {
         };
         let missing = needed.iter().filter(|name| settings.get(name).is_none());
         faults.extend(missing.map(|name| Fault::new(*name, "is required for this `api`")));
-        if settings.get("api") == Some("ses") && settings.get("url").is_some() && service::region(settings).is_none() {
+        if settings.get("api") == Some("ses") && service::region(settings).is_none() {
             faults.push(Fault::new("region", "is required, since the host of `url` names none"));
         }
         if settings

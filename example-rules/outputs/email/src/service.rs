@@ -12,25 +12,25 @@ const MARK: &str = "X-StreamAlert-Key";
 
 pub fn request(parcel: &Parcel, mail: &Mail) -> Result<Request, String> {
     let key = parcel.required("api_key");
+    let url = base(parcel, "url", "");
     match parcel.required("api") {
         "sendgrid" => {
-            let url = format!("{}/v3/mail/send", base(parcel, "url", "https://api.sendgrid.com"));
+            let url = format!("{url}/v3/mail/send");
             Ok(Request::post(url).bearer(key).json(&sendgrid(parcel, mail)))
         }
         "postmark" => {
-            let url = format!("{}/email", base(parcel, "url", "https://api.postmarkapp.com"));
+            let url = format!("{url}/email");
             let request =
                 Request::post(url).header("X-Postmark-Server-Token", key).header("Accept", "application/json");
             Ok(request.json(&postmark(parcel, mail)))
         }
         "mailgun" => {
-            let url = base(parcel, "url", "https://api.mailgun.net");
             let url = format!("{url}/v3/{}/messages", percent(parcel.required("domain")));
             let (kind, body) = mailgun(parcel, mail);
             Ok(Request::post(url).basic("api", key).bytes(kind, body))
         }
         "ses" => {
-            let url = format!("{}/v2/email/outbound-emails", base(parcel, "url", ""));
+            let url = format!("{url}/v2/email/outbound-emails");
             let keys = sigv4::Keys {
                 id: parcel.required("access_key_id"),
                 secret: parcel.required("secret_access_key"),

@@ -13,8 +13,11 @@ fn parcel(api: &str, alert: Value) -> Parcel {
             .with("url", "https://email.eu-west-1.amazonaws.com")
             .with("access_key_id", "AKIDEXAMPLE")
             .with("secret_access_key", "s3cret"),
-        "mailgun" => parcel.with("api_key", "k3y").with("domain", "mg.example.com"),
-        _ => parcel.with("api_key", "k3y"),
+        "mailgun" => {
+            parcel.with("url", "https://api.mailgun.net/").with("api_key", "k3y").with("domain", "mg.example.com")
+        }
+        "postmark" => parcel.with("url", "https://api.postmarkapp.com").with("api_key", "k3y"),
+        _ => parcel.with("url", "https://api.sendgrid.com").with("api_key", "k3y"),
     }
 }
 
@@ -193,10 +196,11 @@ fn settings_are_checked() {
         assert!(faults(parcel(api, json!({}))).is_empty(), "{api}");
     }
     let sendgrid = || parcel("sendgrid", json!({}));
+    assert_eq!(faults(sendgrid().with("url", "")), ["url"]);
     assert_eq!(faults(sendgrid().with("api", "smtp")), ["api"]);
     assert_eq!(faults(sendgrid().with("api_key", "")), ["api_key"]);
     assert_eq!(faults(sendgrid().with("api", "mailgun")), ["domain"]);
-    assert_eq!(faults(sendgrid().with("api", "ses")), ["url", "access_key_id", "secret_access_key"]);
+    assert_eq!(faults(sendgrid().with("api", "ses")), ["access_key_id", "secret_access_key", "region"]);
     assert_eq!(faults(parcel("ses", json!({})).with("url", "https://ses.internal.example")), ["region"]);
     assert!(
         faults(parcel("ses", json!({})).with("url", "https://ses.internal.example").with("region", "eu-west-1"))
