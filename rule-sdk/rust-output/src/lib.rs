@@ -85,3 +85,8 @@ pub mod __private {
     pub use crate::publisher::{Publisher, Publishers};
     pub use serde_json::{Map, Value};
 }
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
