@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use streamalert_egress::{Egress, HostRule, Policy};
+use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::alert_processor::publication::default_publication;
 use streamalert_pipeline::plugin::{
     Disposition, HttpFailure, HttpRequest, HttpResponse, OutputPlugin, Outside, Parcel, PluginSet,
 };
@@ -113,13 +115,14 @@ impl Case {
         let is_secret = |name: &str| info.settings.iter().any(|setting| setting.secret && setting.name == name);
         let (secrets, settings) = self.settings.iter().cloned().partition(|(name, _)| is_secret(name));
         let outside: Arc<dyn Outside> = Arc::new(Door { policy, deadline: Instant::now() + PATIENCE, secrets });
+        let stored: Alert = serde_json::from_value(alert.clone()).unwrap();
         let parcel = Parcel {
             descriptor: "test".into(),
             idempotency_key: "0123456789abcdef0123456789abcdef".into(),
             attempt: number,
             now: NOW + u64::from(number) * 60,
             alert: alert.to_string(),
-            publication: alert.to_string(),
+            publication: Value::Object(default_publication(&stored)).to_string(),
             settings,
             progress,
         };
