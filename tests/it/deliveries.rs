@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// Path → what was accepted: idempotency key and alert id, in order, repeats too.
+type Accepted = Mutex<BTreeMap<String, Vec<(String, String)>>>;
+
 /// A service that takes parcels over plain HTTP, and remembers them by path.
 struct Service {
     address: SocketAddr,
-    /// Path → what was accepted: idempotency key and alert id, in order, repeats too.
-    accepted: Arc<Mutex<BTreeMap<String, Vec<(String, String)>>>>,
+    accepted: Arc<Accepted>,
     /// Requests of a hundred that go wrong.
     failing: Arc<Mutex<u64>>,
 }
@@ -21,7 +23,7 @@ impl Service {
     fn start() -> Service {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let accepted: Arc<Mutex<BTreeMap<String, Vec<(String, String)>>>> = Arc::default();
+        let accepted: Arc<Accepted> = Arc::default();
         let failing = Arc::new(Mutex::new(0));
         let (all, rate) = (accepted.clone(), failing.clone());
         std::thread::spawn(move || {
@@ -42,7 +44,7 @@ impl Service {
 /// Requests of one connection. A client that dies in the middle is nobody's fault.
 fn serve(
     mut stream: TcpStream,
-    all: &Mutex<BTreeMap<String, Vec<(String, String)>>>,
+    all: &Accepted,
     failing: &Mutex<u64>,
 ) -> Option<()> {
     let mut dice = Dice::new();
@@ -151,7 +153,7 @@ fn killed_at_any_moment_every_output_gets_every_alert() {
     world.write("in.json", rows(0..ALERTS as u64));
     let mut under_way = 0;
     for _ in 0..KILLS {
-        let mut run = world.start(&RUN);
+        let run = world.start(&RUN);
         std::thread::sleep(Duration::from_millis(dice.below(500)));
         run.kill();
         under_way += usize::from(service.accepted("/one").len() < ALERTS);
@@ -285,7 +287,7 @@ fn killed_while_merging_every_alert_is_part_of_one_merged_alert() {
     world.write("nothing.json", "");
     let mut progress = BTreeSet::new();
     for _ in 0..20 {
-        let mut run = world.start(&["run", "--input", "nothing.json"]);
+        let run = world.start(&["run", "--input", "nothing.json"]);
         std::thread::sleep(Duration::from_millis(100 + dice.below(150)));
         run.kill();
         let sqlite = rusqlite::Connection::open(world.at("data/alerts.sqlite")).unwrap();

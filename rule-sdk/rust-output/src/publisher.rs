@@ -29,12 +29,15 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// What a publisher is: the alert, the publication so far and what it is for; the answer is the publication.
+pub type Publish = fn(&Alert, Map<String, Value>, &Target) -> Result<Map<String, Value>, String>;
+
 /// A publisher, as the macro wrote it down.
 #[derive(Clone, Copy)]
 pub struct Publisher {
     pub name: &'static str,
     pub description: &'static [&'static str],
-    pub publish: fn(&Alert, Map<String, Value>, &Target) -> Result<Map<String, Value>, String>,
+    pub publish: Publish,
 }
 
 /// The publishers of a component.

@@ -225,7 +225,8 @@ impl Metrics {
                 let _ = writeln!(text, "streamalert_{name}{labels} {value}");
             }
         }
-        let times: [(&str, &str, fn(&Counts) -> &Histogram); 2] = [
+        type Times = fn(&Counts) -> &Histogram;
+        let times: [(&str, &str, Times); 2] = [
             ("delivery_wait_seconds", "From an alert to the first attempt to deliver it.", |counts| &counts.waited),
             ("delivery_attempt_seconds", "What an attempt took.", |counts| &counts.took),
         ];
