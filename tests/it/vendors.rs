@@ -222,7 +222,8 @@ fn serve(mut stream: TcpStream, shelves: &Mutex<BTreeMap<String, Shelf>>) -> std
             Reply { headers: vec![("Location", METADATA.into())], ..Reply::text(307, "over there") }
         }
     };
-    let mut head = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\nConnection: close\r\n", reply.status, reply.body.len());
+    let mut head =
+        format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\nConnection: close\r\n", reply.status, reply.body.len());
     for (name, value) in reply.headers {
         head += &format!("{name}: {value}\r\n");
     }
@@ -254,7 +255,8 @@ fn read(stream: &TcpStream) -> std::io::Result<Option<(String, Seen)>> {
     let path = path.trim_start_matches('/');
     let (service, path) = path.split_once('/').unwrap_or((path, ""));
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    let query = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(n, v)| (decode(n), decode(v))).collect();
+    let query =
+        pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(n, v)| (decode(n), decode(v))).collect();
     Ok(Some((service.to_owned(), Seen { method, path: format!("/{path}"), query, headers, body })))
 }
 
