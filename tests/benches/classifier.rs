@@ -98,7 +98,7 @@ fn one_source(root: &Path) {
                         .into_iter()
                         .map(|(key, kind)| if key == first { (renamed.clone(), kind) } else { (key, kind) })
                         .collect();
-                    let options = log_type["configuration"].as_object_mut();
+                    let options = log_type.get_mut("configuration").and_then(Value::as_object_mut);
                     for option in options.into_iter().flat_map(|options| options.values_mut()) {
                         match option {
                             Value::Array(names) => names.retain(|name| *name != first),
