@@ -23,7 +23,7 @@ test: guests
 	$(DEV) test example-rules --no-build --plugins target/guests/example-rules
 
 bench: guests
-	cargo bench -p streamalert-tests
+	cargo bench --workspace $(foreach bench,throughput classifier alerts delivery,--bench $(bench))
 
 lint:
 	cargo fmt --all --check
@@ -51,9 +51,9 @@ guests: toolchain dev
 toolchain:
 	rule-sdk/rust/toolchain.sh
 
-# Together with the tests: cargo would build the sandbox twice if their features differed.
+# Always the whole workspace: of other sets of crates the features differ, and cargo builds the sandbox anew.
 dev:
 	cargo build --quiet --workspace --bins --tests
 
 release:
-	cargo build --release -p streamalert-cli
+	cargo build --release --workspace --bin streamalert

@@ -1,6 +1,6 @@
 //! What alerts cost after the rules: storing them, merging them, and how soon the first attempt to deliver begins.
 //!
-//! `cargo bench -p streamalert-tests --bench alerts`; parts: `store`, `merge`, `wait`.
+//! `cargo bench --workspace --bench alerts`; parts: `store`, `merge`, `wait`.
 
 use arc_swap::ArcSwap;
 use mimalloc::MiMalloc;

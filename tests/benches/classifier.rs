@@ -1,7 +1,7 @@
 //! What the classifier costs: all log types through one source, ten times as many schemas, text formats, gzip. Ratios are
 //! within one run.
 //!
-//! `cargo bench -p streamalert-tests --bench classifier`; the first part needs `python3` and reference data beside the checkout.
+//! `cargo bench --workspace --bench classifier`; the first part needs `python3` and reference data beside the checkout.
 
 use cpu_time::ThreadTime;
 use mimalloc::MiMalloc;

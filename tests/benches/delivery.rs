@@ -1,6 +1,6 @@
 //! What a delivery costs beside the network.
 //!
-//! `cargo bench -p streamalert-tests --bench delivery`; it needs the components of `make guests`.
+//! `cargo bench --workspace --bench delivery`; it needs the components of `make guests`.
 
 use mimalloc::MiMalloc;
 use serde_json::{Map, Value, json};

@@ -1,6 +1,6 @@
 //! What a record costs, as a ratio to what CPython's bare `json.loads` does with the same inputs in the same run.
 //!
-//! `cargo bench -p streamalert-tests`; it needs `python3` and the components of `make guests`.
+//! `cargo bench --workspace --bench throughput`; it needs `python3` and the components of `make guests`.
 
 use cpu_time::ThreadTime;
 use mimalloc::MiMalloc;
