@@ -51,7 +51,9 @@ pub fn contract(make: impl Fn() -> Arc<dyn AlertTable>) {
     adding_is_idempotent(&*make());
     what_is_leased_is_nobody_else_s_until_the_lease_ends(&*make());
     outcomes_are_kept(&*make());
+    a_probe_is_the_newest_that_was_never_tried(&*make());
     groups_are_folded_once(&*make());
+    who_comes_while_a_group_is_looked_at_is_not_lost(&*make());
     leases_of_many_do_not_overlap(make());
 }
 
@@ -86,7 +88,7 @@ fn what_is_leased_is_nobody_else_s_until_the_lease_ends(table: &dyn AlertTable) 
     // Who was too slow has no say any more, but for what is a fact.
     settle(table, "me", "1", "a:x", Outcome::Dead { error: "slow".into() }, 210);
     settle(table, "me", "1", "a:x", Outcome::Again { due: 999, error: "slow".into(), progress: None, faults: 0 }, 210);
-    settle(table, "me", "1", "a:x", Outcome::Released { due: 0 }, 210);
+    settle(table, "me", "1", "a:x", Outcome::Released { due: 0, reason: Some("late".into()) }, 210);
     assert_eq!(ids(&table.lease("a:x", "you", 250, 300, 10).unwrap()), [""; 0]);
     settle(table, "me", "1", "a:x", delivered(), 260);
     settle(table, "you", "1", "a:x", Outcome::Again { due: 270, error: "cut".into(), progress: None, faults: 0 }, 265);
@@ -100,11 +102,12 @@ fn outcomes_are_kept(table: &dyn AlertTable) {
     let again = Outcome::Again { due: 150, error: "503".into(), progress: Some("part 2".into()), faults: 1 };
     settle(table, "me", "1", "a:x", again, 110);
     settle(table, "me", "2", "a:x", Outcome::Dead { error: "404".into() }, 110);
-    settle(table, "me", "3", "a:x", Outcome::Released { due: 120 }, 110);
+    settle(table, "me", "3", "a:x", Outcome::Released { due: 120, reason: None }, 110);
     assert_eq!(due(table), [("a:x".into(), 120)]);
     let leases = table.lease("a:x", "you", 150, 200, 10).unwrap();
     assert_eq!(ids(&leases), ["3", "1"]);
     assert_eq!((leases[0].attempts, leases[0].faults), (0, 0), "what was given back was no attempt");
+    assert_eq!((leases[0].due, leases[1].due), (120, 150));
     assert_eq!((leases[1].attempts, leases[1].faults, leases[1].progress.as_deref()), (1, 1, Some("part 2")));
     // No such thing is no error.
     settle(table, "you", "nobody", "a:x", delivered(), 160);
@@ -113,6 +116,20 @@ fn outcomes_are_kept(table: &dyn AlertTable) {
     table.add(&[NewAlert { alert: &four, waiting: None, undeliverable }], 170).unwrap();
     assert_eq!(table.due(Some("b:typo")).unwrap(), []);
     assert_eq!(table.due(Some("a:y")).unwrap(), [("a:y".into(), 170)]);
+}
+
+fn a_probe_is_the_newest_that_was_never_tried(table: &dyn AlertTable) {
+    for (id, now) in [("1", 100), ("2", 200), ("3", 300), ("4", 400)] {
+        add(table, &[alert(id, &["a:x"])], now);
+    }
+    table.lease("a:x", "me", 100, 1_000, 1).unwrap();
+    settle(table, "me", "1", "a:x", Outcome::Again { due: 290, error: "503".into(), progress: None, faults: 0 }, 110);
+    let probe = || table.probe("a:x", "me", 300, 1_000).unwrap().map(|lease| (lease.alert.id, lease.due, lease.until));
+    assert_eq!(probe(), Some(("3".into(), 300, 1_000)));
+    assert_eq!(probe(), Some(("2".into(), 200, 1_000)), "the other one is leased");
+    assert_eq!(probe(), None, "one was tried, and one is not due");
+    assert_eq!(ids(&table.lease("a:x", "me", 300, 1_000, 9).unwrap()), ["1"]);
+    assert_eq!(due(table), [("a:x".into(), 400)]);
 }
 
 fn groups_are_folded_once(table: &dyn AlertTable) {
@@ -162,6 +179,38 @@ fn groups_are_folded_once(table: &dyn AlertTable) {
     table.fold(&[fold], end + 60_000).unwrap();
     assert_eq!(table.next_group().unwrap(), None);
     assert_eq!(ids(&table.lease("a:x", "you", end, end + 1, 10).unwrap()), [""; 0]);
+}
+
+fn who_comes_while_a_group_is_looked_at_is_not_lost(table: &dyn AlertTable) {
+    let waits = |id: &str, threshold| Alert {
+        merge: Some(Merge { threshold, ..Merge::new(["user"], 1) }),
+        record: serde_json::json!({"user": id.split('-').next(), "id": id}).into(),
+        ..alert(id, &["a:x"])
+    };
+    let fold = |group: &Group, members: &[&str], into| Fold {
+        group: group.clone(),
+        members: members.iter().map(|id| (*id).to_owned()).collect(),
+        into,
+        undeliverable: vec![],
+    };
+    let end = 100 + 60_000;
+    add(table, &[waits("few-1", Some(3)), waits("few-2", Some(3)), waits("bob-1", None)], 100);
+    let groups = table.groups(end, 10).unwrap();
+    let (few, bob) = (&groups[0], &groups[1]);
+    assert!(few.below_threshold && !bob.below_threshold);
+    add(table, &[waits("few-3", Some(3)), waits("bob-2", None)], end - 1);
+    table
+        .fold(&[fold(few, &["few-1", "few-2"], FoldInto::Nobody), fold(bob, &["bob-1"], FoldInto::Alone)], end)
+        .unwrap();
+    assert_eq!(ids(&table.lease("a:x", "me", end, end + 1, 10).unwrap()), ["bob-1"]);
+    let groups = table.groups(end, 10).unwrap();
+    assert!(groups.len() == 2 && groups.iter().all(|group| !group.below_threshold), "{groups:?}");
+    let mut members: Vec<Vec<String>> = groups
+        .iter()
+        .map(|group| table.members(group).unwrap().into_iter().map(|member| member.id).collect())
+        .collect();
+    members.sort();
+    assert_eq!(members, [vec!["bob-2"], vec!["few-1", "few-2", "few-3"]], "with the third, they are enough");
 }
 
 fn leases_of_many_do_not_overlap(table: Arc<dyn AlertTable>) {

@@ -1,6 +1,6 @@
 //! Alerts on their way to outputs, through the real program: killed, failing, and as operators see them.
 
-use crate::run_world::{Dice, PATIENCE, World, rows};
+use crate::run_world::{Dice, Guest, PATIENCE, World, rows};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -42,11 +42,7 @@ impl Service {
 }
 
 /// Requests of one connection. A client that dies in the middle is nobody's fault.
-fn serve(
-    mut stream: TcpStream,
-    all: &Accepted,
-    failing: &Mutex<u64>,
-) -> Option<()> {
+fn serve(mut stream: TcpStream, all: &Accepted, failing: &Mutex<u64>) -> Option<()> {
     let mut dice = Dice::new();
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {
@@ -112,8 +108,10 @@ impl World {
             });
             webhooks.insert((*descriptor).to_owned(), config);
             let url = format!("http://{address}/{descriptor}");
-            secrets
-                .insert(format!("webhook:{descriptor}"), serde_json::json!({"url": url, "signing_key": "0123456789abcdef"}));
+            secrets.insert(
+                format!("webhook:{descriptor}"),
+                serde_json::json!({"url": url, "signing_key": "0123456789abcdef"}),
+            );
         }
         let outputs: Vec<String> = descriptors.iter().map(|descriptor| format!("webhook:{descriptor}")).collect();
         let config = serde_json::json!({"webhook": webhooks, "defaults": [{"outputs": outputs, "always": true}]});
@@ -275,9 +273,12 @@ fn killed_while_merging_every_alert_is_part_of_one_merged_alert() {
     let (count, groups) = (20_000, 400);
     let mut dice = Dice::new();
     let world = World::new();
-    world.write("plugins/every_row.wasm", crate::run_world::every_row_with(
-        r#"{"outputs": ["file:merged"], "merge": {"by": ["group"], "minutes": 60, "max": 1000}}"#,
-    ));
+    world.write(
+        "plugins/every_row.wasm",
+        crate::run_world::every_row_with(
+            r#"{"outputs": ["file:merged"], "merge": {"by": ["group"], "minutes": 60, "max": 1000}}"#,
+        ),
+    );
     world.write("in.json", grouped_rows(count, groups));
     // The first run stores them all, and leaves them waiting.
     let stored = world.streamalert(&["run", "--input", "in.json", "--no-flush"]);
@@ -309,4 +310,40 @@ fn killed_while_merging_every_alert_is_part_of_one_merged_alert() {
     assert_eq!(merged.len() as u64, groups, "waiting after each kill: {progress:?}");
     assert_eq!(merged.values().sum::<u64>(), count);
     assert_eq!(members.len() as u64, count, "each is part of one");
+}
+
+/// Reports the first of its rows, for an output whose name is a word.
+const TO_A_WORD: &str = r#"
+    (local.set $n (call $findings (local.get $rows) (i32.const 1)))
+    (local.set $at (i32.load (local.get $n)))
+    (memory.fill (i32.const 20000) (i32.const 97) (i32.const 3))
+    (i32.store (i32.const 21000) (i32.const 20000)) (i32.store (i32.const 21004) (i32.const 3))
+    (i32.store offset=44 (local.get $at) (i32.const 21000)) (i32.store offset=48 (local.get $at) (i32.const 1))
+    (local.get $n)"#;
+
+#[test]
+fn an_output_that_a_finding_makes_up_keeps_the_alert_from_no_other() {
+    let world = World::new();
+    let rule = Guest {
+        rules: vec![("every_row", TO_A_WORD)],
+        logs: "test:row",
+        options: r#"{"outputs": ["file:audit"]}"#,
+        ..Guest::default()
+    };
+    world.write("plugins/every_row.wasm", rule.build());
+    world.write("in.json", rows(0..1));
+    world.said(&RUN);
+    let audit = std::fs::read_to_string(world.at("data/outputs/audit.jsonl")).unwrap();
+    assert_eq!(audit.lines().count(), 1, "{audit}");
+    let dead = world.said(&["alerts", "list", "--state", "dead"]);
+    assert!(dead.contains("`aaa` is no output: write service:descriptor"), "{dead}");
+    // Whoever tests the rule hears of it before.
+    world.write(
+        "cases/one.json",
+        r#"[{"description": "a row", "log": "test:row", "service": "file", "source": "a", "data": {"n": 1}, "trigger_rules": ["every_row"]}]"#,
+    );
+    world.write("conf/clusters/local.json", r#"{"data_sources": {"file": {"*": ["test"]}}}"#);
+    let tested = world.streamalert(&["test", "--plugins", "plugins"]);
+    let said = String::from_utf8_lossy(&tested.stdout);
+    assert!(said.contains("every_row sends its alert to no output") && !tested.status.success(), "{said}");
 }

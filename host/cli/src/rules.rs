@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use streamalert_local::config_folder::{Config, LookupTables};
+use streamalert_local::native_outputs::SERVICES;
 use streamalert_local::reload::{Loaded, PluginSource};
 use streamalert_local::run::{DataFolder, Plugins};
 use streamalert_local::secrets::SecretFile;
@@ -104,6 +105,7 @@ impl PluginSource for Folder {
             knows_log: &knows,
             log_types: &self.logs,
             datatypes: Some(&self.datatypes),
+            native_services: &SERVICES,
             ..LoadCheck::any_log()
         };
         let report = match self.plugins.load(&self.path, &check) {

@@ -13,8 +13,9 @@ use arc_swap::ArcSwap;
 use lane::{Lane, Step};
 use metrics::Metrics;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::alert_merger::{fold, waiting};
 use streamalert_pipeline::alert_processor::publication::{Publication, Publishers};
 use streamalert_pipeline::alert_processor::undeliverable;
-use streamalert_pipeline::backend::{AlertTable, BackendError, Fold, FoldInto, NewAlert, SecretStore};
+use streamalert_pipeline::backend::{AlertTable, BackendError, Fold, FoldInto, Group, NewAlert, SecretStore};
 use streamalert_pipeline::config::Outputs;
 use streamalert_pipeline::config::output::OutputConfig;
 use streamalert_pipeline::plugin::{OutputInfo, OutputPlugin, Outside, PluginSet};
@@ -32,8 +33,9 @@ use streamalert_pipeline::time::Millis;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Deliveries of one output at a time, if the operator says nothing.
 const CONCURRENCY: u16 = 4;
-/// Groups folded in one transaction.
+/// Groups folded in one transaction, and bytes of their records: so much memory merging takes, a few times over.
 const FOLDS_AT_ONCE: usize = 32;
+const FOLD_BYTES: usize = 16 << 20;
 /// How long the end of a run waits for an attempt that is under way, beyond its own time limit.
 const STOP_PATIENCE: Duration = Duration::from_secs(35);
 /// How often the end of a run looks whether everything is delivered.
@@ -89,6 +91,8 @@ pub fn store(
 pub struct Post {
     pub(crate) setup: Setup,
     pub metrics: Metrics,
+    /// Unlike that of any other run: a process number alone comes again.
+    name: String,
     native: [Arc<dyn OutputPlugin>; 2],
     bell: Bell,
     /// Threads deliver; in tests nobody does but the test.
@@ -135,6 +139,7 @@ impl Post {
             setup,
             native,
             metrics: Metrics::default(),
+            name: format!("{}-{:016x}", std::process::id(), RandomState::new().hash_one(0)),
             bell: Bell::default(),
             started: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -168,9 +173,7 @@ impl Post {
     /// Begins to deliver what is owed from before, and to merge.
     pub fn start(self: &Arc<Self>) -> anyhow::Result<()> {
         self.started.store(true, Ordering::Release);
-        for (output, _) in self.setup.table.due(None)? {
-            self.open(&output)?;
-        }
+        self.look()?;
         let post = self.clone();
         let merger = move || {
             while !post.stopping() {
@@ -194,6 +197,19 @@ impl Post {
         Ok(())
     }
 
+    /// Opens lanes to all that something is owed to, and tells of outputs that are gone from the configuration: what is owed to
+    /// them is kept until they are back, or an operator drops it.
+    fn look(self: &Arc<Self>) -> Result<(), BackendError> {
+        for (output, _) in self.setup.table.due(None)? {
+            match self.setup.outputs.unknown(&output) {
+                Some(reason) => self.metrics.nowhere(&output, &reason),
+                // Threads that cannot be started now are started at the next look.
+                None => drop(self.open(&output)),
+            }
+        }
+        Ok(())
+    }
+
     /// The lane of an output, with its threads.
     fn open(self: &Arc<Self>, output: &str) -> std::io::Result<()> {
         let mut lanes = lock(&self.lanes);
@@ -205,14 +221,19 @@ impl Post {
             return Ok(());
         }
         let lane = Arc::new(Lane::new(output, self.setup.outputs.get(output)));
-        lanes.insert(output.to_owned(), lane.clone());
         let count = self.setup.outputs.get(output).concurrency.unwrap_or(CONCURRENCY);
         for number in 0..count {
             let (post, lane) = (self.clone(), lane.clone());
-            let owner = format!("{}-{number}", std::process::id());
+            let owner = format!("{}-{number}", self.name);
             let work = move || post.work(&lane, &owner);
-            lock(&self.threads).push(thread::Builder::new().name(format!("to {output}")).spawn(work)?);
+            match thread::Builder::new().name(format!("to {output}")).spawn(work) {
+                Ok(thread) => lock(&self.threads).push(thread),
+                Err(error) if number == 0 => return Err(error),
+                // A few are enough.
+                Err(_) => break,
+            }
         }
+        lanes.insert(output.to_owned(), lane);
         Ok(())
     }
 
@@ -235,15 +256,37 @@ impl Post {
         }
     }
 
-    /// Folds the groups whose time has come. Says how many.
+    /// Folds the groups whose time has come, a few of them at a time. Says how many.
     pub fn merge(self: &Arc<Self>, now: Millis) -> Result<usize, BackendError> {
+        let groups = self.setup.table.groups(now, FOLDS_AT_ONCE)?;
+        let count = groups.len();
+        self.fold(groups)?;
+        self.look()?;
+        if count > 0 {
+            self.bell.ring();
+        }
+        Ok(count)
+    }
+
+    /// Merges all that waits, whatever its window.
+    pub fn flush(self: &Arc<Self>) -> Result<(), BackendError> {
+        // A group whose first alert was sent stays to the end of its window, and has nobody in it any more.
+        while self.fold(self.setup.table.groups(Millis::MAX, usize::MAX)?)? > 0 {}
+        self.look()?;
+        self.bell.ring();
+        Ok(())
+    }
+
+    /// Says how many alerts were in the groups.
+    fn fold(&self, groups: Vec<Group>) -> Result<usize, BackendError> {
         let table = &self.setup.table;
-        let groups = table.groups(now, FOLDS_AT_ONCE)?;
-        let mut folds = Vec::with_capacity(groups.len());
+        let (mut folds, mut bytes, mut count) = (Vec::new(), 0, 0);
         let (mut merged, mut silent) = (0, 0);
         for group in groups {
             let members = table.members(&group)?;
             let ids: Vec<String> = members.iter().map(|member| member.id.clone()).collect();
+            count += ids.len();
+            bytes += members.iter().map(|member| member.record.as_str().len()).sum::<usize>();
             let (into, undeliverable) = if group.below_threshold {
                 silent += ids.len() as u64;
                 (FoldInto::Nobody, Vec::new())
@@ -260,32 +303,20 @@ impl Post {
                 }
             };
             folds.push(Fold { group, members: ids, into, undeliverable });
+            if folds.len() >= FOLDS_AT_ONCE || bytes >= FOLD_BYTES {
+                self.record(&std::mem::take(&mut folds))?;
+                bytes = 0;
+            }
         }
-        table.fold(&folds, self.now())?;
+        self.record(&folds)?;
         self.metrics.merged(merged, silent);
-        for (output, _) in table.due(None)? {
-            // Threads that cannot be started now are started by the next alert.
-            let _ = self.open(&output);
-        }
-        if !folds.is_empty() {
-            self.bell.ring();
-        }
-        Ok(folds.len())
+        Ok(count)
     }
 
-    /// Merges all that waits, whatever its window.
-    pub fn flush(self: &Arc<Self>) -> Result<(), BackendError> {
-        while self.merge(i64::MAX)? > 0 {
-            // A group that lasts as long as its window has nobody in it any more.
-            if self
-                .setup
-                .table
-                .groups(i64::MAX, 1)?
-                .iter()
-                .all(|group| self.setup.table.members(group).is_ok_and(|members| members.is_empty()))
-            {
-                break;
-            }
+    fn record(&self, folds: &[Fold]) -> Result<(), BackendError> {
+        self.setup.table.fold(folds, self.now())?;
+        for (output, reason) in folds.iter().flat_map(|fold| &fold.undeliverable) {
+            self.metrics.dead(output, reason);
         }
         Ok(())
     }
@@ -374,7 +405,19 @@ fn told(error: &BackendError) -> String {
 
 /// The real time.
 pub fn real_clock() -> Arc<dyn Fn() -> Millis + Send + Sync> {
-    Arc::new(clock::millis)
+    steady(clock::millis)
+}
+
+/// The same time, but for a clock that is set back: then it goes on as if nothing had happened, and nothing that is due has to
+/// wait until the clock is there again.
+fn steady(wall: impl Fn() -> Millis + Send + Sync + 'static) -> Arc<dyn Fn() -> Millis + Send + Sync> {
+    let begun = Instant::now();
+    let ahead = AtomicI64::new(i64::MIN);
+    Arc::new(move || {
+        let since = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let now = wall() - since;
+        since + ahead.fetch_max(now, Ordering::AcqRel).max(now)
+    })
 }
 
 #[cfg(test)]

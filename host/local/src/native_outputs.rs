@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use streamalert_pipeline::config::output::is_name;
 use streamalert_pipeline::plugin::{Disposition, OutputInfo, OutputPlugin, Outside, Parcel, PluginError, SettingFault};
 
+/// The services, which no component may take.
+pub const SERVICES: [&str; 2] = ["file", "stdout"];
+
 /// Publications as JSON lines at the end of `NAME.jsonl` in one folder.
 pub struct FileDelivery {
     folder: PathBuf,
@@ -18,7 +21,7 @@ pub struct FileDelivery {
 impl FileDelivery {
     pub fn new(folder: PathBuf) -> Self {
         let description = "appends alerts to a file of the data folder, a JSON line each".to_owned();
-        let info = OutputInfo { service: "file".into(), description, ..OutputInfo::default() };
+        let info = OutputInfo { service: SERVICES[0].into(), description, ..OutputInfo::default() };
         FileDelivery { folder, info, writing: Mutex::new(()) }
     }
 }
@@ -78,7 +81,7 @@ pub struct StdoutDelivery {
 impl Default for StdoutDelivery {
     fn default() -> Self {
         let description = "writes alerts to stdout, a JSON line each".to_owned();
-        StdoutDelivery { info: OutputInfo { service: "stdout".into(), description, ..OutputInfo::default() } }
+        StdoutDelivery { info: OutputInfo { service: SERVICES[1].into(), description, ..OutputInfo::default() } }
     }
 }
 

@@ -419,6 +419,9 @@ mod tests {
         ) -> Result<Vec<Lease>, BackendError> {
             self.table.lease(output, owner, now, until, limit)
         }
+        fn probe(&self, output: &str, owner: &str, now: i64, until: i64) -> Result<Option<Lease>, BackendError> {
+            self.table.probe(output, owner, now, until)
+        }
         fn settle(&self, owner: &str, settled: &[Settled], now: Millis) -> Result<(), BackendError> {
             self.table.settle(owner, settled, now)
         }

@@ -54,6 +54,8 @@ pub fn settle(
     random: u64,
 ) -> Outcome {
     let attempt = lease.attempts.saturating_add(1);
+    // What went wrong on our side says nothing about the service.
+    let ours = result.as_ref().is_err_and(|error| error.kind.blame() == Blame::Host);
     let (reason, after, progress, faults) = match result {
         Ok(Disposition::Delivered(receipt)) => return Outcome::Delivered { receipt: receipt.map(cut) },
         Ok(Disposition::Reject(reason)) => return Outcome::Dead { error: cut(format!("refused: {reason}")) },
@@ -68,7 +70,7 @@ pub fn settle(
             (message, None, lease.progress.clone(), faults)
         }
     };
-    if config.attempts.is_some_and(|most| attempt >= most) {
+    if !ours && config.attempts.is_some_and(|most| attempt >= most) {
         return Outcome::Dead { error: cut(format!("given up after {attempt} attempts: {reason}")) };
     }
     Outcome::Again { due: now + pause(attempt, after, random), error: cut(reason), progress, faults }
@@ -100,7 +102,7 @@ mod tests {
     use crate::plugin::PluginErrorKind;
 
     fn lease(attempts: u32, faults: u32) -> Lease {
-        Lease { alert: alert(), output: "slack:security".into(), attempts, faults, progress: None, until: 0 }
+        Lease { alert: alert(), output: "slack:security".into(), attempts, faults, progress: None, due: 0, until: 0 }
     }
 
     fn retry(reason: &str, after: Option<u32>) -> Result<Disposition, PluginError> {
@@ -162,10 +164,13 @@ mod tests {
             settle(&lease(4, 4), &config, broken(PluginErrorKind::Trap), 0, 0),
             Outcome::Dead { error: "given up after 5 faults of the output's plugin: trap: unreachable".into() }
         );
-        assert!(matches!(
-            settle(&lease(9, 4), &config, broken(PluginErrorKind::HostCall), 0, 0),
-            Outcome::Again { faults: 4, .. }
-        ));
+        let limited = OutputConfig { attempts: Some(3), ..OutputConfig::default() };
+        for config in [config, limited] {
+            assert!(matches!(
+                settle(&lease(9, 4), &config, broken(PluginErrorKind::HostCall), 0, 0),
+                Outcome::Again { faults: 4, .. }
+            ));
+        }
     }
 
     #[test]

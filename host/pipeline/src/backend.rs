@@ -55,6 +55,8 @@ pub struct Lease {
     /// Of these, the ones that ended in a fault of the plugin.
     pub faults: u32,
     pub progress: Option<String>,
+    /// Since when it was due.
+    pub due: Millis,
     pub until: Millis,
 }
 
@@ -77,6 +79,8 @@ pub enum Outcome {
     /// Not attempted: the lease is given back, and the delivery is due again at this time.
     Released {
         due: Millis,
+        /// What has to happen first; of a delivery that only has to wait for its turn, none.
+        reason: Option<String>,
     },
 }
 
@@ -122,7 +126,7 @@ pub trait AlertTable: Send + Sync {
     fn add(&self, alerts: &[NewAlert<'_>], now: Millis) -> Result<Vec<bool>, BackendError>;
 
     /// Deliveries to `output` that are due, the longest due first, at most `limit`. They are `owner`'s until `until`: nobody
-    /// else gets them before, and after that everybody may.
+    /// else gets them before, and after that everybody may. An alert that cannot be read is dead, and holds up no other.
     fn lease(
         &self,
         output: &str,
@@ -131,6 +135,9 @@ pub trait AlertTable: Send + Sync {
         until: Millis,
         limit: usize,
     ) -> Result<Vec<Lease>, BackendError>;
+
+    /// The same of one delivery that was never attempted, the one that became due last; none if there is none.
+    fn probe(&self, output: &str, owner: &str, now: Millis, until: Millis) -> Result<Option<Lease>, BackendError>;
 
     /// Records what came of leased deliveries, durably when it returns. What is no longer `owner`'s is left as it is, unless
     /// it was delivered: that is a fact. An alert that owes nothing any more leaves the table.
@@ -143,11 +150,11 @@ pub trait AlertTable: Send + Sync {
     /// Groups to be folded at `now`, at most `limit`.
     fn groups(&self, now: Millis, limit: usize) -> Result<Vec<Group>, BackendError>;
 
-    /// The oldest alerts of a group, at most as many as one merged alert may hold.
+    /// The oldest alerts of a group, at most as many as one merged alert may hold, by number and by bytes.
     fn members(&self, group: &Group) -> Result<Vec<Alert>, BackendError>;
 
     /// Puts merged alerts in the place of their members, all or none, durably when it returns. A group that somebody else has
-    /// folded meanwhile is left as it is.
+    /// folded meanwhile is left as it is, and so is one that reached its threshold meanwhile and was to be nobody's.
     fn fold(&self, folds: &[Fold], now: Millis) -> Result<(), BackendError>;
 
     /// When the next group is to be folded.
@@ -229,7 +236,7 @@ pub trait AlertDesk: Send + Sync {
     /// The newest alerts' first, at most `limit`.
     fn deliveries(&self, filter: &DeliveryFilter, limit: usize) -> Result<Vec<Delivery>, BackendError>;
     /// Makes what is owed, dead or dropped due at `now`, as if it had never been tried, but for what `progress` says. Of what was
-    /// dropped, only if the filter asks for that state. Says how many.
+    /// dropped, only if the filter asks for that state. What is being sent stays leased to whoever sends it. Says how many.
     fn retry(&self, filter: &DeliveryFilter, now: Millis) -> Result<u64, BackendError>;
     /// Gives up what is owed, and takes note of what is dead: nobody is reminded any more. Says how many.
     fn drop_deliveries(&self, filter: &DeliveryFilter, now: Millis) -> Result<u64, BackendError>;

@@ -70,22 +70,14 @@ pub struct LoadCheck<'a> {
     pub datatypes: Option<&'a [String]>,
     /// Log types that parsers bring, beside those of the configuration.
     pub parser_types: &'a [String],
-    /// Names of the host's own publishers and services of its own outputs, which no component may take.
-    pub native_publishers: &'a [String],
-    pub native_services: &'a [String],
+    /// Services of the host's own outputs, which no component may take. Names of its own publishers the pipeline knows.
+    pub native_services: &'a [&'a str],
 }
 
 impl LoadCheck<'static> {
     /// Takes every log type and datatype for known: for tools that have no schemas at hand.
     pub fn any_log() -> Self {
-        LoadCheck {
-            knows_log: &|_| true,
-            log_types: &[],
-            datatypes: None,
-            parser_types: &[],
-            native_publishers: &[],
-            native_services: &[],
-        }
+        LoadCheck { knows_log: &|_| true, log_types: &[], datatypes: None, parser_types: &[], native_services: &[] }
     }
 }
 
@@ -253,7 +245,7 @@ impl Host {
         match ready.world {
             World::Rule => self.rules(name, ready, check).map(|rules| Plugin::Rules(Arc::new(rules))),
             World::Parser => self.parser(name, ready, check).map(|parser| Plugin::Parser(Arc::new(parser))),
-            World::Publisher => self.publishers(name, ready, check).map(|found| Plugin::Publishers(Arc::new(found))),
+            World::Publisher => self.publishers(name, ready).map(|found| Plugin::Publishers(Arc::new(found))),
             World::Output => self.output(name, ready, check).map(|output| Plugin::Output(Arc::new(output))),
         }
         .map_err(refuse)
@@ -381,10 +373,10 @@ impl Host {
         })
     }
 
-    fn publishers(&self, name: &str, ready: Ready, check: &LoadCheck) -> Result<PublisherComponent, Vec<Problem>> {
+    fn publishers(&self, name: &str, ready: Ready) -> Result<PublisherComponent, Vec<Problem>> {
         let name: Arc<str> = name.into();
         let (described, idle) = self.start(&name, &ready, Sandbox::describe_publishers)?;
-        let publishers = describe::check_publishers(described, &self.shared.limits, check)?;
+        let publishers = describe::check_publishers(described, &self.shared.limits)?;
         let Ready { version, digest, imports, export_names, pre, exports, .. } = ready;
         Ok(PublisherComponent {
             shared: self.shared.clone(),

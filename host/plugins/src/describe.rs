@@ -6,6 +6,7 @@ use crate::limits::PluginLimits;
 use crate::wire;
 use serde_json::Value;
 use std::collections::HashMap;
+use streamalert_pipeline::alert_processor::publishers;
 use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::config::schema::{Datatype, Parser};
 use streamalert_pipeline::limits::{MERGE_MEMBERS_MAX, MERGE_MINUTES_MAX};
@@ -129,7 +130,6 @@ pub fn check_parser(
 pub fn check_publishers(
     described: Vec<wire::PublisherInfo>,
     limits: &PluginLimits,
-    check: &LoadCheck,
 ) -> Result<Vec<PublisherInfo>, Vec<Problem>> {
     if described.is_empty() {
         return Err(vec![Problem::component("declares no publishers", "in Rust, name one in export_publishers!")]);
@@ -149,13 +149,12 @@ pub fn check_publishers(
         let field = |field: &str| format!("publisher {name}, {field}");
         if let Some((message, remedy)) = name_fault(&publisher.name) {
             problems.add(field("name"), message, remedy);
+        } else if publishers::native(&publisher.name).is_some() {
+            problems.add(field("name"), "the host has a publisher of this name itself", "give it another name");
         }
         if let Some(earlier) = first.insert(&publisher.name, index) {
             let message = format!("publishers {earlier} and {index} have the same name");
             problems.add(field("name"), message, "give each publisher its own name");
-        }
-        if check.native_publishers.contains(&publisher.name) {
-            problems.add(field("name"), "the host has a publisher of this name itself", "give it another name");
         }
         problems.size(field("description"), &publisher.description, limits);
     }
@@ -183,7 +182,7 @@ pub fn check_output(
         problems.add("service", format!("has {} bytes", service.len()), format!("at most {SERVICE_BYTES_MAX}"));
     } else if !is_word(&service) {
         problems.add("service", format!("`{}` is no name of a service", shown(&service)), LOWER);
-    } else if check.native_services.contains(&service) {
+    } else if check.native_services.contains(&service.as_str()) {
         problems.add("service", format!("the host has an output `{service}` itself"), "give it another name");
     }
     problems.size("description", &description, limits);
@@ -654,9 +653,7 @@ mod tests {
     fn publishers_have_names_of_their_own() {
         fn refused(names: &[&str], expected: &[&str]) {
             let info = |name: &&str| wire::PublisherInfo { name: (*name).into(), description: "".into() };
-            let natives = ["default".to_owned()];
-            let check = LoadCheck { native_publishers: &natives, ..LoadCheck::any_log() };
-            let found = check_publishers(names.iter().map(info).collect(), &PluginLimits::default(), &check);
+            let found = check_publishers(names.iter().map(info).collect(), &PluginLimits::default());
             let found: Vec<String> = found.err().unwrap_or_default().iter().map(Problem::to_string).collect();
             assert_eq!(found.len(), expected.len(), "{found:#?}");
             assert!(found.iter().zip(expected).all(|(found, expected)| found.starts_with(expected)), "{found:#?}");
@@ -665,10 +662,10 @@ mod tests {
         refused(&[], &["declares no publishers"]);
         refused(&["a", "a"], &["publisher a, name: publishers 0 and 1 have the same name"]);
         refused(
-            &["", "default", "x y"],
+            &["", "add_record", "x y"],
             &[
                 "publisher number 0, name: is empty",
-                "publisher default, name: the host has a publisher of this name itself",
+                "publisher add_record, name: the host has a publisher of this name itself",
                 "publisher x y, name: `x y` has characters",
             ],
         );
@@ -693,8 +690,7 @@ mod tests {
             options: r#"{"rate": 0.5, "idempotent": true}"#.into(),
         };
         change(&mut info);
-        let natives = ["aws-s3".to_owned()];
-        let check = LoadCheck { native_services: &natives, ..LoadCheck::any_log() };
+        let check = LoadCheck { native_services: &["aws-s3"], ..LoadCheck::any_log() };
         let found = check_output(info, &PluginLimits::default(), &check);
         found.err().unwrap_or_default().iter().map(Problem::to_string).collect()
     }

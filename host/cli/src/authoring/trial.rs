@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use streamalert_intake::{Piece, Pieces};
 use streamalert_local::clock;
 use streamalert_local::config_folder::{LookupTables, outputs_file};
+use streamalert_local::native_outputs::SERVICES;
 use streamalert_pipeline::alert_processor::publication::named;
 use streamalert_pipeline::alert_processor::publishers;
 use streamalert_pipeline::classifier::{Classifier, Framing, Worker};
@@ -182,6 +183,7 @@ fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Loaded, Fai
         knows_log: &|name| schemas.knows(name),
         log_types: &log_types,
         datatypes: Some(&datatypes),
+        native_services: &SERVICES,
         ..LoadCheck::any_log()
     };
     let mut tried = Vec::new();

@@ -456,7 +456,8 @@ fn test(desk: &Desk, name: &str, ca: Option<&Path>, output: Output) -> Result<()
         return Err(Failure::Usage(anyhow!("{name} is not ready: {}", problems.join("; "))));
     }
     let alert = test_alert(name)?;
-    let lease = Lease { alert, output: name.to_owned(), attempts: 0, faults: 0, progress: None, until: millis() };
+    let now = millis();
+    let lease = Lease { alert, output: name.to_owned(), attempts: 0, faults: 0, progress: None, due: now, until: now };
     let parcel = parcel(&lease, &config, &Components(desk.set.clone()), millis()).context("shape the alert")?;
     let outside = world::open(ca)?.outside(plugin.info(), &config, &secrets);
     let outcome = plugin.deliver(&parcel, &outside).context("the output's component")?;

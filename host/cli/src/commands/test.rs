@@ -258,7 +258,8 @@ impl Live {
         let mut alert = alert.clone();
         alert.id = format!("live-{}-{}", millis(), alert.id);
         let output = self.name.clone();
-        let lease = Lease { alert, output, attempts: 0, faults: 0, progress: None, until: millis() };
+        let now = millis();
+        let lease = Lease { alert, output, attempts: 0, faults: 0, progress: None, due: now, until: now };
         let parcel = parcel(&lease, &self.config, &self.publishers, millis()).map_err(|error| error.to_string())?;
         let outside = self.world.outside(self.plugin.info(), &self.config, &self.secrets);
         match self.plugin.deliver(&parcel, &outside) {

@@ -3,6 +3,7 @@
 use super::{Post, lock};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use streamalert_pipeline::alert_processor::{parcel, pause, settle};
 use streamalert_pipeline::backend::{BackendError, Lease, Outcome, Settled};
@@ -23,6 +24,8 @@ const ATTEMPT_MS: i64 = 30_000;
 const DOWN_AFTER: u32 = 3;
 /// Milliseconds an output that is down is left alone, at most.
 const DOWN_MS_MAX: i64 = 5 * 60_000;
+/// Milliseconds until an output whose component or credentials are missing is looked at again.
+const HELD_MS: i64 = 5_000;
 /// Milliseconds of work after which outcomes are recorded: a commit costs a few.
 const SETTLE_MS: i64 = 10;
 /// Milliseconds for which secrets are not read again.
@@ -48,6 +51,23 @@ struct State {
     at_work: u32,
     /// The output's credentials, and when they were read.
     secrets: Option<(Arc<BTreeMap<String, String>>, Millis)>,
+}
+
+/// One thread at work. What it does not use is given back, however it ends.
+struct Turn<'a> {
+    lane: &'a Lane,
+    /// Deliveries it may begin.
+    unused: usize,
+    /// The output is down, and this is to find out with the newest alert whether it still is.
+    probes_newest: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.lane.state);
+        state.at_work -= 1;
+        state.tokens += self.unused as f64;
+    }
 }
 
 pub enum Step {
@@ -82,26 +102,29 @@ impl Lane {
             (None, None) => RATE,
         };
         let most = if bulk { BULK_MAX } else { LEASED_MAX };
-        let allowed = match self.allow(now, rate, most) {
+        let (allowed, probes_newest) = match self.allow(now, rate, most) {
             Ok(allowed) => allowed,
             Err(until) => return Ok(Step::Until(until)),
         };
-        let done = self.deliver(post, owner, plugin, allowed);
-        let used = *done.as_ref().unwrap_or(&0);
-        {
-            let mut state = lock(&self.state);
-            state.at_work -= 1;
-            state.tokens += (allowed - used.min(allowed)) as f64;
+        let mut turn = Turn { lane: self, unused: allowed, probes_newest };
+        // Looking costs less than leasing nothing.
+        let due = self.next(post)?.unwrap_or(Millis::MAX);
+        if due > now {
+            return Ok(Step::Until(due));
         }
-        if done? > 0 {
+        if self.deliver(post, owner, plugin, &mut turn)? {
             return Ok(Step::Worked);
         }
-        let due = post.setup.table.due(Some(&self.output))?;
-        Ok(Step::Until(due.first().map_or(Millis::MAX, |(_, due)| *due)))
+        Ok(Step::Until(self.next(post)?.unwrap_or(Millis::MAX)))
     }
 
-    /// How many may be begun now, or when to ask again.
-    fn allow(&self, now: Millis, rate: f64, most: usize) -> Result<usize, Millis> {
+    /// When something is due.
+    fn next(&self, post: &Post) -> Result<Option<Millis>, BackendError> {
+        Ok(post.setup.table.due(Some(&self.output))?.first().map(|(_, due)| *due))
+    }
+
+    /// How many may be begun now, and whether it is the newest's turn; or when to ask again.
+    fn allow(&self, now: Millis, rate: f64, most: usize) -> Result<(usize, bool), Millis> {
         let mut state = lock(&self.state);
         if state.paused > now {
             return Err(state.paused);
@@ -126,55 +149,72 @@ impl Lane {
         let allowed = if probing { 1 } else { (state.tokens as usize).min(most) };
         state.tokens -= allowed as f64;
         state.at_work += 1;
-        Ok(allowed)
+        Ok((allowed, probing && state.failures % 2 == DOWN_AFTER % 2))
     }
 
-    /// Says how many were leased.
+    /// Says whether there was something to do.
     fn deliver(
         &self,
         post: &Post,
         owner: &str,
         plugin: Option<Arc<dyn OutputPlugin>>,
-        allowed: usize,
-    ) -> Result<usize, BackendError> {
-        let table = &post.setup.table;
+        turn: &mut Turn<'_>,
+    ) -> Result<bool, BackendError> {
         let attempt = self.config.timeout_seconds.map_or(ATTEMPT_MS, |seconds| i64::from(seconds) * 1000);
         // Time for one slow attempt, and for what is recorded with it.
         let until = post.now() + 2 * attempt;
-        let leases = table.lease(&self.output, owner, post.now(), until, allowed)?;
+        let leases = self.lease(post, owner, turn, until)?;
+        turn.unused -= leases.len();
         if leases.is_empty() {
-            return Ok(0);
+            return Ok(false);
         }
         let Some(plugin) = plugin else {
             let service = self.output.split_once(':').map_or("", |(service, _)| service);
             let message = format!(
                 "no component delivers to {service}; put the .wasm of an output for it into the plugins folder"
             );
-            let outcomes =
-                leases.iter().map(|lease| self.outcome(post, lease, Err(fault(&message)))).collect::<Vec<_>>();
-            self.failed(post.now(), None);
-            table.settle(owner, &outcomes, post.now())?;
-            return Ok(leases.len());
+            return self.hold(post, owner, &leases, &message);
         };
         let secrets = match self.secrets(post) {
             Ok(secrets) => secrets,
             Err(error) => {
                 let message = super::told(&error);
-                let outcomes =
-                    leases.iter().map(|lease| self.outcome(post, lease, Err(fault(&message)))).collect::<Vec<_>>();
-                self.failed(post.now(), None);
-                table.settle(owner, &outcomes, post.now())?;
-                return Ok(leases.len());
+                return self.hold(post, owner, &leases, &message);
             }
         };
-        let count = leases.len();
         if plugin.in_bulk() {
             let outside = post.setup.world.outside(plugin.info(), &self.config, &secrets);
             self.deliver_bulk(post, owner, &*plugin, &outside, leases)?;
         } else {
             self.deliver_each(post, owner, &*plugin, &secrets, leases, attempt)?;
         }
-        Ok(count)
+        Ok(true)
+    }
+
+    /// Of an output that is down, the newest alert is tried in turn with the oldest: there may be many that only they cannot be
+    /// delivered, and behind them one that can.
+    fn lease(&self, post: &Post, owner: &str, turn: &Turn<'_>, until: Millis) -> Result<Vec<Lease>, BackendError> {
+        let (table, now) = (&post.setup.table, post.now());
+        if turn.probes_newest
+            && let Some(lease) = table.probe(&self.output, owner, now, until)?
+        {
+            return Ok(vec![lease]);
+        }
+        table.lease(&self.output, owner, now, until, turn.unused)
+    }
+
+    /// Gives all back: before something else happens there is no use in trying, and it is no attempt.
+    fn hold(&self, post: &Post, owner: &str, leases: &[Lease], reason: &str) -> Result<bool, BackendError> {
+        let due = post.now() + HELD_MS;
+        {
+            let mut state = lock(&self.state);
+            state.paused = state.paused.max(due);
+        }
+        post.metrics.held(&self.output, reason);
+        let held = |lease| self.settled(lease, Outcome::Released { due, reason: Some(reason.to_owned()) });
+        let settled: Vec<Settled> = leases.iter().map(held).collect();
+        post.setup.table.settle(owner, &settled, post.now())?;
+        Ok(true)
     }
 
     fn deliver_bulk(
@@ -192,17 +232,29 @@ impl Lane {
         let mut settled = Vec::with_capacity(leases.len());
         for lease in &leases {
             self.first_attempt(post, lease, now);
-            match parcel(lease, &self.config, &publishers, now) {
-                Ok(parcel) => {
+            match unharmed(|| parcel(lease, &self.config, &publishers, now)) {
+                Ok(Ok(parcel)) => {
                     parcels.push(parcel);
                     sent.push(lease);
                 }
-                Err(unshaped) => settled.push(self.outcome(post, lease, Ok(again(unshaped.message)))),
+                Ok(Err(unshaped)) => settled.push(self.outcome(post, lease, Ok(again(unshaped.message)))),
+                Err(panic) => settled.push(self.outcome(post, lease, Err(panic))),
             }
         }
-        let results = plugin.deliver_all(&parcels, outside);
+        let begun = post.now();
+        // After a panic each goes by itself, so that only the one at fault is lost.
+        let mut results = unharmed(|| plugin.deliver_all(&parcels, outside)).unwrap_or_else(|_| {
+            let each = |parcel| unharmed(|| plugin.deliver(parcel, outside)).unwrap_or_else(Err);
+            parcels.iter().map(each).collect()
+        });
+        results.resize_with(sent.len(), || Err(fault("the output does not say what became of it")));
+        // However many there are, they were one attempt.
+        let telling = results.iter().position(|result| matches!(result, Ok(Disposition::Delivered(_)))).unwrap_or(0);
+        if let Some(result) = results.get(telling) {
+            self.learn(post.now(), result);
+            post.metrics.took(&self.output, post.now() - begun);
+        }
         for (lease, result) in sent.iter().zip(results) {
-            self.learn(post.now(), &result);
             settled.push(self.outcome(post, lease, result));
         }
         post.setup.table.settle(owner, &settled, post.now())
@@ -225,11 +277,11 @@ impl Lane {
             let now = post.now();
             // Whoever stops, or meets trouble, gives back what it has not begun.
             if post.stopping() || self.is_paused(now) || now + attempt > lease.until {
-                settled.push(self.settled(lease, Outcome::Released { due: now }));
+                settled.push(self.settled(lease, Outcome::Released { due: lease.due, reason: None }));
                 continue;
             }
             self.first_attempt(post, lease, now);
-            let result = match parcel(lease, &self.config, &publishers, now) {
+            let result = unharmed(|| match parcel(lease, &self.config, &publishers, now) {
                 Ok(parcel) => {
                     // Its time begins now.
                     let outside = post.setup.world.outside(plugin.info(), &self.config, secrets);
@@ -238,7 +290,8 @@ impl Lane {
                     result
                 }
                 Err(unshaped) => Ok(again(unshaped.message)),
-            };
+            });
+            let result = result.unwrap_or_else(Err);
             post.metrics.took(&self.output, post.now() - now);
             settled.push(self.outcome(post, lease, result));
             if post.now() - since >= SETTLE_MS {
@@ -306,6 +359,14 @@ impl Lane {
         lock(&self.state).secrets = Some((secrets.clone(), now));
         Ok(secrets)
     }
+}
+
+/// A panic in what delivers one alert is that alert's misfortune; the thread has others.
+fn unharmed<T>(work: impl FnOnce() -> T) -> Result<T, PluginError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        PluginError::new(PluginErrorKind::Trap, format!("panicked: {}", text.unwrap_or_default()))
+    })
 }
 
 fn again(reason: String) -> Disposition {

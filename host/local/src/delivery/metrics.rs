@@ -122,13 +122,34 @@ impl Metrics {
 
     /// Dead from the start: there is no such output.
     pub(super) fn dead(&self, output: &str, reason: &str) {
+        self.unknown(output, reason, 1);
+    }
+
+    /// Owed from before to an output that there is none of any more.
+    pub(super) fn nowhere(&self, output: &str, reason: &str) {
+        self.unknown(output, reason, 0);
+    }
+
+    /// Nothing can be tried before something else happens.
+    pub(super) fn held(&self, output: &str, reason: &str) {
+        let mut new = false;
+        self.with(output, |counts| {
+            new = counts.last_error.as_deref() != Some(reason);
+            counts.last_error = Some(reason.to_owned());
+        });
+        if new {
+            tracing::error!(output, reason, "alerts wait");
+        }
+    }
+
+    fn unknown(&self, output: &str, reason: &str, dead: u64) {
         let new = {
             let mut all = lock(&self.all);
             let room = all.told.len() < UNKNOWN_MAX;
             let new = room && all.told.insert(output.to_owned());
             if new || all.outputs.contains_key(output) {
                 let counts = all.outputs.entry(output.to_owned()).or_default();
-                counts.dead += 1;
+                counts.dead += dead;
                 counts.last_error = Some(reason.to_owned());
             }
             new

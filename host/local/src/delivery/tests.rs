@@ -11,7 +11,8 @@ use std::sync::atomic::AtomicI64;
 use streamalert_pipeline::alert::{Merge, MergeFirst};
 use streamalert_pipeline::backend::{AlertDesk, DeliveryFilter, DeliveryState};
 use streamalert_pipeline::plugin::{
-    Disposition, HttpFailure, HttpFailureKind, HttpRequest, HttpResponse, Parcel, PluginError, SettingFault,
+    Disposition, HttpFailure, HttpFailureKind, HttpRequest, HttpResponse, Parcel, PluginError, PluginErrorKind,
+    SettingFault,
 };
 
 /// Nothing can be reached.
@@ -74,14 +75,59 @@ impl OutputPlugin for Service {
         if !self.up.load(Ordering::SeqCst) {
             return Ok(Disposition::Retry { reason: "503".into(), after: None, progress: None });
         }
-        let id = parcel.idempotency_key.split(':').next().unwrap().to_owned();
-        lock(&self.got).push((now, id));
+        lock(&self.got).push((now, of_parcel(parcel)));
         Ok(Disposition::Delivered(None))
     }
 }
 
+/// What the test makes of a parcel.
+type Deliver = dyn Fn(&Parcel) -> Result<Disposition, PluginError> + Send + Sync;
+
+struct Scripted {
+    info: OutputInfo,
+    bulk: bool,
+    deliver: Box<Deliver>,
+}
+
+fn scripted(
+    service: &str,
+    deliver: impl Fn(&Parcel) -> Result<Disposition, PluginError> + Send + Sync + 'static,
+) -> Scripted {
+    let info = OutputInfo { service: service.into(), ..OutputInfo::default() };
+    Scripted { info, bulk: false, deliver: Box::new(deliver) }
+}
+
+fn retry(reason: &str) -> Result<Disposition, PluginError> {
+    Ok(Disposition::Retry { reason: reason.into(), after: None, progress: None })
+}
+
+fn of_parcel(parcel: &Parcel) -> String {
+    parcel.idempotency_key.split(':').next().unwrap().to_owned()
+}
+
+impl OutputPlugin for Scripted {
+    fn name(&self) -> &str {
+        "scripted.wasm"
+    }
+    fn digest(&self) -> &str {
+        "00"
+    }
+    fn info(&self) -> &OutputInfo {
+        &self.info
+    }
+    fn validate(&self, _: &[(String, String)]) -> Result<Vec<SettingFault>, PluginError> {
+        Ok(vec![])
+    }
+    fn deliver(&self, parcel: &Parcel, _: &Arc<dyn Outside>) -> Result<Disposition, PluginError> {
+        (self.deliver)(parcel)
+    }
+    fn in_bulk(&self) -> bool {
+        self.bulk
+    }
+}
+
 struct Stage {
-    _folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     table: Arc<SqliteAlerts>,
     clock: Arc<AtomicI64>,
     services: Vec<Arc<Service>>,
@@ -90,8 +136,6 @@ struct Stage {
 
 impl Stage {
     fn new(services: &[&str], outputs: &str) -> Stage {
-        let folder = tempfile::tempdir().unwrap();
-        let table = Arc::new(SqliteAlerts::open(&folder.path().join("alerts.sqlite")).unwrap());
         let clock = Arc::new(AtomicI64::new(1_000_000));
         let services: Vec<Arc<Service>> = services
             .iter()
@@ -105,22 +149,43 @@ impl Stage {
                 })
             })
             .collect();
-        let set = PluginSet {
-            outputs: services.iter().map(|service| service.clone() as Arc<dyn OutputPlugin>).collect(),
-            ..PluginSet::default()
-        };
+        let plugins = services.iter().map(|service| service.clone() as Arc<dyn OutputPlugin>).collect();
+        Stage { services, ..Stage::of(Arc::new(tempfile::tempdir().unwrap()), clock, plugins, outputs) }
+    }
+
+    /// With outputs of the test's own.
+    fn with(plugins: Vec<Arc<dyn OutputPlugin>>, outputs: &str) -> Stage {
+        Stage::of(Arc::new(tempfile::tempdir().unwrap()), Arc::new(AtomicI64::new(1_000_000)), plugins, outputs)
+    }
+
+    fn of(
+        folder: Arc<tempfile::TempDir>,
+        clock: Arc<AtomicI64>,
+        outputs: Vec<Arc<dyn OutputPlugin>>,
+        config: &str,
+    ) -> Stage {
+        let table = Arc::new(SqliteAlerts::open(&folder.path().join("alerts.sqlite")).unwrap());
+        let set = PluginSet { outputs, ..PluginSet::default() };
         let live = Arc::new(ArcSwap::from_pointee(Live::new(set, &Base::default(), None).0));
         let ticking = clock.clone();
         let post = Post::new(Setup {
             table: table.clone(),
             live,
-            outputs: Arc::new(Outputs::read("outputs.json", outputs).unwrap()),
+            outputs: Arc::new(Outputs::read("outputs.json", config).unwrap()),
             secrets: Arc::new(SecretFile::new(folder.path().join("secrets.json"), std::iter::empty())),
             world: Arc::new(Nowhere),
             files: folder.path().join("outputs"),
             clock: Arc::new(move || ticking.load(Ordering::SeqCst)),
         });
-        Stage { _folder: folder, table, clock, services, post }
+        Stage { folder, table, clock, services: vec![], post }
+    }
+
+    /// The next run over the same data, perhaps with other outputs.
+    fn again(self, config: &str) -> Stage {
+        let plugins = self.post.setup.live.load().rules.plugins.outputs.clone();
+        let Stage { folder, clock, services, table, post } = self;
+        drop((table, post));
+        Stage { services, ..Stage::of(folder, clock, plugins, config) }
     }
 
     fn raise(&self, id: &str, outputs: &[&str]) {
@@ -263,6 +328,60 @@ fn a_service_without_component_is_waited_for() {
     assert_eq!(stage.states("1"), [("slack:sec".into(), DeliveryState::Owed)]);
     let told = stage.post.metrics.counts()["slack:sec"].last_error.clone().unwrap();
     assert!(told.contains("no component delivers to slack"), "{told}");
+}
+
+#[test]
+fn alerts_that_only_they_cannot_be_delivered_hold_up_no_other_for_long() {
+    let of_bad = |parcel: &Parcel| match of_parcel(parcel).starts_with("bad") {
+        true => retry("500"),
+        false => Ok(Disposition::Delivered(None)),
+    };
+    let stage = Stage::with(vec![Arc::new(scripted("slack", of_bad))], r#"{"slack": ["sec"]}"#);
+    let lane = stage.lane("slack:sec");
+    stage.raise_all((0..1_000).map(|n| plain(&format!("bad {n}"), &["slack:sec"])).collect());
+    let run_until = |end: Millis| {
+        while stage.clock.load(Ordering::SeqCst) < end {
+            let until = stage.run(&lane);
+            let now = stage.clock.load(Ordering::SeqCst);
+            stage.clock.store(until.clamp(now + 1, end), Ordering::SeqCst);
+        }
+    };
+    let mut slowest = 0;
+    for number in 0..50 {
+        // Long enough for the output to count as down.
+        run_until(stage.clock.load(Ordering::SeqCst) + HOUR);
+        let (id, raised) = (format!("good {number}"), stage.clock.load(Ordering::SeqCst));
+        stage.raise(&id, &["slack:sec"]);
+        while stage.states(&id)[0].1 == DeliveryState::Owed {
+            let until = stage.run(&lane);
+            let now = stage.clock.load(Ordering::SeqCst);
+            stage.clock.store(until.clamp(now + 1, now + HOUR), Ordering::SeqCst);
+        }
+        slowest = slowest.max(stage.clock.load(Ordering::SeqCst) - raised);
+    }
+    assert!(slowest <= 15 * 60 * SECOND, "{} s", slowest / SECOND);
+}
+
+#[test]
+fn a_component_that_comes_back_finds_everything() {
+    let stage = Stage::new(&["slack"], r#"{"slack": {"sec": {"attempts": 2}}}"#);
+    let there = stage.post.setup.live.load_full();
+    let gone = Live::new(PluginSet::default(), &Base::default(), None).0;
+    stage.post.setup.live.store(Arc::new(gone));
+    stage.raise("1", &["slack:sec"]);
+    let lane = stage.lane("slack:sec");
+    for _ in 0..100 {
+        stage.run(&lane);
+        stage.pass(60 * SECOND);
+    }
+    let owed = stage.table.deliveries(&DeliveryFilter::default(), 9).unwrap();
+    assert_eq!((owed[0].state, owed[0].attempts), (DeliveryState::Owed, 0), "nothing was tried");
+    assert!(owed[0].last_error.as_deref().unwrap().contains("no component delivers to slack"));
+    stage.run(&lane);
+    stage.post.setup.live.store(there);
+    stage.pass(10 * SECOND);
+    stage.run(&lane);
+    assert_eq!(stage.states("1"), [("slack:sec".into(), DeliveryState::Delivered)], "soon");
 }
 
 fn merging(id: &str, user: &str, merge: Merge) -> Alert {
@@ -419,4 +538,379 @@ fn operators_list_retry_and_drop() {
             .unwrap()
             .is_empty()
     );
+}
+
+#[test]
+fn the_end_of_a_run_merges_all_that_waits_also_behind_groups_whose_first_was_sent() {
+    let stage = Stage::new(&["slack"], r#"{"slack": {"sec": {"rate": 100000}}}"#);
+    let merge = Merge { first: MergeFirst::Send, ..Merge::new(["user"], 60) };
+    let users = 3 * FOLDS_AT_ONCE;
+    for round in 0..3 {
+        let raised = (0..users).map(|user| merging(&format!("{user}-{round}"), &format!("u{user}"), merge.clone()));
+        stage.raise_all(raised.collect());
+    }
+    assert_eq!(counts(&sent(&stage)).len(), users);
+    stage.post.flush().unwrap();
+    stage.pass(60 * SECOND);
+    assert_eq!(counts(&sent(&stage)), vec![2; users]);
+    assert_eq!(stage.table.waiting().unwrap(), 0);
+}
+
+#[test]
+fn a_batch_that_fails_is_one_failure() {
+    let up = Arc::new(AtomicBool::new(false));
+    let is_up = up.clone();
+    let output = Scripted {
+        bulk: true,
+        ..scripted("bulk", move |_| match is_up.load(Ordering::SeqCst) {
+            true => Ok(Disposition::Delivered(None)),
+            false => retry("disk full"),
+        })
+    };
+    let stage = Stage::with(vec![Arc::new(output)], r#"{"bulk": ["x"]}"#);
+    stage.raise_all((0..300).map(|n| plain(&n.to_string(), &["bulk:x"])).collect());
+    let lane = stage.lane("bulk:x");
+    stage.run(&lane);
+    up.store(true, Ordering::SeqCst);
+    stage.pass(3 * SECOND);
+    stage.run(&lane);
+    assert_eq!(stage.table.due(None).unwrap(), [], "a short trouble is over soon");
+}
+
+#[test]
+fn what_is_owed_to_an_output_that_is_gone_from_the_configuration_is_told_and_kept() {
+    let both = r#"{"slack": ["sec", "old"]}"#;
+    let stage = Stage::new(&["slack"], both);
+    stage.raise("1", &["slack:old"]);
+    let stage = stage.again(r#"{"slack": ["sec"]}"#);
+    stage.post.start().unwrap();
+    let told = stage.post.metrics.counts()["slack:old"].last_error.clone().unwrap();
+    assert!(told.contains("`slack:old` is not configured"), "{told}");
+    stage.post.stop();
+    assert_eq!(stage.states("1"), [("slack:old".into(), DeliveryState::Owed)]);
+    // Whoever puts it back loses nothing.
+    let stage = stage.again(both);
+    stage.run(&stage.lane("slack:old"));
+    assert_eq!(stage.states("1"), [("slack:old".into(), DeliveryState::Delivered)]);
+}
+
+#[test]
+fn a_retry_does_not_send_twice_what_is_being_sent() {
+    let stage = merge_stage();
+    stage.raise("1", &["slack:sec"]);
+    let now = stage.clock.load(Ordering::SeqCst);
+    assert_eq!(stage.table.lease("slack:sec", "somebody", now, now + HOUR, 9).unwrap().len(), 1);
+    stage.table.retry(&DeliveryFilter::default(), now).unwrap();
+    stage.run(&stage.lane("slack:sec"));
+    assert_eq!(lock(&stage.services[0].got).len(), 0, "it is still somebody's");
+    // Whoever died with it holds nobody up for longer than the lease.
+    stage.pass(HOUR);
+    stage.run(&stage.lane("slack:sec"));
+    assert_eq!(lock(&stage.services[0].got).len(), 1);
+}
+
+#[test]
+fn an_output_that_panics_loses_only_the_alert_it_panics_on() {
+    for bulk in [false, true] {
+        let panics = |parcel: &Parcel| -> Result<Disposition, PluginError> {
+            assert!(of_parcel(parcel) != "2", "no twos");
+            Ok(Disposition::Delivered(None))
+        };
+        let output = Scripted { bulk, ..scripted("wild", panics) };
+        let stage = Stage::with(vec![Arc::new(output)], r#"{"wild": ["x"]}"#);
+        for id in ["1", "2", "3"] {
+            stage.raise(id, &["wild:x"]);
+        }
+        let lane = stage.lane("wild:x");
+        for _ in 0..20 {
+            stage.run(&lane);
+            stage.pass(HOUR);
+        }
+        let states: Vec<DeliveryState> = ["1", "2", "3"].map(|id| stage.states(id)[0].1).into();
+        assert_eq!(states, [DeliveryState::Delivered, DeliveryState::Dead, DeliveryState::Delivered]);
+        assert!(!lane.busy());
+    }
+}
+
+/// What another version, or a broken disk, left behind.
+fn spoil(stage: &Stage, id: &str) {
+    let sqlite = rusqlite::Connection::open(stage.folder.path().join("alerts.sqlite")).unwrap();
+    assert_eq!(sqlite.execute("UPDATE alerts SET json = '{\"id\": 1}' WHERE id = ?1", [id]).unwrap(), 1);
+}
+
+#[test]
+fn an_alert_that_cannot_be_read_holds_up_no_other() {
+    let stage = merge_stage();
+    stage.raise_all((0..40).map(|n| plain(&n.to_string(), &["slack:sec"])).collect());
+    spoil(&stage, "3");
+    let lane = stage.lane("slack:sec");
+    for _ in 0..20 {
+        while !matches!(lane.step(&stage.post, "test"), Ok(Step::Until(_)) | Err(_)) {}
+        stage.pass(HOUR);
+    }
+    assert_eq!(lock(&stage.services[0].got).len(), 39);
+    let dead = DeliveryFilter { state: Some(DeliveryState::Dead), ..DeliveryFilter::default() };
+    let dead = stage.table.deliveries(&dead, 10).unwrap();
+    assert!(dead.len() == 1 && dead[0].last_error.as_deref().unwrap().contains("cannot be read"), "{dead:?}");
+}
+
+#[test]
+fn a_member_that_cannot_be_read_holds_up_no_group() {
+    let stage = merge_stage();
+    let merge = Merge::new(["user"], 5);
+    let raise = |user: &str| {
+        let raised = (0..3).map(|n| merging(&format!("{user}{n}"), user, merge.clone()));
+        stage.raise_all(raised.collect());
+    };
+    raise("ann");
+    stage.pass(SECOND);
+    raise("bob");
+    spoil(&stage, "ann1");
+    stage.pass(HOUR);
+    let now = stage.clock.load(Ordering::SeqCst);
+    for _ in 0..10 {
+        let _ = stage.post.merge(now);
+    }
+    assert_eq!(stage.post.merge(now).unwrap(), 0, "nothing is left to do");
+    assert_eq!(counts(&sent(&stage)), [2, 3]);
+    assert_eq!(stage.states("ann1"), [("slack:sec".into(), DeliveryState::Dead)]);
+}
+
+#[test]
+fn an_output_that_is_not_configured_is_told_of_merged_alerts_too() {
+    let stage = merge_stage();
+    let typo = |id: &str| Alert { outputs: vec!["slack:typo".into()], ..merging(id, "bob", Merge::new(["user"], 5)) };
+    stage.raise_all(vec![typo("1"), typo("2")]);
+    assert!(stage.post.metrics.counts().is_empty());
+    stage.pass(HOUR);
+    settle_merges(&stage);
+    assert_eq!(stage.table.backlog().unwrap()["slack:typo"].dead, 1);
+    assert_eq!(stage.post.metrics.counts()["slack:typo"].dead, 1);
+}
+
+#[test]
+fn groups_go_on_over_a_restart() {
+    let outputs = r#"{"slack": ["sec"]}"#;
+    let stage = Stage::new(&["slack"], outputs);
+    let merge = Merge { first: MergeFirst::Send, ..Merge::new(["user"], 10) };
+    let wait = Merge::new(["user"], 10);
+    let threshold = Merge { threshold: Some(3), ..Merge::new(["user"], 10) };
+    let all = |round: &str| {
+        vec![
+            merging(&format!("first {round}"), "ann", merge.clone()),
+            merging(&format!("wait {round}"), "bob", wait.clone()),
+            merging(&format!("threshold {round}"), "eve", threshold.clone()),
+        ]
+    };
+    stage.raise_all(all("1"));
+    let stage = stage.again(outputs);
+    assert_eq!(counts(&sent(&stage)), [1], "the first went, and the run ended before it was sent");
+    stage.pass(60 * SECOND);
+    stage.raise_all(all("2"));
+    let stage = stage.again(outputs);
+    stage.pass(60 * SECOND);
+    stage.raise_all(all("3"));
+    settle_merges(&stage);
+    assert_eq!(counts(&sent(&stage)), [3], "the threshold");
+    let stage = stage.again(outputs);
+    stage.pass(10 * 60 * SECOND);
+    settle_merges(&stage);
+    let mut rest = counts(&sent(&stage));
+    rest.sort_unstable();
+    assert_eq!(rest, [2, 3]);
+    assert_eq!((stage.table.waiting().unwrap(), stage.table.next_group().unwrap()), (0, None));
+}
+
+#[test]
+fn a_threshold_may_be_beyond_the_largest_merged_alert() {
+    let stage = merge_stage();
+    let merge = Merge { threshold: Some(100), max: 50, ..Merge::new(["user"], 10) };
+    stage.raise_all((0..99).map(|n| merging(&format!("n{n}"), "bob", merge.clone())).collect());
+    settle_merges(&stage);
+    assert_eq!(counts(&sent(&stage)), [] as [u64; 0]);
+    stage.raise_all(vec![merging("last", "bob", merge)]);
+    settle_merges(&stage);
+    assert_eq!(counts(&sent(&stage)).iter().sum::<u64>(), 100);
+}
+
+#[test]
+fn however_large_its_alerts_a_group_is_folded_in_parts_that_fit() {
+    let stage = merge_stage();
+    let merge = Merge { threshold: Some(40), ..Merge::new(["user"], 10) };
+    let large = "x".repeat(1 << 20);
+    for n in 0..40 {
+        let mut alert = merging(&format!("n{n}"), "bob", merge.clone());
+        alert.record = serde_json::json!({"user": "bob", "id": n, "large": format!("{n}{large}")}).into();
+        stage.raise_all(vec![alert]);
+    }
+    for _ in 0..2 {
+        settle_merges(&stage);
+        stage.pass(HOUR);
+    }
+    let sent = sent(&stage);
+    assert_eq!(counts(&sent).iter().sum::<u64>(), 40, "{:?}", counts(&sent));
+    assert!(sent.iter().all(|record| record.to_string().len() < 8 << 20));
+}
+
+#[test]
+fn however_large_alerts_are_few_are_held_at_a_time() {
+    let stage = merge_stage();
+    let large = "x".repeat(1 << 20);
+    for n in 0..40 {
+        let record = serde_json::json!({"large": large}).into();
+        stage.raise_all(vec![Alert { record, ..plain(&n.to_string(), &["slack:sec"]) }]);
+    }
+    let now = stage.clock.load(Ordering::SeqCst);
+    assert_eq!(stage.table.lease("slack:sec", "somebody", now, now + HOUR, 512).unwrap().len(), 15);
+    stage.run(&stage.lane("slack:sec"));
+    assert_eq!(lock(&stage.services[0].got).len(), 25, "the others are anybody's");
+}
+
+#[test]
+fn looking_for_what_is_due_costs_the_same_however_much_is_owed() {
+    let stage = Stage::new(&[], r#"{"slack": ["sec"], "jira": ["a", "b"]}"#);
+    let took = |stage: &Stage| {
+        let begun = Instant::now();
+        for _ in 0..100 {
+            assert!(stage.table.due(None).unwrap().len() <= 3);
+        }
+        begun.elapsed()
+    };
+    for chunk in 0..100 {
+        let raised = (0..1_000).map(|n| plain(&format!("{chunk}-{n}"), &["slack:sec", "jira:a", "jira:b"]));
+        stage.raise_all(raised.collect());
+    }
+    let took = took(&stage);
+    assert!(took < Duration::from_secs(1), "{took:?} for a hundred looks");
+}
+
+#[test]
+fn an_output_keeps_to_its_rate_when_the_table_fails() {
+    let stage = Stage::new(&["slack"], r#"{"slack": {"sec": {"rate": 2}}}"#);
+    for n in 0..100 {
+        stage.raise(&n.to_string(), &["slack:sec"]);
+    }
+    let lane = stage.lane("slack:sec");
+    // The lease is recorded, what came of it is not.
+    let sqlite = rusqlite::Connection::open(stage.folder.path().join("alerts.sqlite")).unwrap();
+    sqlite
+        .execute_batch(
+            "CREATE TRIGGER broken BEFORE UPDATE OF settled ON deliveries WHEN new.state <> old.state
+             BEGIN SELECT raise(ABORT, 'disk I/O error'); END",
+        )
+        .unwrap();
+    for _ in 0..10 {
+        let _ = lane.step(&stage.post, "test");
+    }
+    assert!(lock(&stage.services[0].attempts).len() <= 2, "{}", lock(&stage.services[0].attempts).len());
+}
+
+#[test]
+fn the_clock_of_a_run_does_not_go_back() {
+    let wall = Arc::new(AtomicI64::new(10_000));
+    let reads = wall.clone();
+    let clock = steady(move || reads.load(Ordering::SeqCst));
+    assert!((10_000..15_000).contains(&clock()));
+    wall.store(50_000, Ordering::SeqCst);
+    assert!((50_000..55_000).contains(&clock()), "it follows a clock that was behind");
+    wall.store(0, Ordering::SeqCst);
+    let then = clock();
+    assert!((50_000..55_000).contains(&then));
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(clock() >= then + 20, "and goes on");
+}
+
+/// Xorshift: the same story at every run of the test.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+#[test]
+fn through_slow_attempts_lost_leases_retries_and_restarts_everything_arrives() {
+    let outputs = r#"{"a": {"x": {"rate": 100000}}, "b": {"x": {"rate": 100000}}}"#;
+    for seed in 1..=20 {
+        let dice = Arc::new(Mutex::new(Dice(u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15))));
+        let clock = Arc::new(AtomicI64::new(1_000_000));
+        let got: Arc<Mutex<BTreeMap<String, u32>>> = Arc::default();
+        let plugins: Vec<Arc<dyn OutputPlugin>> = ["a", "b"]
+            .into_iter()
+            .map(|service| {
+                let (dice, clock, got) = (dice.clone(), clock.clone(), got.clone());
+                let output = scripted(service, move |parcel| {
+                    let mut dice = lock(&dice);
+                    // An attempt takes up to its time limit, and now and then longer than its lease.
+                    let takes = if dice.below(20) == 0 { 70_000 } else { dice.below(30_000) };
+                    clock.fetch_add(takes.cast_signed(), Ordering::SeqCst);
+                    match dice.below(10) {
+                        0..6 => {
+                            *lock(&got).entry(parcel.idempotency_key.clone()).or_default() += 1;
+                            Ok(Disposition::Delivered(None))
+                        }
+                        6 => Err(PluginError::new(PluginErrorKind::HostCall, "no such host")),
+                        7 => Ok(Disposition::Retry { reason: "429".into(), after: Some(40), progress: None }),
+                        _ => retry("503"),
+                    }
+                });
+                Arc::new(output) as Arc<dyn OutputPlugin>
+            })
+            .collect();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let mut stage = Stage::of(folder.clone(), clock.clone(), plugins.clone(), outputs);
+        let mut raised = 0;
+        for _ in 0..60 {
+            let alerts = (0..lock(&dice).below(4)).map(|_| {
+                raised += 1;
+                plain(&raised.to_string(), &["a:x", "b:x"])
+            });
+            stage.raise_all(alerts.collect());
+            let lanes = ["a:x", "b:x"].map(|output| stage.lane(output));
+            std::thread::scope(|scope| {
+                for number in 0..4 {
+                    let (post, lane) = (&stage.post, &lanes[number % 2]);
+                    scope.spawn(move || {
+                        for _ in 0..5 {
+                            let _ = lane.step(post, &format!("worker {number}"));
+                        }
+                    });
+                }
+            });
+            let now = clock.load(Ordering::SeqCst);
+            match lock(&dice).below(6) {
+                0 => {
+                    // Somebody dies with leases.
+                    stage.table.lease("a:x", "died", now, now + 60_000, 5).unwrap();
+                }
+                1 => {
+                    stage.table.retry(&DeliveryFilter::default(), now).unwrap();
+                }
+                2 => {
+                    stage = Stage::of(folder.clone(), clock.clone(), plugins.clone(), outputs);
+                }
+                _ => {
+                    clock.fetch_add(5_000, Ordering::SeqCst);
+                }
+            }
+        }
+        let lanes = ["a:x", "b:x"].map(|output| stage.lane(output));
+        for _ in 0..10_000 {
+            if stage.table.due(None).unwrap().is_empty() {
+                break;
+            }
+            lanes.iter().for_each(|lane| {
+                let _ = lane.step(&stage.post, "last");
+            });
+            clock.fetch_add(60_000, Ordering::SeqCst);
+        }
+        assert_eq!(stage.table.due(None).unwrap(), [], "seed {seed}");
+        assert_eq!(lock(&got).len(), 2 * raised, "seed {seed}: each alert reached each output");
+        let delivered = DeliveryFilter { state: Some(DeliveryState::Delivered), ..DeliveryFilter::default() };
+        assert_eq!(stage.table.deliveries(&delivered, usize::MAX).unwrap().len(), 2 * raised, "seed {seed}");
+    }
 }

@@ -49,7 +49,11 @@ impl AlertDesk for SqliteAlerts {
         self.change(
             "make deliveries due again",
             filter,
-            &format!("state = 0, due = {now}, attempts = 0, faults = 0, owner = NULL, settled = NULL"),
+            // What somebody is sending right now stays theirs until their lease ends.
+            &format!(
+                "state = 0, attempts = 0, faults = 0, settled = NULL,
+                 due = iif(owner IS NULL OR due <= {now}, {now}, due), owner = iif(due <= {now}, NULL, owner)"
+            ),
             states,
         )
     }
@@ -61,7 +65,7 @@ impl AlertDesk for SqliteAlerts {
     fn backlog(&self) -> Result<BTreeMap<String, Backlog>, BackendError> {
         self.read("count what is owed", |connection| {
             let mut select = connection.prepare_cached(
-                "SELECT d.output, count(*), sum(d.attempts >= ?1), min(a.stored)
+                "SELECT d.output, count(*), sum(d.attempts >= ?1), min(nullif(a.stored, 0))
                  FROM deliveries d JOIN alerts a ON a.seq = d.alert WHERE d.state = 0 GROUP BY d.output",
             )?;
             let mut all: BTreeMap<String, Backlog> = select

@@ -10,6 +10,9 @@ use streamalert_pipeline::backend::{
 use streamalert_pipeline::limits::{MERGE_BYTES_MAX, MERGE_MEMBERS_MAX};
 use streamalert_pipeline::time::Millis;
 
+/// Bytes of the alerts of one lease: some thousand of the usual size, or one of the largest. Each is held a few times over.
+const LEASE_BYTES_MAX: usize = 16 << 20;
+
 const OWED: i64 = DeliveryState::Owed as i64;
 const WAITING: i64 = DeliveryState::Waiting as i64;
 const DELIVERED: i64 = DeliveryState::Delivered as i64;
@@ -34,30 +37,18 @@ impl AlertTable for SqliteAlerts {
         until: Millis,
         limit: usize,
     ) -> Result<Vec<Lease>, BackendError> {
-        const ACTION: &str = "lease deliveries of the alert table";
-        let rows = self.write_lightly(ACTION, |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT d.alert, a.json, d.attempts, d.faults, d.progress
-                 FROM deliveries d JOIN alerts a ON a.seq = d.alert
-                 WHERE d.output = ?1 AND d.state = 0 AND d.due <= ?2 ORDER BY d.due, d.alert LIMIT ?3",
-            )?;
-            let mut update = connection
-                .prepare_cached("UPDATE deliveries SET owner = ?1, due = ?2 WHERE alert = ?3 AND output = ?4")?;
-            let rows: Vec<(i64, String, u32, u32, Option<String>)> = select
-                .query_map(params![output, now, count(limit)], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            for (seq, ..) in &rows {
-                update.execute(params![owner, until, seq, output])?;
-            }
-            Ok(rows)
-        })?;
-        rows.into_iter()
-            .map(|(_, text, attempts, faults, progress)| {
-                Ok(Lease { alert: alert(&text)?, output: output.to_owned(), attempts, faults, progress, until })
-            })
-            .collect()
+        let longest_due = "SELECT d.alert, a.json, d.attempts, d.faults, d.progress, d.due
+             FROM deliveries d JOIN alerts a ON a.seq = d.alert
+             WHERE d.output = ?1 AND d.state = 0 AND d.due <= ?2 ORDER BY d.due, d.alert LIMIT ?3";
+        self.lease_by(longest_due, output, owner, now, until, limit)
+    }
+
+    fn probe(&self, output: &str, owner: &str, now: Millis, until: Millis) -> Result<Option<Lease>, BackendError> {
+        let newest = "SELECT d.alert, a.json, d.attempts, d.faults, d.progress, d.due
+             FROM deliveries d JOIN alerts a ON a.seq = d.alert
+             WHERE d.output = ?1 AND d.state = 0 AND d.due <= ?2 AND d.attempts = 0
+             ORDER BY d.due DESC, d.alert DESC LIMIT ?3";
+        Ok(self.lease_by(newest, output, owner, now, until, 1)?.pop())
     }
 
     fn settle(&self, owner: &str, settled: &[Settled], now: Millis) -> Result<(), BackendError> {
@@ -79,9 +70,19 @@ impl AlertTable for SqliteAlerts {
                 Ok(due.map(|due| (output.to_owned(), due)).into_iter().collect())
             }
             None => {
-                let mut select = connection
-                    .prepare_cached("SELECT output, min(due) FROM deliveries WHERE state = 0 GROUP BY output")?;
-                select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+                // From output to output: counting through all that is owed would take the longer the more there is.
+                let mut select = connection.prepare_cached(
+                    "SELECT output, due FROM deliveries WHERE state = 0 AND output >= ?1 ORDER BY output, due LIMIT 1",
+                )?;
+                let (mut all, mut from) = (Vec::new(), String::new());
+                while let Some((output, due)) =
+                    select.query_row([&from], |row| Ok((row.get::<_, String>(0)?, row.get(1)?))).optional()?
+                {
+                    // The next text there can be.
+                    from = format!("{output}\0");
+                    all.push((output, due));
+                }
+                Ok(all)
             }
         })
     }
@@ -97,13 +98,45 @@ impl AlertTable for SqliteAlerts {
     }
 
     fn members(&self, group: &Group) -> Result<Vec<Alert>, BackendError> {
-        let texts: Vec<String> = self.read("read a group of alerts", |connection| {
+        let texts: Vec<(i64, String)> = self.read("read a group of alerts", |connection| {
             let mut select = connection.prepare_cached(
-                "SELECT a.json FROM merge_members m JOIN alerts a ON a.seq = m.alert WHERE m.grp = ?1 ORDER BY m.alert LIMIT ?2",
+                "SELECT m.alert, a.json FROM merge_members m JOIN alerts a ON a.seq = m.alert WHERE m.grp = ?1
+                 ORDER BY m.alert LIMIT ?2",
             )?;
-            select.query_map(params![group.id, MERGE_MEMBERS_MAX], |row| row.get(0))?.collect()
+            let mut rows = select.query(params![group.id, MERGE_MEMBERS_MAX])?;
+            let (mut texts, mut bytes) = (Vec::new(), 0);
+            while let Some(row) = rows.next()? {
+                let text: String = row.get(1)?;
+                bytes += text.len();
+                if bytes as u64 > MERGE_BYTES_MAX && !texts.is_empty() {
+                    break;
+                }
+                texts.push((row.get(0)?, text));
+            }
+            Ok(texts)
         })?;
-        texts.iter().map(|text| alert(text)).collect()
+        let mut members = Vec::with_capacity(texts.len());
+        let mut unreadable = Vec::new();
+        for (seq, text) in texts {
+            match alert(&text) {
+                Ok(alert) => members.push(alert),
+                Err(error) => unreadable.push((seq, text.len(), unreadable_alert(&error))),
+            }
+        }
+        if !unreadable.is_empty() {
+            self.write("give up alerts that cannot be read", |connection| {
+                unreadable.iter().try_for_each(|(seq, bytes, error)| {
+                    give_up(connection, *seq, None, error, 0)?;
+                    connection.execute("DELETE FROM merge_members WHERE grp = ?1 AND alert = ?2", [group.id, *seq])?;
+                    connection.execute(
+                        "UPDATE merge_groups SET members = members - 1, bytes = bytes - ?2 WHERE id = ?1",
+                        [group.id, count(*bytes)],
+                    )?;
+                    Ok(())
+                })
+            })?;
+        }
+        Ok(members)
     }
 
     fn fold(&self, folds: &[Fold], now: Millis) -> Result<(), BackendError> {
@@ -129,6 +162,58 @@ impl AlertTable for SqliteAlerts {
             let mut select = connection.prepare_cached("SELECT due FROM merge_groups ORDER BY due LIMIT 1")?;
             select.query_row([], |row| row.get(0)).optional()
         })
+    }
+}
+
+impl SqliteAlerts {
+    /// Leases what `which` selects for output, time and limit.
+    fn lease_by(
+        &self,
+        which: &str,
+        output: &str,
+        owner: &str,
+        now: Millis,
+        until: Millis,
+        limit: usize,
+    ) -> Result<Vec<Lease>, BackendError> {
+        const ACTION: &str = "lease deliveries of the alert table";
+        let rows = self.write_lightly(ACTION, |connection| {
+            let mut select = connection.prepare_cached(which)?;
+            let mut update = connection
+                .prepare_cached("UPDATE deliveries SET owner = ?1, due = ?2 WHERE alert = ?3 AND output = ?4")?;
+            let mut leased: Vec<(i64, String, u32, u32, Option<String>, Millis)> = Vec::new();
+            let mut bytes = 0;
+            let mut rows = select.query(params![output, now, count(limit)])?;
+            while let Some(row) = rows.next()? {
+                let text: String = row.get(1)?;
+                bytes += text.len();
+                if bytes > LEASE_BYTES_MAX && !leased.is_empty() {
+                    break;
+                }
+                leased.push((row.get(0)?, text, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?));
+            }
+            drop(rows);
+            for (seq, ..) in &leased {
+                update.execute(params![owner, until, seq, output])?;
+            }
+            Ok(leased)
+        })?;
+        let mut leases = Vec::with_capacity(rows.len());
+        let mut unreadable = Vec::new();
+        for (seq, text, attempts, faults, progress, due) in rows {
+            match alert(&text) {
+                Ok(alert) => {
+                    leases.push(Lease { alert, output: output.to_owned(), attempts, faults, progress, due, until });
+                }
+                Err(error) => unreadable.push((seq, unreadable_alert(&error))),
+            }
+        }
+        if !unreadable.is_empty() {
+            self.write("give up alerts that cannot be read", |connection| {
+                unreadable.iter().try_for_each(|(seq, error)| give_up(connection, *seq, Some(output), error, now))
+            })?;
+        }
+        Ok(leases)
     }
 }
 
@@ -256,18 +341,43 @@ fn settle(connection: &Connection, owner: &str, settled: &Settled, now: Millis) 
                  WHERE alert = (SELECT seq FROM alerts WHERE id = ?1) AND output = ?2 AND owner = ?3 AND state = 0",
             )?
             .execute(params![id, output, owner, DEAD, error, now])?,
-        Outcome::Released { due } => connection
+        Outcome::Released { due, reason } => connection
             .prepare_cached(
-                "UPDATE deliveries SET owner = NULL, due = ?4
+                "UPDATE deliveries SET owner = NULL, due = ?4, error = coalesce(?5, error)
                  WHERE alert = (SELECT seq FROM alerts WHERE id = ?1) AND output = ?2 AND owner = ?3 AND state = 0",
             )?
-            .execute(params![id, output, owner, due])?,
+            .execute(params![id, output, owner, due, reason])?,
     };
+    Ok(())
+}
+
+/// What an operator reads of an alert that nobody else can read.
+fn unreadable_alert(error: &BackendError) -> String {
+    let cause = error.source.as_ref().map(ToString::to_string).unwrap_or_default();
+    format!("the stored alert cannot be read: {cause}; a newer streamalert may have written it")
+}
+
+/// Ends what is owed of an alert, to one output or to all it waits for.
+fn give_up(connection: &Connection, seq: i64, output: Option<&str>, error: &str, now: Millis) -> rusqlite::Result<()> {
+    tracing::error!(seq, output, error, "an alert is given up");
+    connection.execute(
+        "UPDATE deliveries SET state = ?3, owner = NULL, error = ?4, settled = ?5
+         WHERE alert = ?1 AND (output = ?2 OR ?2 IS NULL) AND state IN (0, 1)",
+        params![seq, output, DEAD, error, now],
+    )?;
     Ok(())
 }
 
 fn fold(connection: &Connection, fold: &Fold, text: &str, now: Millis) -> rusqlite::Result<()> {
     let group = fold.group.id;
+    // One more came while we looked, and that was enough.
+    if fold.group.below_threshold {
+        let mut select =
+            connection.prepare_cached("SELECT coalesce(members >= threshold, 0) FROM merge_groups WHERE id = ?1")?;
+        if select.query_row([group], |row| row.get(0)).optional()?.unwrap_or(false) {
+            return Ok(());
+        }
+    }
     let (mut folded, mut bytes) = (0, 0);
     {
         let mut find = connection.prepare_cached("SELECT seq, length(CAST(json AS BLOB)) FROM alerts WHERE id = ?1")?;
@@ -304,10 +414,14 @@ fn fold(connection: &Connection, fold: &Fold, text: &str, now: Millis) -> rusqli
         let new = NewAlert { alert: merged, waiting: None, undeliverable: fold.undeliverable.clone() };
         insert(connection, &new, text, now)?;
     }
-    // Alerts that came since wait for the next fold; where the first alert goes at once, the group lasts as long as its window.
+    // Alerts that came since wait for the next fold, unless they were too large to be folded with the others; where the
+    // first alert goes at once, the group lasts as long as its window. Of a group that reached its threshold all are told.
     connection
-        .prepare_cached("UPDATE merge_groups SET members = members - ?2, bytes = bytes - ?3, due = ends WHERE id = ?1")?
-        .execute(params![group, folded, bytes])?;
+        .prepare_cached(
+            "UPDATE merge_groups SET members = members - ?2, bytes = bytes - ?3, threshold = iif(?4, threshold, NULL),
+             due = iif(bytes - ?3 >= ?5, min(ends, ?6), ends) WHERE id = ?1",
+        )?
+        .execute(params![group, folded, bytes, fold.group.below_threshold, MERGE_BYTES_MAX.cast_signed(), now])?;
     connection
         .prepare_cached("DELETE FROM merge_groups WHERE id = ?1 AND members <= 0 AND (ends <= ?2 OR NOT sent_first)")?
         .execute(params![group, now])?;

@@ -81,6 +81,9 @@ pub const NATIVE: [(&str, &str, &str, Publisher); 21] = [
 /// The publisher of this name. Full names of StreamAlert's (`publishers.community.generic.add_record`) are known too.
 pub fn native(name: &str) -> Option<Publisher> {
     let last = name.rsplit('.').next().unwrap_or(name);
+    if last.is_empty() {
+        return None;
+    }
     let theirs = name != last;
     NATIVE
         .iter()
@@ -492,7 +495,7 @@ mod tests {
         assert!(same("publishers.community.pagerduty.pagerduty_layout.ShortenTitle", "pagerduty_shorten_title"));
         assert!(same("publishers.community.slack.slack_layout.AttachFullRecord", "slack_attach_full_record"));
         assert!(native("acme.publishers.remove_fields").is_none(), "theirs may be stricter");
-        assert!(native("acme").is_none());
+        assert!(native("acme").is_none() && native("").is_none() && native("publishers.community.").is_none());
     }
 
     #[test]
