@@ -914,3 +914,62 @@ fn through_slow_attempts_lost_leases_retries_and_restarts_everything_arrives() {
         assert_eq!(stage.table.deliveries(&delivered, usize::MAX).unwrap().len(), 2 * raised, "seed {seed}");
     }
 }
+
+#[test]
+fn runs_that_end_in_order_send_nothing_twice() {
+    const ALERTS: usize = 3_000;
+    let got: Arc<Mutex<BTreeMap<String, u32>>> = Arc::default();
+    let outputs = r#"{"a": {"x": {"rate": 100000}}, "b": {"x": {"rate": 100000}}, "c": ["x"]}"#;
+    let plugins: Vec<Arc<dyn OutputPlugin>> = ["a", "b", "c"]
+        .into_iter()
+        .map(|service| {
+            let (got, dice) = (got.clone(), Mutex::new(Dice(7)));
+            let output = scripted(service, move |parcel| {
+                std::thread::sleep(Duration::from_micros(200));
+                if lock(&dice).below(100) == 0 {
+                    return retry("503");
+                }
+                *lock(&got).entry(parcel.idempotency_key.clone()).or_default() += 1;
+                Ok(Disposition::Delivered(None))
+            });
+            Arc::new(Scripted { bulk: service == "b", ..output }) as Arc<dyn OutputPlugin>
+        })
+        .collect();
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let mut raised = 0;
+    let clock = real_clock();
+    let run = |upto: usize, patience: Duration, raised: &mut usize| {
+        let stage = Stage::of(folder.clone(), Arc::new(AtomicI64::new(0)), plugins.clone(), outputs);
+        let setup = &stage.post.setup;
+        let post = Post::new(Setup {
+            table: setup.table.clone(),
+            live: setup.live.clone(),
+            outputs: setup.outputs.clone(),
+            secrets: setup.secrets.clone(),
+            world: setup.world.clone(),
+            files: setup.files.clone(),
+            clock: clock.clone(),
+        });
+        post.start().unwrap();
+        while *raised < upto {
+            let mut alerts: Vec<Alert> =
+                (0..10).map(|n| plain(&(*raised + n).to_string(), &["a:x", "b:x", "c:x"])).collect();
+            *raised += alerts.len();
+            post.take(&mut alerts).unwrap();
+            post.wake(alerts.iter()).unwrap();
+        }
+        post.drain(patience).unwrap();
+        post.stop();
+        stage.table.due(None).unwrap()
+    };
+    for part in 1..=10 {
+        run(ALERTS * part / 10, Duration::ZERO, &mut raised);
+    }
+    let end = Instant::now() + Duration::from_secs(60);
+    while !run(raised, Duration::from_secs(1), &mut raised).is_empty() {
+        assert!(Instant::now() < end, "{} of {} are there", lock(&got).len(), 3 * raised);
+    }
+    let got = lock(&got);
+    assert_eq!(got.len(), 3 * raised);
+    assert!(got.values().all(|times| *times == 1), "{:?}", got.values().max());
+}
