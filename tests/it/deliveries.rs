@@ -147,7 +147,7 @@ fn killed_at_any_moment_every_output_gets_every_alert() {
     let service = Service::start();
     *service.failing.lock().unwrap() = 15;
     let descriptors = ["one", "two", "three"];
-    let world = World::new().with_webhooks(&service, &descriptors, 4.0);
+    let world = World::new().with_webhooks(&service, &descriptors, 3.0);
     world.write("in.json", rows(0..ALERTS as u64));
     let mut under_way = 0;
     for _ in 0..KILLS {
