@@ -66,7 +66,8 @@ pub fn told(parcel: &Parcel) -> Map<String, Value> {
 
 impl Brief {
     pub fn of(parcel: &Parcel) -> Self {
-        let shown = parcel.shown();
+        // What is said to outputs stands under keys with `@`, which are none of those that are read here.
+        let shown = &parcel.publication;
         let text = |key: &str| shown.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
         let title = text("title").or(text("rule_name")).unwrap_or(parcel.alert.rule_name());
         let title = match plain(title).trim() {
@@ -111,7 +112,7 @@ impl Brief {
             Value::String(text) => text.is_empty(),
             _ => false,
         };
-        let further = shown.iter().filter(|(key, _)| !KNOWN.contains(&key.as_str()));
+        let further = shown.iter().filter(|(key, _)| !key.starts_with('@') && !KNOWN.contains(&key.as_str()));
         let further: Map<String, Value> = further.map(|(key, value)| (key.clone(), value.clone())).collect();
         let take = |key: &str| shown.get(key).cloned().unwrap_or_default();
         let details = [("Context", take("context")), ("Record", take("record")), ("Further", Value::Object(further))];

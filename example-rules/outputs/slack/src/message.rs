@@ -124,6 +124,9 @@ fn color(severity: Severity) -> &'static str {
 
 /// The three characters that mean something to Slack before all others; quotes stay quotes. No fence comes of it, nor ends.
 fn escape(text: &str) -> String {
+    if !text.bytes().any(|byte| matches!(byte, b'&' | b'<' | b'>' | b'`')) {
+        return text.to_owned();
+    }
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace("``", "`\u{200b}`").replace("``", "`\u{200b}`")
 }
