@@ -14,8 +14,11 @@ const LINKS_MAX: usize = 5;
 const LINK_BYTES: usize = 500;
 const SECTIONS_MAX: usize = 10;
 
-/// The messages of an alert, in order.
-pub fn messages(parcel: &Parcel) -> Vec<Value> {
+/// An element of a card, as JSON text: a card has dozens of them, and what they come to in bytes decides where it is cut.
+type Element = String;
+
+/// The messages of an alert, as JSON text, in order.
+pub fn messages(parcel: &Parcel) -> Vec<String> {
     let brief = Brief::of(parcel);
     let title = parcel.magic_text("title").map_or(brief.title.clone(), plain);
     let title = shorten(&title, TITLE_MAX).into_owned();
@@ -27,7 +30,10 @@ pub fn messages(parcel: &Parcel) -> Vec<Value> {
     let mut body = Vec::new();
     match parcel.magic_text("description") {
         // A publisher may use markdown.
-        Some(text) => body.push(json!({"type": "TextBlock", "wrap": true, "text": shorten(text, Max::Bytes(8_000))})),
+        Some(text) => {
+            let text = quoted(&shorten(text, Max::Bytes(8_000)));
+            body.push(format!(r#"{{"type":"TextBlock","wrap":true,"text":{text}}}"#));
+        }
         None => body.extend(
             brief.description.lines().flat_map(|line| split(line, RUN_MAX)).take(20).map(|line| line_of(&line)),
         ),
@@ -46,14 +52,14 @@ pub fn messages(parcel: &Parcel) -> Vec<Value> {
         }
     }
 
-    let mut cards: Vec<Vec<Value>> = Vec::new();
+    let actions = actions(parcel, &brief);
+    let mut cards: Vec<Vec<Element>> = Vec::new();
     let mut bytes = usize::MAX;
     for element in body {
-        let length = element.to_string().len() + 1;
+        let length = element.len() + 1;
         if bytes.saturating_add(length) > CARD_BYTES {
             cards.push(Vec::new());
-            bytes =
-                title.len() * 2 + 1_000 + if cards.len() == 1 { actions(parcel, &brief).to_string().len() } else { 0 };
+            bytes = title.len() * 2 + 1_000 + if cards.len() == 1 { actions.len() } else { 0 };
         }
         bytes += length;
         cards.last_mut().expect("one was pushed").push(element);
@@ -66,40 +72,39 @@ pub fn messages(parcel: &Parcel) -> Vec<Value> {
     cards.resize(count, Vec::new());
     let messages = cards.into_iter().enumerate().map(|(index, elements)| {
         let place = if count > 1 { format!(" ({} of {count})", index + 1) } else { String::new() };
-        let head = json!({"type": "Container", "style": style, "bleed": true, "items": [{
-            "type": "RichTextBlock",
-            "inlines": [{"type": "TextRun", "text": format!("{title}{place}"), "size": "Large", "weight": "Bolder"}],
-        }]});
-        let mut card = json!({
-            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-            "type": "AdaptiveCard",
-            "version": "1.4",
-            "msteams": {"width": "Full"},
-            "body": std::iter::once(head).chain(elements).collect::<Vec<_>>(),
-        });
-        let actions = actions(parcel, &brief);
-        if index == 0 && actions.as_array().is_some_and(|list| !list.is_empty()) {
-            card["actions"] = actions;
-        }
-        json!({"type": "message", "attachments": [
-            {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": null, "content": card},
-        ]})
+        let title = run(&format!("{title}{place}"), r#","size":"Large","weight":"Bolder""#);
+        let head = format!(
+            r#"{{"type":"Container","style":"{style}","bleed":true,"items":[{}]}}"#,
+            rich("", &[title])
+        );
+        let body: Vec<Element> = std::iter::once(head).chain(elements).collect();
+        let actions = match (index, actions.as_str()) {
+            (0, "[]") | (1.., _) => String::new(),
+            (0, some) => format!(r#","actions":{some}"#),
+        };
+        format!(
+            r#"{{"type":"message","attachments":[{{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":{{"$schema":"http://adaptivecards.io/schemas/adaptive-card.json","type":"AdaptiveCard","version":"1.4","msteams":{{"width":"Full"}},"body":[{}]{actions}}}}}]}}"#,
+            body.join(",")
+        )
     });
     messages.collect()
 }
 
-/// Buttons: a publisher's `{"text", "url"}`, then the references.
-fn actions(parcel: &Parcel, brief: &Brief) -> Value {
+/// Buttons, as a JSON list: a publisher's `{"text", "url"}`, then the references.
+fn actions(parcel: &Parcel, brief: &Brief) -> String {
     let given = parcel.magic("buttons").and_then(Value::as_array).into_iter().flatten();
     let given = given.filter_map(|button| Some((button["text"].as_str()?, button["url"].as_str()?)));
     let links = brief.links.iter().map(|link| ("Reference", link.as_str()));
     let all = given.chain(links).filter(|(_, url)| url.len() <= LINK_BYTES && Url::parse(url).is_ok()).take(LINKS_MAX);
-    all.map(|(text, url)| json!({"type": "Action.OpenUrl", "title": shorten(text, Max::Utf16(60)), "url": url}))
-        .collect()
+    let action = |(text, url): (&str, &str)| {
+        let title = quoted(&shorten(text, Max::Utf16(60)));
+        format!(r#"{{"type":"Action.OpenUrl","title":{title},"url":{}}}"#, quoted(url))
+    };
+    format!("[{}]", all.map(action).collect::<Vec<_>>().join(","))
 }
 
 /// A section as connectors had it: title, text, facts with name and value.
-fn section_of(section: &Value) -> Vec<Value> {
+fn section_of(section: &Value) -> Vec<Element> {
     let text = |keys: [&str; 2]| keys.iter().find_map(|key| section[*key].as_str());
     let mut elements = Vec::new();
     elements.extend(text(["title", "activityTitle"]).map(heading));
@@ -111,23 +116,36 @@ fn section_of(section: &Value) -> Vec<Value> {
     elements
 }
 
-fn heading(text: &str) -> Value {
-    json!({"type": "RichTextBlock", "spacing": "Medium", "inlines": [{"type": "TextRun", "text": shorten(text, TITLE_MAX), "weight": "Bolder"}]})
+fn heading(text: &str) -> Element {
+    rich(r#","spacing":"Medium""#, &[run(&shorten(text, TITLE_MAX), r#","weight":"Bolder""#)])
 }
 
-fn line_of(text: &str) -> Value {
-    json!({"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": shorten(text, RUN_MAX)}]})
+fn line_of(text: &str) -> Element {
+    rich("", &[run(&shorten(text, RUN_MAX), "")])
 }
 
-fn fact(name: &str, value: &str) -> Value {
-    json!({"type": "RichTextBlock", "spacing": "None", "inlines": [
-        {"type": "TextRun", "text": format!("{}: ", shorten(name, TITLE_MAX)), "weight": "Bolder"},
-        {"type": "TextRun", "text": shorten(value, Max::Bytes(1_000))},
-    ]})
+fn fact(name: &str, value: &str) -> Element {
+    let name = run(&format!("{}: ", shorten(name, TITLE_MAX)), r#","weight":"Bolder""#);
+    rich(r#","spacing":"None""#, &[name, run(&shorten(value, Max::Bytes(1_000)), "")])
 }
 
-fn code(line: &str) -> Value {
-    json!({"type": "RichTextBlock", "spacing": "None", "inlines": [{"type": "TextRun", "text": line, "fontType": "Monospace"}]})
+fn code(line: &str) -> Element {
+    rich(r#","spacing":"None""#, &[run(line, r#","fontType":"Monospace""#)])
+}
+
+/// A paragraph of runs; `more` are further members, each after a comma.
+fn rich(more: &str, runs: &[String]) -> Element {
+    format!(r#"{{"type":"RichTextBlock"{more},"inlines":[{}]}}"#, runs.join(","))
+}
+
+/// A run of text, in which nothing is markup.
+fn run(text: &str, more: &str) -> String {
+    format!(r#"{{"type":"TextRun","text":{}{more}}}"#, quoted(text))
+}
+
+/// As a JSON text.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
 }
 
 fn style(severity: Severity) -> &'static str {
