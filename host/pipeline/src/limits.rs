@@ -26,13 +26,13 @@ pub const UNWRAP_DEPTH_MAX: usize = 4;
 /// 3 µs), small enough that a reload is seen within milliseconds.
 pub const BATCH_RECORDS: usize = 256;
 
-/// Findings one call may return: one for each row, and no more.
+/// Bytes of a finding's context; of a larger one, only how large it was goes along.
 pub const CONTEXT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a title; longer ones are cut on a character boundary.
 pub const TITLE_BYTES_MAX: usize = 512;
-/// Bytes of a dedup key; longer ones are a bad answer.
+/// Bytes of a dedup key; a longer one is cut and ends in its digest.
 pub const DEDUP_KEY_BYTES_MAX: usize = 1024;
-/// Outputs one finding may add.
+/// Outputs one finding may add; of more, their number goes along.
 pub const FINDING_OUTPUTS_MAX: usize = 32;
 
 /// Rows of one batch that a rule may run out of fuel or time on, one after another without a success, before it is no longer

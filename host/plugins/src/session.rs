@@ -1,6 +1,6 @@
 //! Asks rules about rows, in a sandbox that costs one rule one batch when it breaks.
 
-use crate::component::RuleComponent;
+use crate::component::{RuleComponent, hex};
 use crate::contract::World;
 use crate::describe::OUTPUT_BYTES_MAX;
 use crate::host::Watch;
@@ -8,6 +8,8 @@ use crate::limits::Budget;
 use crate::sandbox::{Exports, Sandbox};
 use crate::wire::{self, BatchInfo};
 use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use streamalert_packed::Record;
@@ -18,11 +20,11 @@ use streamalert_pipeline::plugin::{
 
 impl RulePlugin for RuleComponent {
     fn name(&self) -> &str {
-        &self.name
+        &self.code.name
     }
 
     fn digest(&self) -> &str {
-        &self.digest
+        &self.code.digest
     }
 
     fn rules(&self) -> &[RuleInfo] {
@@ -46,7 +48,7 @@ impl RuleSession for Session<'_> {
         let mut sandbox = match self.sandbox.take() {
             Some(sandbox) => sandbox,
             None => {
-                let mut sandbox = self.component.sandbox()?;
+                let mut sandbox = self.component.idle.take_or_start(&self.component.code)?;
                 sandbox.store.data_mut().batch = Some(self.batch.clone());
                 sandbox
             }
@@ -92,7 +94,7 @@ impl RuleComponent {
     pub fn explain(&self, rule: usize, record: Record) -> Explained {
         let id = EXPLAINED.fetch_sub(1, Ordering::Relaxed);
         let batch = Arc::new(Batch::new(id, [record].into_iter()));
-        let mut sandbox = match Sandbox::start(&self.shared, &self.name, &self.pre, &self.exports) {
+        let mut sandbox = match self.code.start() {
             Ok(sandbox) => sandbox,
             Err(error) => return Explained { verdict: Err(error), reads: vec![], logs: vec![] },
         };
@@ -102,13 +104,6 @@ impl RuleComponent {
         let verdict = sandbox.evaluate(rule, &self.rule_names[rule], id, &[0]);
         let watch = sandbox.store.data_mut().watch.take().unwrap_or_default();
         Explained { verdict, reads: watch.reads, logs: watch.lines }
-    }
-
-    fn sandbox(&self) -> Result<Sandbox, PluginError> {
-        match self.idle.take() {
-            Some(sandbox) => Ok(sandbox),
-            None => Sandbox::start(&self.shared, &self.name, &self.pre, &self.exports),
-        }
     }
 }
 
@@ -167,27 +162,41 @@ fn finding_of(wire: wire::Finding) -> Result<Finding, String> {
     if let Some(title) = &mut title {
         title.truncate(title.floor_char_boundary(pipeline::TITLE_BYTES_MAX));
     }
-    if let Some(key) = &wire.dedup_key
-        && key.len() > pipeline::DEDUP_KEY_BYTES_MAX
-    {
-        return Err(format!("a dedup key of {} bytes; the limit is {}", key.len(), pipeline::DEDUP_KEY_BYTES_MAX));
-    }
+    // What follows is often made of the record, so whoever writes the record makes it: what is too large is made smaller, and
+    // the alert goes on. Otherwise a long name in a log would keep its alert from everybody.
+    let dedup_key = wire.dedup_key.map(short_key);
     let context = match wire.context {
         None => Default::default(),
         Some(json) if json.len() > pipeline::CONTEXT_BYTES_MAX => {
-            return Err(format!("a context of {} bytes; the limit is {}", json.len(), pipeline::CONTEXT_BYTES_MAX));
+            let told = format!("{} bytes; the limit is {}", json.len(), pipeline::CONTEXT_BYTES_MAX);
+            Map::from_iter([(CONTEXT_DROPPED_KEY.to_owned(), Value::String(told))])
         }
         Some(json) => serde_json::from_str(&json).map_err(|error| format!("the context is no JSON object: {error}"))?,
     };
-    if wire.outputs.len() > pipeline::FINDING_OUTPUTS_MAX {
-        return Err(format!("{} outputs; the limit is {}", wire.outputs.len(), pipeline::FINDING_OUTPUTS_MAX));
-    }
-    // One that is none goes along: it often comes from the record, and whoever writes the record should not be able to
-    // keep the alert from the other outputs. It is given up when the alert is stored, and seen.
+    // An output that is none is given up when the alert is stored, and seen; so is the count of those too many.
     let mut outputs = wire.outputs;
+    let more = outputs.len().saturating_sub(pipeline::FINDING_OUTPUTS_MAX);
+    if more > 0 {
+        outputs.truncate(pipeline::FINDING_OUTPUTS_MAX);
+        outputs.push(format!("{more} more"));
+    }
     for output in &mut outputs {
         output.truncate(output.floor_char_boundary(OUTPUT_BYTES_MAX));
     }
     let severity = wire.severity.map(Into::into);
-    Ok(Finding { row: wire.row, title, severity, dedup_key: wire.dedup_key, context, outputs })
+    Ok(Finding { row: wire.row, title, severity, dedup_key, context, outputs })
+}
+
+/// In the place of a context that is too large: how large it was.
+const CONTEXT_DROPPED_KEY: &str = "streamalert:context_dropped";
+
+/// A key that is too long, as far as there is room, with the digest of all of it: equal keys stay equal, others stay apart.
+fn short_key(mut key: String) -> String {
+    if key.len() > pipeline::DEDUP_KEY_BYTES_MAX {
+        let digest = hex(&Sha256::digest(&key));
+        key.truncate(key.floor_char_boundary(pipeline::DEDUP_KEY_BYTES_MAX - digest.len() - 1));
+        key.push('#');
+        key.push_str(&digest);
+    }
+    key
 }

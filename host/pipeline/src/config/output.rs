@@ -187,7 +187,12 @@ impl Outputs {
         }
         all.sort();
         all.dedup();
-        all.truncate(ALERT_OUTPUTS_MAX);
+        if all.len() > ALERT_OUTPUTS_MAX {
+            let more = all.len() - ALERT_OUTPUTS_MAX;
+            all.truncate(ALERT_OUTPUTS_MAX);
+            // No output, so it is seen among what was given up.
+            all.push(format!("{more} more"));
+        }
         all
     }
 
@@ -280,6 +285,14 @@ mod tests {
         assert_eq!(of(&[], "prod", Severity::Critical), ["pagerduty:soc", "slack:all", "slack:prod"]);
         assert_eq!(of(&["file:x", "file:x"], "prod", Severity::Medium), ["file:x"]);
         assert_eq!(of(&["file:x"], "prod", Severity::High), ["file:x", "pagerduty:soc"]);
+    }
+
+    #[test]
+    fn outputs_beyond_all_measure_are_left_out_and_seen() {
+        let own: Vec<String> = (0..70).map(|number| format!("file:{number:02}")).collect();
+        let all = read("{}").of(&own, "c", Severity::Low);
+        assert_eq!((all.len(), all[64].as_str()), (65, "6 more"));
+        assert!(read("{}").unknown("6 more").is_some());
     }
 
     #[test]

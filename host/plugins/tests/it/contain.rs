@@ -167,15 +167,41 @@ fn values_that_mean_nothing_are_bad_answers() {
     );
     fails(&text(32, "[]"), Kind::BadAnswer, "row 1: the context is no JSON object");
     fails(&text(32, "{"), Kind::BadAnswer, "the context is no JSON object");
-    is(
-        "(i32.store8 offset=20 (local.get $at) (i32.const 1)) (i32.store offset=24 (local.get $at) (i32.const 20000))
-         (i32.store offset=28 (local.get $at) (i32.const 2000))",
-        "a dedup key of 2000 bytes; the limit is 1024",
+}
+
+/// What a finding says is often taken from the record: whoever writes that must not be able to keep the alert from anybody.
+#[test]
+fn what_is_too_large_is_made_smaller_and_the_alert_goes_on() {
+    let fill = "(drop (memory.grow (i32.const 4))) (memory.fill (i32.const 200000) (i32.const 97) (i32.const 70000))";
+    let key = |last: u8| {
+        changed(&format!(
+            "{fill} (i32.store8 (i32.const 201999) (i32.const {last}))
+             (i32.store8 offset=20 (local.get $at) (i32.const 1)) (i32.store offset=24 (local.get $at) (i32.const 200000))
+             (i32.store offset=28 (local.get $at) (i32.const 2000))"
+        ))
+    };
+    let context = changed(&format!(
+        "{fill} (i32.store8 offset=32 (local.get $at) (i32.const 1)) (i32.store offset=36 (local.get $at) (i32.const 200000))
+         (i32.store offset=40 (local.get $at) (i32.const 70000))"
+    ));
+    let outputs = changed(
+        "(i32.store offset=44 (local.get $at) (i32.const 20000)) (i32.store offset=48 (local.get $at) (i32.const 35))",
     );
-    is(
-        "(i32.store offset=44 (local.get $at) (i32.const 20000)) (i32.store offset=48 (local.get $at) (i32.const 33))",
-        "33 outputs; the limit is 32",
-    );
+    let (one, other) = (key(b'x'), key(b'y'));
+    let rules =
+        vec![("one", &*one), ("same", &*one), ("other", &*other), ("context", &*context), ("outputs", &*outputs)];
+    let component = load(&host(), &Guest { rules, ..Guest::default() }.build()).unwrap();
+    let batch = batch(8);
+    let mut session = component.open(&batch);
+    let mut finding = |rule| session.evaluate(rule, &ROWS).unwrap().findings.remove(0);
+    let keys: Vec<String> = [0, 1, 2].map(|rule| finding(rule).dedup_key.unwrap()).into();
+    assert!(keys.iter().all(|key| key.len() == 1024 && key.starts_with("aaaa")), "{keys:?}");
+    assert_eq!(keys[0], keys[1], "equal keys stay equal");
+    assert_ne!(keys[0], keys[2], "and others apart, though they differ beyond the cut");
+    let context = serde_json::to_value(finding(3).context).unwrap();
+    assert_eq!(context, serde_json::json!({"streamalert:context_dropped": "70000 bytes; the limit is 65536"}));
+    let outputs = finding(4).outputs;
+    assert_eq!((outputs.len(), outputs[32].as_str()), (33, "3 more"));
 }
 
 #[test]
