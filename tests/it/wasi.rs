@@ -10,7 +10,7 @@ fn a_rule_that_sleeps_holds_nobody_up() {
     let limits = PluginLimits { fuel_per_call_base: 10_000_000, fuel_per_row: 1_000_000, ..PluginLimits::default() };
     let host = Host::new(HostConfig { limits, ..HostConfig::default() }).unwrap();
     let sleeper = host.load("sleeper.wasm", &guest("sleeper"), &LoadCheck::any_log()).unwrap();
-    assert!(sleeper.imports().iter().any(|import| import.starts_with("wasi:clocks/monotonic-clock@0.2")));
+    assert!(sleeper.code().imports().iter().any(|import| import.starts_with("wasi:clocks/monotonic-clock@0.2")));
 
     let start = Instant::now();
     let detected = judge(&[sleeper]);

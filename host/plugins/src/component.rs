@@ -138,19 +138,64 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
-/// A live component of rules.
-pub struct RuleComponent {
+/// A component of any world that was compiled, checked against its world and linked: all there is to it but what it says of
+/// itself.
+pub struct Code {
     pub(crate) shared: Arc<Shared>,
+    /// Its file's, for messages.
     pub(crate) name: Arc<str>,
+    world: World,
     pub(crate) digest: String,
-    pub(crate) rules: Vec<RuleInfo>,
-    pub(crate) rule_names: Vec<Arc<str>>,
     pub(crate) pre: InstancePre<State>,
     pub(crate) exports: Exports,
+    imports: Vec<String>,
+    export_names: Vec<String>,
+    version: &'static str,
+}
+
+impl Code {
+    /// Name of its world.
+    pub fn world(&self) -> &'static str {
+        self.world.name()
+    }
+
+    /// What it imports, by full name.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    pub fn exports(&self) -> &[String] {
+        &self.export_names
+    }
+
+    /// The version of `streamalert:plugin` it is built for.
+    pub fn version(&self) -> &'static str {
+        self.version
+    }
+
+    pub(crate) fn limits(&self) -> &PluginLimits {
+        &self.shared.limits
+    }
+
+    /// A fresh instance.
+    pub(crate) fn start(&self) -> Result<Sandbox, PluginError> {
+        Sandbox::start(self)
+    }
+}
+
+/// With the world's own name, the file's and the beginning of the digest.
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}({}, {})", self.world.name(), self.name, &self.digest[..12])
+    }
+}
+
+/// A live component of rules.
+pub struct RuleComponent {
+    pub(crate) code: Code,
+    pub(crate) rules: Vec<RuleInfo>,
+    pub(crate) rule_names: Vec<Arc<str>>,
     pub(crate) idle: Arc<Idle>,
-    pub(crate) imports: Vec<String>,
-    pub(crate) export_names: Vec<String>,
-    pub(crate) version: &'static str,
 }
 
 /// A live component of any world.
@@ -163,14 +208,19 @@ pub enum Plugin {
 }
 
 impl Plugin {
+    /// What all worlds have.
+    pub fn code(&self) -> &Code {
+        match self {
+            Plugin::Rules(rules) => &rules.code,
+            Plugin::Parser(parser) => &parser.code,
+            Plugin::Publishers(publishers) => &publishers.code,
+            Plugin::Output(output) => &output.code,
+        }
+    }
+
     /// SHA-256 of the component, hex.
     pub fn digest(&self) -> &str {
-        match self {
-            Plugin::Rules(rules) => &rules.digest,
-            Plugin::Parser(parser) => &parser.digest,
-            Plugin::Publishers(publishers) => &publishers.digest,
-            Plugin::Output(output) => &output.digest,
-        }
+        &self.code().digest
     }
 
     /// What it is, for messages.
@@ -195,20 +245,9 @@ impl Plugin {
     }
 }
 
-/// A component that was compiled, checked against its world and linked, but did not run yet.
-struct Ready {
-    world: World,
-    version: &'static str,
-    digest: String,
-    imports: Vec<String>,
-    export_names: Vec<String>,
-    pre: InstancePre<State>,
-    exports: Exports,
-}
-
 impl fmt::Debug for RuleComponent {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "RuleComponent({}, {})", self.name, &self.digest[..12])
+        self.code.fmt(f)
     }
 }
 
@@ -241,12 +280,12 @@ impl Host {
     /// Compiles, checks and starts a component of any world; `name` is its file's, for messages.
     pub fn load_plugin(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Plugin, LoadError> {
         let refuse = |problems| LoadError { file: name.into(), problems };
-        let ready = self.prepare(bytes).map_err(refuse)?;
-        match ready.world {
-            World::Rule => self.rules(name, ready, check).map(|rules| Plugin::Rules(Arc::new(rules))),
-            World::Parser => self.parser(name, ready, check).map(|parser| Plugin::Parser(Arc::new(parser))),
-            World::Publisher => self.publishers(name, ready).map(|found| Plugin::Publishers(Arc::new(found))),
-            World::Output => self.output(name, ready, check).map(|output| Plugin::Output(Arc::new(output))),
+        let code = self.prepare(name, bytes).map_err(refuse)?;
+        match code.world {
+            World::Rule => self.rules(code, check).map(|rules| Plugin::Rules(Arc::new(rules))),
+            World::Parser => self.parser(code, check).map(|parser| Plugin::Parser(Arc::new(parser))),
+            World::Publisher => self.publishers(code).map(|found| Plugin::Publishers(Arc::new(found))),
+            World::Output => self.output(code, check).map(|output| Plugin::Output(Arc::new(output))),
         }
         .map_err(refuse)
     }
@@ -289,31 +328,32 @@ impl Host {
     }
 
     /// All that can be known of a component without running it.
-    fn prepare(&self, bytes: &[u8]) -> Result<Ready, Vec<Problem>> {
+    fn prepare(&self, name: &str, bytes: &[u8]) -> Result<Code, Vec<Problem>> {
         let (component, digest) = self.compile(bytes).map_err(|problem| vec![problem])?;
         let (world, version) = contract::check(&self.shared.engine, &component)?;
         let pre = self.link(&component, version).map_err(|problem| vec![problem])?;
         let exports = Exports::find(&component, world, version).map_err(|problem| vec![problem])?;
-        Ok(Ready {
+        Ok(Code {
+            shared: self.shared.clone(),
+            name: name.into(),
             world,
-            version,
             digest,
-            imports: contract::imports(&self.shared.engine, &component),
-            export_names: contract::exports(&self.shared.engine, &component),
             pre,
             exports,
+            imports: contract::imports(&self.shared.engine, &component),
+            export_names: contract::exports(&self.shared.engine, &component),
+            version,
         })
     }
 
     /// Starts the component and lets it describe itself by `ask`.
     fn describe<T>(
         &self,
-        name: &Arc<str>,
-        ready: &Ready,
+        code: &Code,
         ask: impl FnOnce(&mut Sandbox, &Exports) -> Result<T, PluginError>,
     ) -> Result<(T, Sandbox), Vec<Problem>> {
-        let started = Sandbox::start(&self.shared, name, &ready.pre, &ready.exports).and_then(|mut sandbox| {
-            let described = ask(&mut sandbox, &ready.exports)?;
+        let started = code.start().and_then(|mut sandbox| {
+            let described = ask(&mut sandbox, &code.exports)?;
             Ok((described, sandbox))
         });
         started.map_err(|error| vec![start_problem(&error)])
@@ -322,92 +362,39 @@ impl Host {
     /// The same; the instance waits for work.
     fn start<T>(
         &self,
-        name: &Arc<str>,
-        ready: &Ready,
+        code: &Code,
         ask: impl FnOnce(&mut Sandbox, &Exports) -> Result<T, PluginError>,
     ) -> Result<(T, Arc<Idle>), Vec<Problem>> {
-        let (described, sandbox) = self.describe(name, ready, ask)?;
+        let (described, sandbox) = self.describe(code, ask)?;
         let idle = Arc::new(Idle::default());
         idle.put(sandbox);
         self.shared.register(&idle);
         Ok((described, idle))
     }
 
-    fn rules(&self, name: &str, ready: Ready, check: &LoadCheck) -> Result<RuleComponent, Vec<Problem>> {
-        let name: Arc<str> = name.into();
-        let (described, idle) = self.start(&name, &ready, Sandbox::describe_rules)?;
+    fn rules(&self, code: Code, check: &LoadCheck) -> Result<RuleComponent, Vec<Problem>> {
+        let (described, idle) = self.start(&code, Sandbox::describe_rules)?;
         let rules = describe::check(described, &self.shared.limits, check)?;
-        let Ready { version, digest, imports, export_names, pre, exports, .. } = ready;
-        Ok(RuleComponent {
-            shared: self.shared.clone(),
-            name,
-            digest,
-            rule_names: rules.iter().map(|rule| rule.name.as_str().into()).collect(),
-            rules,
-            imports,
-            export_names,
-            pre,
-            exports,
-            idle,
-            version,
-        })
+        let rule_names = rules.iter().map(|rule| rule.name.as_str().into()).collect();
+        Ok(RuleComponent { code, rules, rule_names, idle })
     }
 
-    fn parser(&self, name: &str, ready: Ready, check: &LoadCheck) -> Result<ParserComponent, Vec<Problem>> {
-        let name: Arc<str> = name.into();
-        let (described, idle) = self.start(&name, &ready, Sandbox::describe_parser)?;
+    fn parser(&self, code: Code, check: &LoadCheck) -> Result<ParserComponent, Vec<Problem>> {
+        let (described, idle) = self.start(&code, Sandbox::describe_parser)?;
         let (info, schemas) = describe::check_parser(described, &self.shared.limits, check)?;
-        let Ready { version, digest, imports, export_names, pre, exports, .. } = ready;
-        Ok(ParserComponent {
-            shared: self.shared.clone(),
-            name,
-            digest,
-            info,
-            schemas: Arc::new(schemas),
-            imports,
-            export_names,
-            pre,
-            exports,
-            idle,
-            version,
-        })
+        Ok(ParserComponent { code, info, schemas: Arc::new(schemas), idle })
     }
 
-    fn publishers(&self, name: &str, ready: Ready) -> Result<PublisherComponent, Vec<Problem>> {
-        let name: Arc<str> = name.into();
-        let (described, idle) = self.start(&name, &ready, Sandbox::describe_publishers)?;
+    fn publishers(&self, code: Code) -> Result<PublisherComponent, Vec<Problem>> {
+        let (described, idle) = self.start(&code, Sandbox::describe_publishers)?;
         let publishers = describe::check_publishers(described, &self.shared.limits)?;
-        let Ready { version, digest, imports, export_names, pre, exports, .. } = ready;
-        Ok(PublisherComponent {
-            shared: self.shared.clone(),
-            name,
-            digest,
-            publishers,
-            imports,
-            export_names,
-            pre,
-            exports,
-            idle,
-            version,
-        })
+        Ok(PublisherComponent { code, publishers, idle })
     }
 
-    fn output(&self, name: &str, ready: Ready, check: &LoadCheck) -> Result<OutputComponent, Vec<Problem>> {
-        let name: Arc<str> = name.into();
-        let (described, _) = self.describe(&name, &ready, Sandbox::describe_output)?;
+    fn output(&self, code: Code, check: &LoadCheck) -> Result<OutputComponent, Vec<Problem>> {
+        let (described, _) = self.describe(&code, Sandbox::describe_output)?;
         let info = describe::check_output(described, &self.shared.limits, check)?;
-        let Ready { version, digest, imports, export_names, pre, exports, .. } = ready;
-        Ok(OutputComponent {
-            shared: self.shared.clone(),
-            name,
-            digest,
-            info: Arc::new(info),
-            imports,
-            export_names,
-            pre,
-            exports,
-            version,
-        })
+        Ok(OutputComponent { code, info: Arc::new(info) })
     }
 
     /// Compiled code and the digest of the bytes it came from.
@@ -486,18 +473,8 @@ impl Host {
 }
 
 impl RuleComponent {
-    /// What it imports, by full name.
-    pub fn imports(&self) -> &[String] {
-        &self.imports
-    }
-
-    pub fn exports(&self) -> &[String] {
-        &self.export_names
-    }
-
-    /// The version of `streamalert:plugin` it is built for.
-    pub fn version(&self) -> &'static str {
-        self.version
+    pub fn code(&self) -> &Code {
+        &self.code
     }
 }
 

@@ -109,29 +109,17 @@ impl Host {
             problems: vec![],
         };
         match self.load_plugin("file", bytes, check) {
-            Ok(Plugin::Rules(component)) => {
-                seen.worlds.push(format!("rule@{}", component.version()));
-                seen.rules = component.rules().to_vec();
-                seen.imports = component.imports().to_vec();
-                seen.exports = component.exports().to_vec();
-            }
-            Ok(Plugin::Parser(component)) => {
-                seen.worlds.push(format!("parser@{}", component.version()));
-                seen.parser = Some(ParserInspection::of(&component));
-                seen.imports = component.imports().to_vec();
-                seen.exports = component.exports().to_vec();
-            }
-            Ok(Plugin::Publishers(component)) => {
-                seen.worlds.push(format!("publisher@{}", component.version()));
-                seen.publishers = component.publishers().to_vec();
-                seen.imports = component.imports().to_vec();
-                seen.exports = component.exports().to_vec();
-            }
-            Ok(Plugin::Output(component)) => {
-                seen.worlds.push(format!("output@{}", component.version()));
-                seen.output = Some(component.info().clone());
-                seen.imports = component.imports().to_vec();
-                seen.exports = component.exports().to_vec();
+            Ok(plugin) => {
+                let code = plugin.code();
+                seen.worlds.push(format!("{}@{}", code.world(), code.version()));
+                seen.imports = code.imports().to_vec();
+                seen.exports = code.exports().to_vec();
+                match plugin {
+                    Plugin::Rules(component) => seen.rules = component.rules().to_vec(),
+                    Plugin::Parser(component) => seen.parser = Some(ParserInspection::of(&component)),
+                    Plugin::Publishers(component) => seen.publishers = component.publishers().to_vec(),
+                    Plugin::Output(component) => seen.output = Some(component.info().clone()),
+                }
             }
             Err(LoadError { problems, .. }) => {
                 seen.problems = problems;

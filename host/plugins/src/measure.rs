@@ -1,7 +1,6 @@
 //! What the sandbox itself costs. Figures mean something in release builds only.
 
 use crate::component::{Host, HostConfig, LoadCheck, LoadError};
-use crate::sandbox::Sandbox;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -75,7 +74,7 @@ pub fn measure<'a>(bytes: &[u8], records: impl ExactSizeIterator<Item = Record<'
     let (mut create, mut dropped) = (Vec::new(), Vec::new());
     for _ in 0..500 {
         let start = Instant::now();
-        let sandbox = Sandbox::start(&component.shared, &component.name, &component.pre, &component.exports)?;
+        let sandbox = component.code.start()?;
         let made = Instant::now();
         drop(sandbox);
         create.push((made - start).as_nanos() as u64);
@@ -192,7 +191,7 @@ pub fn measure_output(
     let observed = output.observe(parcel, &outside);
     let (disposition, fuel) = (observed.disposition?, observed.fuel);
     let requests = prompt.requests.load(Ordering::Relaxed);
-    let instance = timed(&mut || Sandbox::start(&output.shared, &output.name, &output.pre, &output.exports).map(drop))?;
+    let instance = timed(&mut || output.code.start().map(drop))?;
     let deliver = timed(&mut || output.deliver(parcel, &outside).map(drop))?;
     Ok(MeasuredOutput { instance, deliver, fuel, requests, disposition })
 }

@@ -1,7 +1,7 @@
 //! Gives parcels to an output. Each call has an instance of its own: nothing that one descriptor's secrets or one alert left in
 //! its memory is there when the next comes. That costs less than a thousandth of what the network does.
 
-use crate::component::Shared;
+use crate::component::Code;
 use crate::contract::World;
 use crate::errand::Errand;
 use crate::host::{State, Watch, printable};
@@ -15,24 +15,16 @@ use std::sync::Arc;
 use streamalert_pipeline::plugin::{
     Disposition, OutputInfo, OutputPlugin, Outside, Parcel, PluginError, PluginErrorKind as Kind, SettingFault,
 };
-use wasmtime::component::InstancePre;
 
 /// A live component that delivers.
 pub struct OutputComponent {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) name: Arc<str>,
-    pub(crate) digest: String,
+    pub(crate) code: Code,
     pub(crate) info: Arc<OutputInfo>,
-    pub(crate) pre: InstancePre<State>,
-    pub(crate) exports: Exports,
-    pub(crate) imports: Vec<String>,
-    pub(crate) export_names: Vec<String>,
-    pub(crate) version: &'static str,
 }
 
 impl fmt::Debug for OutputComponent {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "OutputComponent({}, {})", self.name, &self.digest[..12])
+        self.code.fmt(f)
     }
 }
 
@@ -47,11 +39,11 @@ pub struct ObservedDelivery {
 
 impl OutputPlugin for OutputComponent {
     fn name(&self) -> &str {
-        &self.name
+        &self.code.name
     }
 
     fn digest(&self) -> &str {
-        &self.digest
+        &self.code.digest
     }
 
     fn info(&self) -> &OutputInfo {
@@ -62,8 +54,8 @@ impl OutputPlugin for OutputComponent {
         let is_secret = |name: &str| self.info.settings.iter().any(|setting| setting.secret && setting.name == name);
         let hidden = settings.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
         let mut sandbox = self.sandbox(Secrets::new(hidden))?;
-        let faults = sandbox.validate(&self.exports, settings)?;
-        let limits = &self.shared.limits;
+        let faults = sandbox.validate(&self.code.exports, settings)?;
+        let limits = self.code.limits();
         if faults.len() > limits.output_items {
             let message = format!("finds {} faults; the limit is {}", faults.len(), limits.output_items);
             return Err(PluginError::new(Kind::BadAnswer, message));
@@ -92,7 +84,7 @@ impl OutputComponent {
             Ok(sandbox) => sandbox,
             Err(error) => return ObservedDelivery { disposition: Err(error), fuel: 0, logs: vec![] },
         };
-        let limits = &self.shared.limits;
+        let limits = self.code.limits();
         let state = sandbox.store.data_mut();
         state.output = Some(format!("{}:{}", self.info.service, parcel.descriptor).into());
         state.watch = watch;
@@ -111,23 +103,13 @@ impl OutputComponent {
     }
 
     fn sandbox(&self, secrets: Secrets) -> Result<Sandbox, PluginError> {
-        let mut sandbox = Sandbox::start(&self.shared, &self.name, &self.pre, &self.exports)?;
+        let mut sandbox = self.code.start()?;
         sandbox.store.data_mut().secrets = secrets;
         Ok(sandbox)
     }
 
-    /// What it imports, by full name.
-    pub fn imports(&self) -> &[String] {
-        &self.imports
-    }
-
-    pub fn exports(&self) -> &[String] {
-        &self.export_names
-    }
-
-    /// The version of `streamalert:plugin` it is built for.
-    pub fn version(&self) -> &'static str {
-        self.version
+    pub fn code(&self) -> &Code {
+        &self.code
     }
 }
 

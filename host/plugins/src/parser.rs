@@ -1,8 +1,8 @@
 //! Gives bytes to a parser, in a sandbox that costs it one payload when it breaks.
 
-use crate::component::Shared;
+use crate::component::Code;
 use crate::contract::World;
-use crate::host::{State, Watch};
+use crate::host::Watch;
 use crate::limits::Budget;
 use crate::sandbox::{Exports, Idle, Sandbox};
 use crate::session::LogLine;
@@ -13,27 +13,19 @@ use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::plugin::{
     ParsedPart, ParsedRecord, ParserInfo, ParserPlugin, PluginError, PluginErrorKind as Kind,
 };
-use wasmtime::component::InstancePre;
 
 /// A live component that parses.
 pub struct ParserComponent {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) name: Arc<str>,
-    pub(crate) digest: String,
+    pub(crate) code: Code,
     pub(crate) info: ParserInfo,
     /// What `info.schemas` says.
     pub(crate) schemas: Arc<Schemas>,
-    pub(crate) pre: InstancePre<State>,
-    pub(crate) exports: Exports,
     pub(crate) idle: Arc<Idle>,
-    pub(crate) imports: Vec<String>,
-    pub(crate) export_names: Vec<String>,
-    pub(crate) version: &'static str,
 }
 
 impl fmt::Debug for ParserComponent {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "ParserComponent({}, {})", self.name, &self.digest[..12])
+        self.code.fmt(f)
     }
 }
 
@@ -48,11 +40,11 @@ pub struct Observed {
 
 impl ParserPlugin for ParserComponent {
     fn name(&self) -> &str {
-        &self.name
+        &self.code.name
     }
 
     fn digest(&self) -> &str {
-        &self.digest
+        &self.code.digest
     }
 
     fn info(&self) -> &ParserInfo {
@@ -65,8 +57,8 @@ impl ParserPlugin for ParserComponent {
             return Ok(false);
         }
         self.with(|sandbox| {
-            let budget = self.shared.limits.parser_budget(head.len());
-            sandbox.sniff(&self.exports, head, budget)
+            let budget = self.code.limits().parser_budget(head.len());
+            sandbox.sniff(&self.code.exports, head, budget)
         })
     }
 
@@ -82,23 +74,13 @@ impl ParserComponent {
         &self.schemas
     }
 
-    /// What it imports, by full name.
-    pub fn imports(&self) -> &[String] {
-        &self.imports
-    }
-
-    pub fn exports(&self) -> &[String] {
-        &self.export_names
-    }
-
-    /// The version of `streamalert:plugin` it is built for.
-    pub fn version(&self) -> &'static str {
-        self.version
+    pub fn code(&self) -> &Code {
+        &self.code
     }
 
     /// Parses in a fresh sandbox, and keeps what the parser logs.
     pub fn observe(&self, payload: &[u8]) -> Observed {
-        let mut sandbox = match Sandbox::start(&self.shared, &self.name, &self.pre, &self.exports) {
+        let mut sandbox = match self.code.start() {
             Ok(sandbox) => sandbox,
             Err(error) => return Observed { parts: Err(error), fuel: 0, logs: vec![] },
         };
@@ -114,13 +96,7 @@ impl ParserComponent {
     /// Works with a waiting sandbox or a new one. After an error it is dropped: what a trap left behind in it is nobody's
     /// starting point.
     fn with<T>(&self, work: impl FnOnce(&mut Sandbox) -> Result<T, PluginError>) -> Result<T, PluginError> {
-        let mut sandbox = match self.idle.take() {
-            Some(sandbox) => sandbox,
-            None => Sandbox::start(&self.shared, &self.name, &self.pre, &self.exports)?,
-        };
-        let answer = work(&mut sandbox)?;
-        self.idle.give_back(sandbox);
-        Ok(answer)
+        self.idle.with(&self.code, work)
     }
 
     fn ask(&self, sandbox: &mut Sandbox, payload: &[u8]) -> Result<(Answer, u64), PluginError> {
@@ -128,16 +104,16 @@ impl ParserComponent {
             let message = format!("a payload of {} bytes; a parser can count to 4 GiB", payload.len());
             return Err(PluginError::new(Kind::HostCall, message));
         }
-        sandbox.parse(payload, self.shared.limits.parser_budget(payload.len()))
+        sandbox.parse(payload, self.code.limits().parser_budget(payload.len()))
     }
 
     /// The answer, if it means something.
     fn mean(&self, answer: Answer, length: usize) -> Result<Vec<ParsedPart>, PluginError> {
-        let limits = &self.shared.limits;
+        let limits = self.code.limits();
         let parts = match answer {
             Ok(parts) => parts,
             Err(reason) if length == 0 => {
-                tracing::debug!(plugin = &*self.name, reason, "a parser refused an empty payload");
+                tracing::debug!(plugin = &*self.code.name, reason, "a parser refused an empty payload");
                 return Ok(Vec::new());
             }
             Err(reason) => {
@@ -158,7 +134,7 @@ impl ParserComponent {
 
     fn part(&self, part: wire::Part) -> ParsedPart {
         let outcome = match part.outcome {
-            Err(reason) => Err(cut(reason, self.shared.limits.parser_reason_bytes)),
+            Err(reason) => Err(cut(reason, self.code.limits().parser_reason_bytes)),
             Ok(wire::Parsed { log_type, json }) => match log_type.is_empty() || self.schemas.get(&log_type).is_some() {
                 true => Ok(ParsedRecord { log_type, json }),
                 false => Err(format!(

@@ -1,43 +1,35 @@
 //! Gives alerts to publishers, in a sandbox that costs one publication when it breaks.
 
-use crate::component::Shared;
+use crate::component::Code;
 use crate::contract::World;
-use crate::host::{State, printable};
+use crate::host::printable;
 use crate::sandbox::{Exports, Idle, Sandbox};
 use crate::wire;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
 use streamalert_pipeline::plugin::{PluginError, PluginErrorKind as Kind, PublisherInfo, PublisherPlugin};
-use wasmtime::component::InstancePre;
 
 /// A live component of publishers.
 pub struct PublisherComponent {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) name: Arc<str>,
-    pub(crate) digest: String,
+    pub(crate) code: Code,
     pub(crate) publishers: Vec<PublisherInfo>,
-    pub(crate) pre: InstancePre<State>,
-    pub(crate) exports: Exports,
     pub(crate) idle: Arc<Idle>,
-    pub(crate) imports: Vec<String>,
-    pub(crate) export_names: Vec<String>,
-    pub(crate) version: &'static str,
 }
 
 impl fmt::Debug for PublisherComponent {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "PublisherComponent({}, {})", self.name, &self.digest[..12])
+        self.code.fmt(f)
     }
 }
 
 impl PublisherPlugin for PublisherComponent {
     fn name(&self) -> &str {
-        &self.name
+        &self.code.name
     }
 
     fn digest(&self) -> &str {
-        &self.digest
+        &self.code.digest
     }
 
     fn publishers(&self) -> &[PublisherInfo] {
@@ -51,15 +43,9 @@ impl PublisherPlugin for PublisherComponent {
         publication: &str,
         output: &str,
     ) -> Result<Result<Map<String, Value>, String>, PluginError> {
-        let mut sandbox = match self.idle.take() {
-            Some(sandbox) => sandbox,
-            None => Sandbox::start(&self.shared, &self.name, &self.pre, &self.exports)?,
-        };
-        // After an error the sandbox is dropped: what a trap left behind in it is nobody's starting point.
-        let answer = sandbox.publish(publisher, alert, publication, output)?;
-        self.idle.give_back(sandbox);
+        let answer = self.idle.with(&self.code, |sandbox| sandbox.publish(publisher, alert, publication, output))?;
         match answer {
-            Err(reason) => Ok(Err(printable(&reason, self.shared.limits.delivery_reason_bytes))),
+            Err(reason) => Ok(Err(printable(&reason, self.code.limits().delivery_reason_bytes))),
             Ok(json) => match serde_json::from_str(&json) {
                 Ok(publication) => Ok(Ok(publication)),
                 Err(error) => {
@@ -72,18 +58,8 @@ impl PublisherPlugin for PublisherComponent {
 }
 
 impl PublisherComponent {
-    /// What it imports, by full name.
-    pub fn imports(&self) -> &[String] {
-        &self.imports
-    }
-
-    pub fn exports(&self) -> &[String] {
-        &self.export_names
-    }
-
-    /// The version of `streamalert:plugin` it is built for.
-    pub fn version(&self) -> &'static str {
-        self.version
+    pub fn code(&self) -> &Code {
+        &self.code
     }
 }
 

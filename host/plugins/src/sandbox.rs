@@ -1,14 +1,14 @@
 //! One instance of a component, and every call into it under a budget.
 
-use crate::component::{Problem, Shared};
+use crate::component::{Code, Problem};
 use crate::contract::{self, World};
 use crate::fault::judge;
 use crate::host::State;
 use crate::limits::{Budget, HANDLES_MAX};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use streamalert_pipeline::plugin::{PluginError, PluginErrorKind as Kind};
-use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Func, InstancePre, Lift, Lower};
+use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Func, Lift, Lower};
 use wasmtime::component::{Instance, TypedFunc};
 use wasmtime::{PoolConcurrencyLimitError, Store};
 
@@ -25,6 +25,24 @@ impl Idle {
     /// The one that was used last: its memory is still in the processor's caches.
     pub fn take(&self) -> Option<Sandbox> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// One that waits, or a fresh one.
+    pub fn take_or_start(&self, code: &Code) -> Result<Sandbox, PluginError> {
+        self.take().map_or_else(|| code.start(), Ok)
+    }
+
+    /// Works with a waiting sandbox or a fresh one. After an error it is dropped: what a trap left behind in it is nobody's
+    /// starting point.
+    pub fn with<T>(
+        &self,
+        code: &Code,
+        work: impl FnOnce(&mut Sandbox) -> Result<T, PluginError>,
+    ) -> Result<T, PluginError> {
+        let mut sandbox = self.take_or_start(code)?;
+        let answer = work(&mut sandbox)?;
+        self.give_back(sandbox);
+        Ok(answer)
     }
 
     pub fn put(&self, sandbox: Sandbox) {
@@ -89,41 +107,33 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    pub fn start(
-        shared: &Arc<Shared>,
-        plugin: &Arc<str>,
-        pre: &InstancePre<State>,
-        exports: &Exports,
-    ) -> Result<Self, PluginError> {
-        match Self::try_start(shared, plugin, pre, exports) {
+    pub fn start(code: &Code) -> Result<Self, PluginError> {
+        let limits = code.limits();
+        match Self::try_start(code) {
             Err((error, _)) if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() => {
-                shared.evict_idle();
-                Self::try_start(shared, plugin, pre, exports)
+                code.shared.evict_idle();
+                Self::try_start(code)
             }
             other => other,
         }
-        .map_err(|(error, state)| judge(&error, &state, shared.limits.fuel_to_start, shared.limits.answer_bytes))
+        .map_err(|(error, state)| judge(&error, &state, limits.fuel_to_start, limits.answer_bytes))
     }
 
-    fn try_start(
-        shared: &Arc<Shared>,
-        plugin: &Arc<str>,
-        pre: &InstancePre<State>,
-        exports: &Exports,
-    ) -> Result<Self, (wasmtime::Error, Box<State>)> {
-        let limits = &shared.limits;
+    fn try_start(code: &Code) -> Result<Self, (wasmtime::Error, Box<State>)> {
+        let Code { shared, exports, .. } = code;
+        let limits = code.limits();
         let memory_max = match exports.world {
             World::Rule | World::Publisher | World::Output => limits.memory_bytes,
             World::Parser => limits.parser_memory_bytes,
         };
-        let mut store = Store::new(&shared.engine, State::new(shared.clone(), plugin.clone(), memory_max));
+        let mut store = Store::new(&shared.engine, State::new(shared.clone(), code.name.clone(), memory_max));
         store.limiter(|state| state);
         store.set_hostcall_fuel(limits.answer_bytes);
         store.set_max_component_handles(HANDLES_MAX);
         let started = (|| {
             store.set_fuel(limits.fuel_to_start)?;
             store.set_epoch_deadline(limits.ticks(0));
-            let instance = pre.instantiate(&mut store)?;
+            let instance = code.pre.instantiate(&mut store)?;
             let lacks = || wasmtime::Error::msg(format!("`{}` is no function", exports.world.work()));
             let work = instance.get_func(&mut store, exports.work).ok_or_else(lacks)?;
             Ok((instance, work))

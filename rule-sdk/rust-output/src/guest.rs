@@ -30,6 +30,7 @@ use crate::__private::Publishers;
 use crate::alert::object;
 use crate::{Alert, Disposition, Failure, FailureKind, Http, Output, Parcel, Request, Response, Settings, Target};
 use bindings::output::exports::streamalert::plugin::delivery as wit;
+pub use bindings::output::streamalert::plugin as host;
 use bindings::output::streamalert::plugin::{http, secrets};
 use bindings::publisher::exports::streamalert::plugin::publishing;
 use std::marker::PhantomData;

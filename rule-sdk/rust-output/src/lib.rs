@@ -44,6 +44,7 @@ mod fake;
 #[cfg(target_family = "wasm")]
 mod guest;
 mod http;
+#[path = "../../rust/src/log.rs"]
 pub mod log;
 mod output;
 mod parcel;

@@ -16,6 +16,7 @@ pub use bindings::export;
 use crate::__private::Parser;
 use crate::Part;
 use bindings::exports::streamalert::plugin::parsing as wit;
+pub use bindings::streamalert::plugin as host;
 use std::marker::PhantomData;
 use std::sync::Once;
 

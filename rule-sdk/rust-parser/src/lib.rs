@@ -33,6 +33,7 @@
 mod guest;
 mod json;
 mod lines;
+#[path = "../../rust/src/log.rs"]
 pub mod log;
 mod part;
 

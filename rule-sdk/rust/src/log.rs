@@ -1,4 +1,8 @@
-//! Lines for whoever runs the pipeline. The host adds plugin and rule, cuts long lines and drops what is too many.
+//! Lines for whoever runs the pipeline. The host adds the plugin's name and that of a rule, takes known secrets of an output
+//! out, cuts long lines and drops what is too many: what is wrong with a part of a payload or a delivery belongs into the part's
+//! or the disposition's reason.
+//!
+//! One file for all three SDKs.
 //!
 //! Outside WebAssembly they go to standard error, where `cargo test` shows those of failing tests.
 
