@@ -5,11 +5,10 @@
 use arc_swap::ArcSwap;
 use mimalloc::MiMalloc;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamalert_local::clock::millis;
-use streamalert_local::delivery::{Post, Setup, World, real_clock};
+use streamalert_local::delivery::{Nowhere, Post, Setup, real_clock};
 use streamalert_local::live::{Base, Live};
 use streamalert_local::secrets::SecretFile;
 use streamalert_local::sqlite::SqliteAlerts;
@@ -17,11 +16,9 @@ use streamalert_pipeline::alert::{Alert, Merge};
 use streamalert_pipeline::alert_merger::waiting;
 use streamalert_pipeline::backend::{AlertTable, NewAlert};
 use streamalert_pipeline::config::Outputs;
-use streamalert_pipeline::config::output::OutputConfig;
 use streamalert_pipeline::log_record::{Position, Source};
 use streamalert_pipeline::plugin::{
-    Disposition, HttpFailure, HttpFailureKind, HttpRequest, HttpResponse, OutputInfo, OutputOptions, OutputPlugin,
-    Outside, Parcel, PluginError, PluginSet, SettingFault,
+    Disposition, OutputInfo, OutputOptions, OutputPlugin, Outside, Parcel, PluginError, PluginSet, SettingFault,
 };
 use streamalert_pipeline::time::rfc3339;
 
@@ -130,23 +127,6 @@ fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map_or(0, |kilobytes| kilobytes << 10)
-}
-
-struct Nowhere;
-
-impl Outside for Nowhere {
-    fn http(&self, _: HttpRequest) -> Result<HttpResponse, HttpFailure> {
-        Err(HttpFailure { kind: HttpFailureKind::Forbidden, message: "nowhere".into(), sent: false })
-    }
-    fn secret(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
-impl World for Nowhere {
-    fn outside(&self, _: &OutputInfo, _: &OutputConfig, _: &BTreeMap<String, String>) -> Arc<dyn Outside> {
-        Arc::new(Nowhere)
-    }
 }
 
 fn post(table: Arc<SqliteAlerts>, folder: &std::path::Path, set: PluginSet, outputs: &str) -> Arc<Post> {

@@ -110,7 +110,7 @@ impl World {
     }
 
     pub fn alerts(&self) -> Vec<Alert> {
-        SqliteAlerts::open(&self.at("data/alerts.sqlite")).unwrap().list(usize::MAX).unwrap()
+        SqliteAlerts::open(&self.at("data/alerts.sqlite")).unwrap().list(None, usize::MAX).unwrap()
     }
 
     /// `n` of the records that alerts are about, each as often as there are alerts.

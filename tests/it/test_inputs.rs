@@ -1329,7 +1329,7 @@ fn t35_what_comes_twice_raises_nothing_twice() {
     let outputs: Vec<Output> = ["data", "data", "other"].map(|data| run(data).output().unwrap()).into();
     assert_eq!(outputs.iter().map(|output| count(output, "new alerts")).collect::<Vec<_>>(), [100, 0, 100]);
     let others = SqliteAlerts::open(&world.at("other/alerts.sqlite")).unwrap();
-    let ids = others.list(usize::MAX).unwrap().into_iter().map(|alert| alert.id).collect();
+    let ids = others.list(None, usize::MAX).unwrap().into_iter().map(|alert| alert.id).collect();
     assert_eq!(world.alert_ids(), ids);
     let quiet = || std::process::Stdio::piped();
     let running = ["both", "both"].map(|data| run(data).stdout(quiet()).stderr(quiet()).spawn().unwrap());

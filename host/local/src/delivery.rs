@@ -26,7 +26,9 @@ use streamalert_pipeline::alert_processor::undeliverable;
 use streamalert_pipeline::backend::{AlertTable, BackendError, Fold, FoldInto, Group, NewAlert, SecretStore};
 use streamalert_pipeline::config::Outputs;
 use streamalert_pipeline::config::output::OutputConfig;
-use streamalert_pipeline::plugin::{OutputInfo, OutputPlugin, Outside, PluginSet};
+use streamalert_pipeline::plugin::{
+    HttpFailure, HttpFailureKind, HttpRequest, HttpResponse, OutputInfo, OutputPlugin, Outside, PluginSet,
+};
 use streamalert_pipeline::time::Millis;
 
 /// How often a lane looks for what another process made due (`streamalert alerts retry`).
@@ -46,6 +48,26 @@ pub trait World: Send + Sync {
     /// For one descriptor: what it may reach, and its own secrets.
     fn outside(&self, info: &OutputInfo, config: &OutputConfig, secrets: &BTreeMap<String, String>)
     -> Arc<dyn Outside>;
+}
+
+/// Where nothing can be reached and nothing is secret: for what delivers to this machine only, and for tests.
+pub struct Nowhere;
+
+impl Outside for Nowhere {
+    fn http(&self, _: HttpRequest) -> Result<HttpResponse, HttpFailure> {
+        let message = "there is no network here".to_owned();
+        Err(HttpFailure { kind: HttpFailureKind::Forbidden, message, sent: false })
+    }
+
+    fn secret(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+impl World for Nowhere {
+    fn outside(&self, _: &OutputInfo, _: &OutputConfig, _: &BTreeMap<String, String>) -> Arc<dyn Outside> {
+        Arc::new(Nowhere)
+    }
 }
 
 /// What the post room is made of.

@@ -230,8 +230,9 @@ pub struct Backlog {
 
 /// The operator's view of the alert table, and of what has left it.
 pub trait AlertDesk: Send + Sync {
-    /// The newest alerts first, at most `limit`, delivered ones too.
-    fn list(&self, limit: usize) -> Result<Vec<Alert>, BackendError>;
+    /// The newest alerts first, of one rule if it is named, at most `limit`; delivered ones too. One that cannot be read is
+    /// logged and left out.
+    fn list(&self, rule: Option<&str>, limit: usize) -> Result<Vec<Alert>, BackendError>;
     fn get(&self, id: &str) -> Result<Option<Alert>, BackendError>;
     /// The newest alerts' first, at most `limit`.
     fn deliveries(&self, filter: &DeliveryFilter, limit: usize) -> Result<Vec<Delivery>, BackendError>;

@@ -107,12 +107,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
             all.iter().try_for_each(|delivery| say(&delivery_line(delivery, args.output)?))
         }
         Command::List { limit, which } => {
-            let all = which.rule.as_ref().map_or(limit, |_| usize::MAX);
-            let alerts = table.list(all).context("list the alerts")?;
-            let wanted = alerts.iter().filter(|alert| which.rule.as_ref().is_none_or(|rule| *rule == alert.rule_name));
-            for alert in wanted.take(limit) {
+            for alert in table.list(which.rule.as_deref(), limit).context("list the alerts")? {
                 say(&match args.output {
-                    Output::Json => serde_json::to_string(alert).context("write an alert")?,
+                    Output::Json => serde_json::to_string(&alert).context("write an alert")?,
                     Output::Text => format!(
                         "{}  {}  {:<8}  {}  {}",
                         alert.id,

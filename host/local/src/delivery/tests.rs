@@ -10,28 +10,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use streamalert_pipeline::alert::{Merge, MergeFirst};
 use streamalert_pipeline::backend::{AlertDesk, DeliveryFilter, DeliveryState};
-use streamalert_pipeline::plugin::{
-    Disposition, HttpFailure, HttpFailureKind, HttpRequest, HttpResponse, Parcel, PluginError, PluginErrorKind,
-    SettingFault,
-};
-
-/// Nothing can be reached.
-struct Nowhere;
-
-impl Outside for Nowhere {
-    fn http(&self, _: HttpRequest) -> Result<HttpResponse, HttpFailure> {
-        Err(HttpFailure { kind: HttpFailureKind::Forbidden, message: "nowhere".into(), sent: false })
-    }
-    fn secret(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
-impl World for Nowhere {
-    fn outside(&self, _: &OutputInfo, _: &OutputConfig, _: &BTreeMap<String, String>) -> Arc<dyn Outside> {
-        Arc::new(Nowhere)
-    }
-}
+use streamalert_pipeline::plugin::{Disposition, Parcel, PluginError, PluginErrorKind, SettingFault};
 
 /// A post room without outputs.
 pub(crate) fn post_room(table: Arc<dyn AlertTable>, live: Arc<ArcSwap<Live>>, folder: &Path) -> Arc<Post> {

@@ -2,7 +2,7 @@
 
 use super::{SqliteAlerts, alert};
 use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{AlertDesk, BackendError, Backlog, Delivery, DeliveryFilter, DeliveryState};
@@ -10,13 +10,30 @@ use streamalert_pipeline::limits::ATTEMPTS_WARNED;
 use streamalert_pipeline::time::{Millis, rfc3339};
 
 impl AlertDesk for SqliteAlerts {
-    fn list(&self, limit: usize) -> Result<Vec<Alert>, BackendError> {
-        let texts: Vec<String> = self.read("list alerts of the table", |connection| {
-            let mut select = connection.prepare_cached("SELECT json FROM alerts ORDER BY seq DESC LIMIT ?1")?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            select.query_map([limit], |row| row.get(0))?.collect()
+    fn list(&self, rule: Option<&str>, limit: usize) -> Result<Vec<Alert>, BackendError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let texts: Vec<(String, String)> = self.read("list alerts of the table", |connection| {
+            let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            match rule {
+                None => connection
+                    .prepare_cached("SELECT id, json FROM alerts ORDER BY seq DESC LIMIT ?1")?
+                    .query_map([limit], pair)?
+                    .collect(),
+                Some(rule) => connection
+                    .prepare_cached("SELECT id, json FROM alerts WHERE rule = ?1 ORDER BY seq DESC LIMIT ?2")?
+                    .query_map(params![rule, limit], pair)?
+                    .collect(),
+            }
         })?;
-        texts.iter().map(|text| alert(text)).collect()
+        let readable = |(id, text): (String, String)| match alert(&text) {
+            Ok(alert) => Some(alert),
+            Err(error) => {
+                let error = error.source.map(|source| source.to_string()).unwrap_or_default();
+                tracing::error!(alert = id, error, "an alert of the table cannot be read");
+                None
+            }
+        };
+        Ok(texts.into_iter().filter_map(readable).collect())
     }
 
     fn get(&self, id: &str) -> Result<Option<Alert>, BackendError> {
