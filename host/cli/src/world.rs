@@ -36,7 +36,7 @@ pub fn faults(outputs: &Outputs) -> Vec<String> {
     for (output, config) in &outputs.configured {
         for host in &config.hosts {
             if let Err(why) = HostRule::parse(host) {
-                faults.push(format!("outputs.json: {output}: hosts: `{host}` {why}"));
+                faults.push(format!("outputs.json: {output}: hosts: `{host}`: {why}"));
             }
         }
     }

@@ -59,7 +59,16 @@ impl Trial {
         let (schemas, clusters) = (Arc::new(config.schemas), Arc::new(config.clusters));
         let Loaded { components, parsers, set } = load(&host, components, &schemas)?;
         let plugins = components.iter().map(|component| component.clone() as Arc<dyn RulePlugin>).collect();
-        let classifier = Arc::new(Classifier::new(schemas.clone(), clusters.clone()));
+        let reading: Vec<Arc<dyn ParserPlugin>> =
+            parsers.iter().map(|parser| parser.clone() as Arc<dyn ParserPlugin>).collect();
+        let (classifier, faults) = Classifier::with_parsers(&schemas, clusters.clone(), &reading);
+        if !faults.is_empty() {
+            let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            return Err(Failure::Usage(anyhow!("{}", told.join("\n"))));
+        }
+        // With the parsers' log types, which rules may be about.
+        let schemas = classifier.schemas().clone();
+        let classifier = Arc::new(classifier);
         Ok(Trial {
             worker: classifier.worker(),
             classifier,
