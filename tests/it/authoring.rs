@@ -2,7 +2,7 @@
 //!
 //! What compiles a rule needs the WebAssembly toolchain; where it is missing these tests fail with the command that sets it up.
 
-use crate::run_world::{Guest, World, program};
+use crate::run_world::{EVERY_ROW, Guest, World, every_row_with, program};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -330,6 +330,69 @@ fn a_case_passes_only_if_exactly_its_rules_fire_on_its_log_type() {
         1,
         &["no cluster names the source s3:nowhere", "add \"nowhere\" under data_sources.s3", "s3:bucket"],
     );
+}
+
+#[test]
+fn a_case_looks_at_what_outputs_would_get() {
+    let with = |tests: &str| {
+        format!(r#""log": "test:row", "trigger_rules": ["every_row"], "data": {{"n": 1}}, "publisher_tests": {tests}"#)
+    };
+    check(
+        &with(r#"{"file": [["record.n", "is", 1]], "file:audit": [["rule_name", "in", ["every_row"]]]}"#),
+        0,
+        &["1 passed"],
+    );
+    check(
+        &with(r#"{"file:audit": [["record.n", "is", 2]]}"#),
+        1,
+        &["file:audit: expected of every_row: record.n is 2", "it is 1"],
+    );
+    check(&with(r#"{"slack": [["record.n", "is", 1]]}"#), 1, &["publisher_tests: no alert goes to slack"]);
+    let skipped = format!("{}, \"skip_publishers\": true", with(r#"{"slack": [["record.n", "is", 2]]}"#));
+    check(&skipped, 0, &["1 passed"]);
+}
+
+#[test]
+fn a_rule_that_names_what_is_not_there_fails_the_test_once_outputs_are_configured() {
+    let world = loud_world();
+    world.write(
+        "plugins/every_row.wasm",
+        every_row_with(r#"{"outputs": ["slack:typo"], "publishers": ["acme.redact"]}"#),
+    );
+    world.write(
+        "cases/one.json",
+        r#"[{"description": "d", "service": "file", "source": "a", "log": "test:row", "trigger_rules": ["every_row"],
+            "data": {"n": 1}, "skip_publishers": true}]"#,
+    );
+    let run = |code| {
+        let mut command = world.command(&["test", "--plugins", "plugins"]);
+        out(&exits(command.env("XDG_CACHE_HOME", world.at("cache")).output().unwrap(), code))
+    };
+    let parts = ["rule every_row: `slack:typo` is not configured", "there is no publisher acme.redact"];
+    says(&run(0), &parts);
+    world.write("conf/outputs.json", "{}");
+    says(&run(1), &parts);
+}
+
+#[test]
+fn a_rule_over_what_a_parser_reads_is_tested_too() {
+    let world = loud_world();
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/guests/example-rules");
+    std::fs::copy(guests.join("auditd.wasm"), world.at("plugins/auditd.wasm")).unwrap();
+    let rule = Guest { rules: vec![("audited", EVERY_ROW)], logs: "auditd:event", ..Guest::default() };
+    world.write("plugins/audited.wasm", rule.build());
+    world.write(
+        "conf/clusters/local.json",
+        r#"{"data_sources": {"file": {"*": ["test"]}, "s3": {"audit": {"parser": "auditd"}}}}"#,
+    );
+    let line = r#"type=SYSCALL msg=audit(1767323045.123:7): arch=c000003e syscall=59 success=yes exit=0 pid=1 comm=\"id\" exe=\"/usr/bin/id\""#;
+    let case = format!(
+        r#"[{{"description": "d", "service": "s3", "source": "audit", "log": "auditd:event", "trigger_rules": ["audited"], "data": "{line}\n"}}]"#
+    );
+    world.write("cases/one.json", case);
+    let mut command = world.command(&["test", "--plugins", "plugins"]);
+    let output = command.env("XDG_CACHE_HOME", world.at("cache")).output().unwrap();
+    says(&out(&exits(output, 0)), &["1 passed"]);
 }
 
 #[test]

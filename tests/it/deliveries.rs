@@ -1,6 +1,6 @@
 //! Alerts on their way to outputs, through the real program: killed, failing, and as operators see them.
 
-use crate::run_world::{Dice, Guest, PATIENCE, World, rows};
+use crate::run_world::{Dice, Guest, PATIENCE, World, eventually, every_row_to, every_row_with, post, request, rows};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -213,7 +213,7 @@ fn what_is_wrong_with_outputs_is_told_at_the_start_and_seen_at_the_end() {
     assert_eq!(audit.lines().count(), 3, "the other output has them");
 
     world.write("conf/outputs.json", r#"{"defaults": []}"#);
-    world.write("plugins/every_row.wasm", crate::run_world::every_row_to("slack:typo"));
+    world.write("plugins/every_row.wasm", every_row_to("slack:typo"));
     world.write("in2.json", rows(10..12));
     let output = world.streamalert(&["run", "--input", "in2.json"]);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -263,6 +263,98 @@ fn an_output_is_made_tried_and_deleted_and_its_secrets_are_nowhere_to_be_seen() 
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("is secret"));
 }
 
+#[test]
+fn alerts_are_shown_with_what_became_of_them_and_delivered_again() {
+    let service = Service::start();
+    let world = World::new().with_webhooks(&service, &["soc"], 100.0);
+    world.write("in.json", rows(0..2));
+    // It was down, and an operator gave one up.
+    *service.failing.lock().unwrap() = 100;
+    world.streamalert(&["run", "--input", "in.json", "--drain-seconds", "3"]);
+    let listed = world.said(&["alerts", "list", "--to", "webhook", "--state", "owed"]);
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    let id = listed.split(' ').next().unwrap().to_owned();
+    let shown = world.said(&["alerts", "show", &id]);
+    assert!(shown.contains("  to        file:audit  delivered") && shown.contains("webhook:soc  owed"), "{shown}");
+    let json: serde_json::Value =
+        serde_json::from_str(&world.said(&["alerts", "show", &id, "--output", "json"])).unwrap();
+    let states: Vec<&str> =
+        json["deliveries"].as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["delivered", "owed"]);
+    assert_eq!(json["merged_into"], serde_json::Value::Null);
+    assert_eq!(world.said(&["alerts", "list", "--rule", "nobody"]), "");
+    world.said(&["alerts", "drop", &id, "--to", "webhook"]);
+    *service.failing.lock().unwrap() = 0;
+    let before = service.accepted("/soc").len();
+    world.said(&["alerts", "retry", "--to", "webhook:soc"]);
+    world.said(&["run", "--input", "in.json"]);
+    let accepted = service.accepted("/soc");
+    assert!(
+        accepted.len() > before && accepted[before..].iter().all(|(_, alert)| *alert != id),
+        "dropped stays dropped"
+    );
+    assert_eq!(world.said(&["alerts", "list", "--state", "owed"]), "");
+    assert_eq!(world.said(&["alerts", "list", "--state", "dropped"]).lines().count(), 1);
+    assert!(!world.streamalert(&["alerts", "retry", "no such alert"]).status.success());
+}
+
+#[test]
+fn a_test_delivers_for_real_only_when_it_is_told_to() {
+    let service = Service::start();
+    let world = World::new().with_webhooks(&service, &["soc"], 100.0);
+    world.write("conf/clusters/local.json", r#"{"data_sources": {"file": {"*": ["test"]}}}"#);
+    let case = |rule: &str| {
+        format!(
+            r#"[{{"description": "d", "service": "file", "source": "a", "log": "test:row", "trigger_rules": [{rule}], "data": {{"n": 1}}}}]"#
+        )
+    };
+    world.write("cases/one.json", case("\"every_row\""));
+    let test = |more: &[&str]| world.streamalert(&[&["test", "--plugins", "plugins"], more].concat());
+    assert!(test(&[]).status.success());
+    assert_eq!(service.accepted("/soc"), [], "nobody was asked to send anything");
+    let live = test(&["--live", "webhook:soc"]);
+    let said = String::from_utf8_lossy(&live.stdout).into_owned();
+    assert!(live.status.success() && said.contains("webhook:soc  every_row"), "{said}");
+    assert!(test(&["--live", "webhook:soc"]).status.success());
+    let keys: BTreeSet<String> = service.accepted("/soc").into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys.len(), 2, "each test is a delivery of its own");
+    *service.failing.lock().unwrap() = 100;
+    assert_eq!(test(&["--live", "webhook:soc"]).status.code(), Some(1));
+    assert_eq!(test(&["--live", "webhook:nobody"]).status.code(), Some(2));
+    world.write("cases/one.json", case(""));
+    let before = service.accepted("/soc").len();
+    assert_eq!(test(&["--live", "webhook:soc"]).status.code(), Some(1));
+    assert_eq!(service.accepted("/soc").len(), before, "a case that fails sends nothing");
+}
+
+#[test]
+fn metrics_tell_of_deliveries() {
+    let service = Service::start();
+    let world = World::new().with_webhooks(&service, &["soc"], 1000.0);
+    let mut run = world.start(&["run", "--http", "127.0.0.1:0"]);
+    let address: SocketAddr = run.hear("listening on http://").rsplit('/').next().unwrap().parse().unwrap();
+    post(address, rows(0..20).as_bytes()).unwrap();
+    let metrics = || request(address, "GET", "/metrics", &[], b"").unwrap().body;
+    let delivered = r#"streamalert_deliveries_delivered_total{output="webhook:soc"} 20"#;
+    eventually("all are delivered", || metrics().contains(delivered));
+    let text = metrics();
+    for line in [
+        r#"streamalert_delivery_wait_seconds_count{output="webhook:soc"} 20"#,
+        r#"streamalert_deliveries_delivered_total{output="file:audit"} 20"#,
+        "# TYPE streamalert_oldest_undelivered_alert_seconds gauge",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line} is not in\n{text}");
+    }
+    *service.failing.lock().unwrap() = 100;
+    post(address, rows(100..101).as_bytes()).unwrap();
+    eventually("it is owed", || {
+        let text = metrics();
+        text.contains(r#"streamalert_deliveries_owed{output="webhook:soc"} 1"#)
+            && text.contains(r#"streamalert_oldest_undelivered_alert_seconds{output="webhook:soc"}"#)
+    });
+    run.end();
+}
+
 /// Rows of so many groups.
 fn grouped_rows(count: u64, groups: u64) -> String {
     (0..count).map(|n| format!("{{\"n\": {n}, \"group\": \"g{}\"}}\n", n % groups)).collect()
@@ -275,9 +367,7 @@ fn killed_while_merging_every_alert_is_part_of_one_merged_alert() {
     let world = World::new();
     world.write(
         "plugins/every_row.wasm",
-        crate::run_world::every_row_with(
-            r#"{"outputs": ["file:merged"], "merge": {"by": ["group"], "minutes": 60, "max": 1000}}"#,
-        ),
+        every_row_with(r#"{"outputs": ["file:merged"], "merge": {"by": ["group"], "minutes": 60, "max": 1000}}"#),
     );
     world.write("in.json", grouped_rows(count, groups));
     // The first run stores them all, and leaves them waiting.

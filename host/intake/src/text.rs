@@ -1,8 +1,8 @@
 //! Text in other encodings becomes UTF-8.
 //!
-//! A half of a surrogate pair that stands alone has no UTF-8. It is written as the six characters `\udXXX`; where the
-//! text is JSON, as `\\udXXX`, so that the value holds those six characters and nothing is lost. The same goes for what
-//! is no character at all.
+//! A half of a surrogate pair that stands alone has no UTF-8. It is written as six characters, such as `\ud83d`;
+//! where the text is JSON, as `\\ud83d`, so that the value holds those six characters and nothing is lost. The same goes
+//! for what is no character at all.
 
 use std::io::{self, Read};
 
