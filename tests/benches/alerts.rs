@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamalert_local::clock::millis;
 use streamalert_local::delivery::{Nowhere, Post, Setup, real_clock};
-use streamalert_local::live::{Base, Live};
+use streamalert_pipeline::live::{Base, Live};
 use streamalert_local::secrets::SecretFile;
 use streamalert_local::sqlite::SqliteAlerts;
 use streamalert_pipeline::alert::{Alert, Merge};

@@ -7,7 +7,7 @@ mod lane;
 pub mod metrics;
 
 use crate::clock;
-use crate::live::Live;
+use streamalert_pipeline::live::Live;
 use crate::native_outputs::{FileDelivery, StdoutDelivery};
 use arc_swap::ArcSwap;
 use lane::{Lane, Step};

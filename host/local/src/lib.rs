@@ -5,7 +5,7 @@
 //! | [`run`] | opens the doors, waits for the end, drains |
 //! | [`input`], [`inbox`], [`http`] | the doors: files and pipes, a watched folder, HTTP |
 //! | [`runner`] | queue, workers, the one writer that stores and then acknowledges |
-//! | [`reload`], [`live`] | changed components become the live rules and parsers |
+//! | [`reload`] | changed components become the live rules and parsers |
 //! | [`sqlite`], [`dead_letters`], [`file_output`] | where results go |
 //! | [`delivery`], [`native_outputs`], [`secrets`] | alerts are merged and delivered to their outputs |
 //! | [`resend`] | dead letters are tried again |
@@ -21,7 +21,6 @@ pub mod file_output;
 pub mod http;
 pub mod inbox;
 pub mod input;
-pub mod live;
 pub mod native_outputs;
 pub mod reload;
 pub mod resend;

@@ -1,6 +1,6 @@
 //! Changed components become the live rules, whole sets at a time. Broken ones are told of, and what was there goes on.
 
-use crate::live::{Base, Live};
+use streamalert_pipeline::live::{Base, Live};
 use crate::stop::Stop;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};

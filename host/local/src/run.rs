@@ -10,7 +10,7 @@ use crate::file_output::FileOutput;
 use crate::http::{HttpDoor, bind};
 use crate::inbox::Inbox;
 use crate::input::{DeclaredSource, Found, Input, file_source, open, stdin_source};
-use crate::live::{Base, Live};
+use streamalert_pipeline::live::{Base, Live};
 use crate::reload::{self, PluginSource};
 use crate::runner::{Door, Receipt, Runner, Setup, Sink};
 use crate::sqlite::SqliteAlerts;

@@ -3,7 +3,7 @@
 
 use crate::clock::now;
 use crate::delivery::Post;
-use crate::live::Live;
+use streamalert_pipeline::live::Live;
 use crate::stop::Stop;
 use crate::tally::Tally;
 use arc_swap::ArcSwap;
@@ -385,7 +385,7 @@ mod tests {
     use crate::dead_letters::DeadLetterFolder;
     use crate::delivery::tests::post_room;
     use crate::input::stdin_source;
-    use crate::live::Base;
+    use streamalert_pipeline::live::Base;
     use crate::sqlite::SqliteAlerts;
     use std::sync::atomic::{AtomicU32, Ordering};
     use streamalert_pipeline::backend::{AlertTable, Fold, Group, Lease, NewAlert, Settled};

@@ -3,6 +3,7 @@
 use crate::alert::Alert;
 use crate::alert_merger::Waiting;
 use crate::dead_letter::DeadLetter;
+use crate::record_batch::RecordBatch;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -94,7 +95,8 @@ pub struct Settled {
 /// A group of alerts that is to be folded now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    pub id: i64,
+    /// The table's own name for it.
+    pub id: String,
     /// It ended before its threshold: nobody is told.
     pub below_threshold: bool,
 }
@@ -121,7 +123,8 @@ pub enum FoldInto {
 
 /// Alerts we owe delivery, and those that wait for others. Times are the caller's; the table has no clock.
 pub trait AlertTable: Send + Sync {
-    /// Stores alerts, all or none, durably when it returns: their outputs are due at `now`, or when their group is folded.
+    /// Stores alerts, each with all that it owes, durably when it returns: their outputs are due at `now`, or when their group
+    /// is folded. After an error none or some are stored; doing it again stores the rest.
     /// One whose id is there already, or was, is left as it is. Says for each alert whether it is new.
     fn add(&self, alerts: &[NewAlert<'_>], now: Millis) -> Result<Vec<bool>, BackendError>;
 
@@ -153,7 +156,8 @@ pub trait AlertTable: Send + Sync {
     /// The oldest alerts of a group, at most as many as one merged alert may hold, by number and by bytes.
     fn members(&self, group: &Group) -> Result<Vec<Alert>, BackendError>;
 
-    /// Puts merged alerts in the place of their members, all or none, durably when it returns. A group that somebody else has
+    /// Puts merged alerts in the place of their members, durably when it returns; no group is told of twice, or in part, whatever
+    /// happens meanwhile. A group that somebody else has
     /// folded meanwhile is left as it is, and so is one that reached its threshold meanwhile and was to be nobody's.
     fn fold(&self, folds: &[Fold], now: Millis) -> Result<(), BackendError>;
 
@@ -263,4 +267,41 @@ pub trait DeadLetters: Send + Sync {
     fn list(&self) -> Result<Vec<DeadLetter>, BackendError>;
     /// Forgets the letters with these ids; unknown ids are no error.
     fn remove(&self, ids: &[String]) -> Result<(), BackendError>;
+}
+
+/// The way from the classifier to the rules engine.
+pub trait RecordQueue: Send + Sync {
+    /// Hands on batches, each durably if its result says so; in the order of `batches`. One that failed may have gone through
+    /// in part: sending it again is harmless, since records have identities.
+    fn send(&self, batches: &[RecordBatch]) -> Vec<Result<(), BackendError>>;
+}
+
+/// Where records are kept for searching.
+pub trait RecordArchive: Send + Sync {
+    /// Keeps the records of batches, each batch durably if its result says so; in the order of `batches`. Of one that failed,
+    /// some records may be kept, and are kept twice when it comes again.
+    fn put(&self, batches: &[RecordBatch]) -> Vec<Result<(), BackendError>>;
+}
+
+/// Whether a rule is on trial: its alerts are kept for searching, and nobody is told of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleState {
+    pub staged: bool,
+    /// SHA-256 of the component that this is about, hex.
+    pub digest: String,
+    /// Milliseconds since 1970.
+    pub since: Millis,
+    /// When the trial ends, if it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Millis>,
+}
+
+/// What an operator, or time, has decided about rules. A rule that is not in it is live.
+pub trait RuleTable: Send + Sync {
+    fn all(&self) -> Result<BTreeMap<String, RuleState>, BackendError>;
+    /// In the place of what was there.
+    fn put(&self, rule: &str, state: &RuleState) -> Result<(), BackendError>;
+    /// No error if there is none.
+    fn remove(&self, rule: &str) -> Result<(), BackendError>;
 }

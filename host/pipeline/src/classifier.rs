@@ -1,6 +1,7 @@
 //! Parses, classifies and normalizes: payloads become typed records, and what cannot becomes dead letters.
 
 mod candidates;
+mod carried;
 mod document;
 mod framing;
 mod lines;
@@ -13,6 +14,7 @@ mod text;
 mod text_tests;
 
 pub use candidates::Near;
+pub use carried::log_batch;
 pub use framing::{Framing, complete_inputs, holds_whole_items};
 
 use crate::config::schema::{PathPlan, PathStep};
@@ -240,12 +242,24 @@ impl Worker {
         }
         self.lines = lines;
         let batch =
-            LogBatch { cluster, records, bytes, made, identity: None, last_digest: Default::default(), payload };
+            LogBatch {
+                cluster,
+                records,
+                bytes,
+                made,
+                identity: None,
+                carried: Vec::new(),
+                last_digest: Default::default(),
+                payload,
+            };
         Classified { batch, dead, inputs, skipped, ambiguous, unaccounted }
     }
 
     /// Classifies the input of a dead letter again, as what it was: at its old place, with its old identity.
     pub fn resend(&mut self, letter: &DeadLetter) -> Classified {
+        if let Some(log_type) = &letter.classified {
+            return carried::again(letter, log_type, self.shared.schemas());
+        }
         let payload = Payload {
             source: Arc::new(letter.source.clone()),
             offset: letter.position.offset,

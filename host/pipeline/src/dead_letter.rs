@@ -94,6 +94,9 @@ pub struct DeadLetter {
     /// `input` is not what arrived, but the JSON that this parser component made of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parser: Option<String>,
+    /// `input` is not what arrived, but the record as it was classified, of this log type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classified: Option<String>,
     /// The input as it arrived: text, or hex digits when it is not UTF-8.
     #[serde(flatten)]
     pub input: Input,
@@ -166,6 +169,7 @@ impl DeadLetter {
             input: Input::new(part.unwrap_or_else(|| payload.input(position))),
             head: String::from_utf8_lossy(&payload.head).into_owned(),
             parser: None,
+            classified: None,
             first_seen: String::new(),
             count: 1,
         };
@@ -176,6 +180,12 @@ impl DeadLetter {
     /// Keeps what a parser component made, in place of what arrived.
     pub fn keep_made(&mut self, json: &[u8], parser: &str) {
         self.parser = Some(parser.to_owned());
+        self.keep_part(json);
+    }
+
+    /// Keeps the record itself, of this log type, in place of what arrived.
+    pub fn keep_classified(&mut self, json: &[u8], log_type: &str) {
+        self.classified = Some(log_type.to_owned());
         self.keep_part(json);
     }
 
@@ -206,11 +216,11 @@ impl DeadLetter {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(hex: &str) -> Vec<u8> {
+pub(crate) fn unhex(hex: &str) -> Vec<u8> {
     hex.as_bytes()
         .chunks_exact(2)
         .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())

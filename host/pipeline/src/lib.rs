@@ -5,11 +5,12 @@
 //! |---|---|
 //! | [`classifier`] | bytes become typed records: schemas, JSON, extraction, normalization |
 //! | [`rules_engine`] | the prefilter picks rules per record, rules judge batches, findings become alerts |
-//! | [`log_record`], [`alert`], [`dead_letter`], [`skip`] | the nouns every stage shares |
+//! | [`log_record`], [`record_batch`], [`alert`], [`dead_letter`], [`skip`] | the nouns every stage shares |
 //! | [`artifacts`] | the normalized values of a record as rows |
 //! | [`archive`], [`columns`], [`batches`] | what kept records, their fields and the calls that send them look like |
 //! | [`plugin`] | what a plugin is to the pipeline, and whose fault a failure is |
 //! | [`backend`] | everything the pipeline asks of the outside world |
+//! | [`live`] | what is live together |
 //! | [`config`] | schema and cluster files |
 //! | [`limits`] | every number, with unit and reason |
 
@@ -24,9 +25,12 @@ pub mod classifier;
 pub mod columns;
 pub mod config;
 pub mod dead_letter;
+pub mod event_time;
 pub mod limits;
+pub mod live;
 pub mod log_record;
 pub mod plugin;
+pub mod record_batch;
 pub mod rules_engine;
 pub mod skip;
 pub mod time;

@@ -1,6 +1,7 @@
 //! What comes in, and what the classifier makes of it.
 
 use crate::config::schema::LogType;
+use crate::dead_letter::{DeadLetter, Reason};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
@@ -87,7 +88,18 @@ pub struct LogBatch {
     pub(crate) made: Vec<u8>,
     /// That of a record which is sent again.
     pub(crate) identity: Option<[u8; 32]>,
+    /// Of a batch that came by a queue, what each of its records brought along: the payload is not there any more.
+    pub(crate) carried: Vec<Carried>,
     pub(crate) last_digest: LastDigest,
+}
+
+/// What a record that came by a queue brought along.
+#[derive(Clone, Debug)]
+pub(crate) struct Carried {
+    pub source: Arc<Source>,
+    pub identity: [u8; 32],
+    /// As it was classified.
+    pub json: String,
 }
 
 impl LogBatch {
@@ -99,8 +111,33 @@ impl LogBatch {
             bytes: Vec::new(),
             made: Vec::new(),
             identity: None,
+            carried: Vec::new(),
             last_digest: LastDigest::default(),
         }
+    }
+
+    /// Where record `index` came from.
+    pub fn source(&self, index: usize) -> &Arc<Source> {
+        self.carried.get(index).map_or(&self.payload.source, |carried| &carried.source)
+    }
+
+    /// A letter about record `index`, which can be sent again by itself.
+    pub fn letter(&self, index: usize, reason: Reason, message: String) -> DeadLetter {
+        let (position, identity) = (self.records[index].position, self.identity(index));
+        if let Some(carried) = self.carried.get(index) {
+            let payload = Payload::new(carried.source.clone(), position.offset, carried.json.as_bytes());
+            let json = Some(carried.json.as_bytes());
+            let mut letter = DeadLetter::about(&payload, &self.cluster, position, &identity, json, reason, message);
+            letter.keep_classified(carried.json.as_bytes(), &self.records[index].log_type.name);
+            return letter;
+        }
+        let part = self.part(index);
+        let mut letter =
+            DeadLetter::about(&self.payload, &self.cluster, position, &identity, part, reason, message);
+        if let Some((json, parser)) = self.made(index) {
+            letter.keep_made(json, parser);
+        }
+        letter
     }
 
     /// The fields of record `index`.
@@ -136,6 +173,9 @@ impl LogBatch {
 
     /// What makes this record this record: source, the content at its position (the version), and the position.
     pub fn identity(&self, index: usize) -> [u8; 32] {
+        if let Some(carried) = self.carried.get(index) {
+            return carried.identity;
+        }
         match (self.identity, index) {
             (None, _) => self.last_digest.identity(&self.payload, self.records[index].position),
             (Some(identity), 0) => identity,

@@ -8,6 +8,7 @@ mod tests;
 use crate::alert::{Alert, RecordText, alert_id};
 use crate::config::Schemas;
 use crate::dead_letter::{DeadLetter, Reason, RuleFault};
+use crate::event_time::event_time;
 use crate::limits::{BATCH_RECORDS, RUNAWAYS_IN_A_ROW_MAX, SUSPENDED_BATCHES_MAX};
 use crate::log_record::LogBatch;
 use crate::plugin::{Batch, Finding, PluginError, PluginErrorKind, PluginSet, RuleInfo, RulePlugin, RuleSession};
@@ -302,7 +303,7 @@ fn alert(
         cluster: batch.cluster.to_string(),
         log_source: record.log_type.name.clone(),
         log_type: record.log_type.parser.name().to_owned(),
-        source: (*batch.payload.source).clone(),
+        source: (**batch.source(row)).clone(),
         position: record.position,
         outputs,
         publishers: options.publishers.clone(),
@@ -319,33 +320,6 @@ fn alert(
     }
 }
 
-/// Where vendors write when it happened, the most exact first.
-const TIMES: [&str; 12] = [
-    "eventTime",
-    "published",
-    "isotimestamp",
-    "@timestamp",
-    "time",
-    "updatedAt",
-    "created_at",
-    "calendarTime",
-    "timestamp",
-    "unixTime",
-    "ts",
-    "start",
-];
-
-fn event_time(record: Record<'_>) -> Option<String> {
-    TIMES.iter().find_map(|name| {
-        let node = record.root().get(name)?;
-        match node.as_str() {
-            Some("") => None,
-            Some(text) => Some(text.to_owned()),
-            None => node.as_f64().map(|_| node.to_value().to_string()),
-        }
-    })
-}
-
 fn dead_letter(
     plugin: &dyn RulePlugin,
     info: &RuleInfo,
@@ -353,8 +327,6 @@ fn dead_letter(
     row: usize,
     error: &PluginError,
 ) -> DeadLetter {
-    let record = &batch.records[row];
-    let identity = batch.identity(row);
     let fault = RuleFault {
         rule: info.name.clone(),
         plugin: plugin.name().to_owned(),
@@ -362,13 +334,9 @@ fn dead_letter(
         kind: error.kind.code().to_owned(),
     };
     let message = format!("rule {} of {}: {error}", info.name, plugin.name());
-    let (payload, cluster, part) = (&batch.payload, &batch.cluster, batch.part(row));
-    let mut letter = DeadLetter::about(payload, cluster, record.position, &identity, part, Reason::RuleFault, message);
-    letter.tried = vec![record.log_type.name.clone()];
-    if let Some((json, parser)) = batch.made(row) {
-        letter.keep_made(json, parser);
-    }
-    letter.with_fault(fault, &identity)
+    let mut letter = batch.letter(row, Reason::RuleFault, message);
+    letter.tried = vec![batch.records[row].log_type.name.clone()];
+    letter.with_fault(fault, &batch.identity(row))
 }
 
 /// Unlike any other in this process, so that a guest never takes one batch for another.

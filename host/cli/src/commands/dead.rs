@@ -10,7 +10,7 @@ use std::sync::Arc;
 use streamalert_local::alert_text::printable;
 use streamalert_local::config_folder::Config;
 use streamalert_local::dead_letters::DeadLetterFolder;
-use streamalert_local::live::{Base, Live};
+use streamalert_pipeline::live::{Base, Live};
 use streamalert_local::resend::{Filter, Resender};
 use streamalert_local::run::{DataFolder, live_once, now};
 use streamalert_pipeline::backend::DeadLetters;

@@ -3,7 +3,7 @@
 use super::lane::{Lane, Step};
 use super::*;
 use crate::alert_text::tests::alert;
-use crate::live::Base;
+use streamalert_pipeline::live::Base;
 use crate::secrets::SecretFile;
 use crate::sqlite::SqliteAlerts;
 use std::path::Path;

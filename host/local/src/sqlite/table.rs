@@ -92,18 +92,21 @@ impl AlertTable for SqliteAlerts {
             let mut select = connection.prepare_cached(
                 "SELECT id, coalesce(members < threshold, 0) FROM merge_groups WHERE due <= ?1 ORDER BY due, id LIMIT ?2",
             )?;
-            let group = |row: &rusqlite::Row<'_>| Ok(Group { id: row.get(0)?, below_threshold: row.get(1)? });
+            let group = |row: &rusqlite::Row<'_>| {
+                Ok(Group { id: row.get::<_, i64>(0)?.to_string(), below_threshold: row.get(1)? })
+            };
             select.query_map(params![now, count(limit)], group)?.collect()
         })
     }
 
     fn members(&self, group: &Group) -> Result<Vec<Alert>, BackendError> {
+        let number = number(group);
         let texts: Vec<(i64, String)> = self.read("read a group of alerts", |connection| {
             let mut select = connection.prepare_cached(
                 "SELECT m.alert, a.json FROM merge_members m JOIN alerts a ON a.seq = m.alert WHERE m.grp = ?1
                  ORDER BY m.alert LIMIT ?2",
             )?;
-            let mut rows = select.query(params![group.id, MERGE_MEMBERS_MAX])?;
+            let mut rows = select.query(params![number, MERGE_MEMBERS_MAX])?;
             let (mut texts, mut bytes) = (Vec::new(), 0);
             while let Some(row) = rows.next()? {
                 let text: String = row.get(1)?;
@@ -127,10 +130,10 @@ impl AlertTable for SqliteAlerts {
             self.write("give up alerts that cannot be read", |connection| {
                 unreadable.iter().try_for_each(|(seq, bytes, error)| {
                     give_up(connection, *seq, None, error, 0)?;
-                    connection.execute("DELETE FROM merge_members WHERE grp = ?1 AND alert = ?2", [group.id, *seq])?;
+                    connection.execute("DELETE FROM merge_members WHERE grp = ?1 AND alert = ?2", [number, *seq])?;
                     connection.execute(
                         "UPDATE merge_groups SET members = members - 1, bytes = bytes - ?2 WHERE id = ?1",
-                        [group.id, count(*bytes)],
+                        [number, count(*bytes)],
                     )?;
                     Ok(())
                 })
@@ -215,6 +218,11 @@ impl SqliteAlerts {
         }
         Ok(leases)
     }
+}
+
+/// Of a group; none has the number 0.
+fn number(group: &Group) -> i64 {
+    group.id.parse().unwrap_or(0)
 }
 
 fn count(limit: usize) -> i64 {
@@ -369,7 +377,7 @@ fn give_up(connection: &Connection, seq: i64, output: Option<&str>, error: &str,
 }
 
 fn fold(connection: &Connection, fold: &Fold, text: &str, now: Millis) -> rusqlite::Result<()> {
-    let group = fold.group.id;
+    let group = number(&fold.group);
     // One more came while we looked, and that was enough.
     if fold.group.below_threshold {
         let mut select =

@@ -51,6 +51,26 @@ pub(super) fn build(
     }
 }
 
+/// Writes the whole document, an object, as a record to the end of `out`, every value as it is.
+pub(super) fn build_plain(out: &mut Vec<u8>, document: &Document) -> Result<Range<usize>, Refusal> {
+    let start = out.len();
+    let span = document.span(0);
+    if span.len() > RECORD_BYTES_MAX {
+        return Err(Refusal::Limit(format!("a record of {} bytes; at most {RECORD_BYTES_MAX} are taken", span.len())));
+    }
+    let mut builder = Builder::new(out);
+    let base = builder.raw(&document.text()[span.clone()]);
+    let duplicates = Vec::new();
+    let mut writer = Writer { builder, document, span, base, unknown: UnknownKeys::Keep, duplicates };
+    match writer.plain(0) {
+        Ok(root) => Ok(writer.builder.finish_as(root, 0)),
+        Err(refusal) => {
+            out.truncate(start);
+            Err(refusal)
+        }
+    }
+}
+
 fn write(
     out: &mut Vec<u8>,
     document: &Document,

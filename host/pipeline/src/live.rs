@@ -2,10 +2,10 @@
 //! from start to end.
 
 use std::sync::Arc;
-use streamalert_pipeline::classifier::Classifier;
-use streamalert_pipeline::config::{Clusters, ConfigFault, Schemas};
-use streamalert_pipeline::plugin::PluginSet;
-use streamalert_pipeline::rules_engine::Rules;
+use crate::classifier::Classifier;
+use crate::config::{Clusters, ConfigFault, Schemas};
+use crate::plugin::PluginSet;
+use crate::rules_engine::Rules;
 
 /// What the configuration says, whatever components there are.
 #[derive(Clone, Default)]

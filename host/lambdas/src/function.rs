@@ -1,0 +1,25 @@
+//! What a function is, and which one this is.
+
+use crate::environment::Environment;
+use anyhow::{Result, bail};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Handles events. Blocks; a function has one event at a time.
+pub trait Function: Send + Sync {
+    /// The answer, for whoever invoked the function: of queues and streams, which of their items failed. An error means that all
+    /// of the event failed, and is to come again.
+    fn handle(&self, event: &[u8], deadline: Instant) -> Result<Value>;
+}
+
+/// The function that `STREAMALERT_FUNCTION` names.
+pub fn make(name: &str, _environment: &Environment) -> Result<Arc<dyn Function>> {
+    bail!("there is no function `{name}`")
+}
+
+/// The answer to a queue or stream: these of its items are to come again.
+pub fn failures<'a>(ids: impl IntoIterator<Item = &'a str>) -> Value {
+    let items: Vec<Value> = ids.into_iter().map(|id| serde_json::json!({ "itemIdentifier": id })).collect();
+    serde_json::json!({ "batchItemFailures": items })
+}

@@ -1,0 +1,82 @@
+//! Records that were classified before and come by a queue, or in a letter: packed again, and nothing decided anew.
+
+use super::Classified;
+use super::document::{Document, Item};
+use super::record::{self, Refusal};
+use crate::config::Schemas;
+use crate::dead_letter::{DeadLetter, Reason};
+use crate::log_record::{Carried, LogBatch, LogRecord, Payload, Source};
+use crate::record_batch::{BatchRecord, RecordBatch};
+use crate::skip::Skips;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The batch as rules see it, and letters about what cannot be shown to them.
+pub fn log_batch(batch: RecordBatch, schemas: &Schemas) -> (LogBatch, Vec<DeadLetter>) {
+    let RecordBatch { cluster, log_type, records, .. } = batch;
+    let nowhere = Payload::new(Arc::new(Source::new("", "", "")), 0, &b""[..]);
+    let mut out = LogBatch::new(nowhere, cluster);
+    let mut dead = Vec::new();
+    let Some(known) = schemas.get(&log_type).cloned() else {
+        let message = format!("the log type {log_type} is gone from the schemas; bring it back, then send this again");
+        let letters = records.iter().map(|record| letter(record, &out.cluster, &log_type, Reason::NoSchema, &message));
+        dead.extend(letters);
+        return (out, dead);
+    };
+    let mut document = Document::default();
+    for record in records {
+        let packed = match document.parse(record.json.as_bytes()) && matches!(document.item(0), Item::Object { .. }) {
+            true => record::build_plain(&mut out.bytes, &document),
+            false => Err(Refusal::Type("it is no JSON object".into())),
+        };
+        match packed {
+            Ok(packed) => {
+                let position = record.position;
+                let log_type = known.clone();
+                out.records.push(LogRecord { log_type, position, exact: true, packed, part_at: None, made: None });
+                let BatchRecord { source, identity, json, .. } = record;
+                out.carried.push(Carried { source, identity, json });
+            }
+            Err(Refusal::Pattern(message) | Refusal::Type(message)) => {
+                dead.push(letter(&record, &out.cluster, &log_type, Reason::NotAnObject, &message));
+            }
+            Err(Refusal::Limit(message)) => {
+                dead.push(letter(&record, &out.cluster, &log_type, Reason::Limit, &message));
+            }
+        }
+    }
+    (out, dead)
+}
+
+fn letter(record: &BatchRecord, cluster: &str, log_type: &str, reason: Reason, message: &str) -> DeadLetter {
+    let json = record.json.as_bytes();
+    let payload = Payload::new(record.source.clone(), record.position.offset, json);
+    let message = message.to_owned();
+    let mut letter =
+        DeadLetter::about(&payload, cluster, record.position, &record.identity, Some(json), reason, message);
+    letter.keep_classified(json, log_type);
+    letter
+}
+
+/// A letter about a record that was classified before.
+pub(super) fn again(letter: &DeadLetter, log_type: &str, schemas: &Schemas) -> Classified {
+    let record = BatchRecord {
+        source: Arc::new(letter.source.clone()),
+        position: letter.position,
+        identity: letter.identity_bytes(),
+        event_time: None,
+        json: String::from_utf8_lossy(&letter.input.bytes()).into_owned(),
+    };
+    let batch = RecordBatch {
+        cluster: letter.cluster.as_str().into(),
+        log_type: log_type.to_owned(),
+        arrived: 0,
+        records: vec![record],
+    };
+    let (batch, mut dead) = log_batch(batch, schemas);
+    // Still dead: still the same letter.
+    for dead in &mut dead {
+        *dead = DeadLetter { reason: dead.reason, message: std::mem::take(&mut dead.message), ..letter.clone() };
+    }
+    Classified { batch, dead, inputs: 1, skipped: Skips::default(), ambiguous: BTreeMap::new(), unaccounted: 0 }
+}

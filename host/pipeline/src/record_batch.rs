@@ -1,0 +1,251 @@
+//! Records of one log type on their way from the classifier to the rules engine and into the archive.
+//!
+//! As text a batch is lines of JSON: one about all of its records, then one for each. The text is what queues carry, so a
+//! later version reads every earlier one.
+
+use crate::dead_letter::{hex, unhex};
+use crate::log_record::{LogBatch, Position, Source};
+use crate::event_time::event_time;
+use crate::time::Millis;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Of the text. A reader that finds a higher one leaves the batch to a newer reader.
+const VERSION: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordBatch {
+    pub cluster: Arc<str>,
+    pub log_type: String,
+    /// When the first of them reached the classifier.
+    pub arrived: Millis,
+    pub records: Vec<BatchRecord>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchRecord {
+    pub source: Arc<Source>,
+    pub position: Position,
+    /// What makes this record this record; see [`LogBatch::identity`].
+    pub identity: [u8; 32],
+    /// When the log says it happened, as it says it.
+    pub event_time: Option<String>,
+    /// An object.
+    pub json: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("a batch of records in version {0}; this streamalert reads up to {VERSION}: update the rules engine first")]
+    Newer(u32),
+    #[error("line {line} of a batch of records: {error}")]
+    Json { line: usize, error: serde_json::Error },
+    #[error("line {line} of a batch of records: {message}")]
+    Wrong { line: usize, message: String },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    version: u32,
+    cluster: String,
+    log_type: String,
+    arrived: Millis,
+    sources: Vec<Source>,
+    /// How many lines follow: a text that was cut off is known for one.
+    records: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    /// Place in `sources`.
+    source: usize,
+    offset: u64,
+    length: u64,
+    index: u32,
+    /// Hex.
+    identity: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event_time: Option<String>,
+    #[serde(borrow)]
+    record: &'a RawValue,
+}
+
+impl RecordBatch {
+    /// The records of a classified batch, one batch for each log type.
+    pub fn of(batch: &LogBatch, arrived: Millis) -> Vec<RecordBatch> {
+        let mut batches: BTreeMap<&str, RecordBatch> = BTreeMap::new();
+        for (index, record) in batch.records.iter().enumerate() {
+            let name = record.log_type.name.as_str();
+            let fields = batch.fields(index);
+            let new = || RecordBatch {
+                cluster: batch.cluster.clone(),
+                log_type: name.to_owned(),
+                arrived,
+                records: Vec::new(),
+            };
+            batches.entry(name).or_insert_with(new).records.push(BatchRecord {
+                source: batch.source(index).clone(),
+                position: record.position,
+                identity: batch.identity(index),
+                event_time: event_time(fields),
+                json: fields.to_json(),
+            });
+        }
+        batches.into_values().collect()
+    }
+
+    /// Bytes of its text, about.
+    pub fn bytes(&self) -> usize {
+        self.records.iter().map(BatchRecord::bytes).sum()
+    }
+
+    pub fn to_text(&self) -> String {
+        let mut sources: Vec<&Arc<Source>> = Vec::new();
+        let mut places = Vec::with_capacity(self.records.len());
+        for record in &self.records {
+            // Records of one source stand together.
+            let known = match sources.last() {
+                Some(last) if Arc::ptr_eq(last, &record.source) || **last == record.source => Some(sources.len() - 1),
+                _ => None,
+            };
+            places.push(known.unwrap_or_else(|| {
+                sources.push(&record.source);
+                sources.len() - 1
+            }));
+        }
+        let head = Head {
+            version: VERSION,
+            cluster: self.cluster.to_string(),
+            log_type: self.log_type.clone(),
+            arrived: self.arrived,
+            sources: sources.into_iter().map(|source| (**source).clone()).collect(),
+            records: self.records.len(),
+        };
+        let mut text = String::with_capacity(self.bytes());
+        let mut line = |value: serde_json::Result<String>| {
+            // Nothing here can fail to be written as JSON.
+            text.push_str(&value.unwrap_or_default());
+            text.push('\n');
+        };
+        line(serde_json::to_string(&head));
+        for (record, source) in self.records.iter().zip(places) {
+            let Position { offset, length, index } = record.position;
+            line(serde_json::from_str::<&RawValue>(&record.json).and_then(|json| {
+                serde_json::to_string(&Line {
+                    source,
+                    offset,
+                    length,
+                    index,
+                    identity: hex(&record.identity),
+                    event_time: record.event_time.clone(),
+                    record: json,
+                })
+            }));
+        }
+        text
+    }
+
+    pub fn read(text: &str) -> Result<RecordBatch, ReadError> {
+        let mut lines = text.lines().enumerate();
+        let (_, first) = lines.next().unwrap_or((0, ""));
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let json = |line: usize| move |error| ReadError::Json { line: line + 1, error };
+        let Version { version } = serde_json::from_str(first).map_err(json(0))?;
+        if version > VERSION {
+            return Err(ReadError::Newer(version));
+        }
+        let head: Head = serde_json::from_str(first).map_err(json(0))?;
+        let sources: Vec<Arc<Source>> = head.sources.into_iter().map(Arc::new).collect();
+        let mut records = Vec::with_capacity(head.records.min(1 << 20));
+        for (number, line) in lines {
+            let line: Line = serde_json::from_str(line).map_err(json(number))?;
+            let wrong = |message: &str| ReadError::Wrong { line: number + 1, message: message.to_owned() };
+            records.push(BatchRecord {
+                source: sources.get(line.source).ok_or_else(|| wrong("a source that is not there"))?.clone(),
+                position: Position { offset: line.offset, length: line.length, index: line.index },
+                identity: unhex(&line.identity).try_into().map_err(|_| wrong("an identity is 64 hex digits"))?,
+                event_time: line.event_time,
+                json: line.record.get().to_owned(),
+            });
+        }
+        if records.len() != head.records {
+            let message = format!("it announces {} records and has {}", head.records, records.len());
+            return Err(ReadError::Wrong { line: 1, message });
+        }
+        Ok(RecordBatch { cluster: head.cluster.into(), log_type: head.log_type, arrived: head.arrived, records })
+    }
+
+    /// Two halves, of a batch of at least two records.
+    pub fn halves(mut self) -> (RecordBatch, RecordBatch) {
+        let second = self.records.split_off(self.records.len() / 2);
+        let rest = RecordBatch { records: second, cluster: self.cluster.clone(), log_type: self.log_type.clone(), ..self };
+        (self, rest)
+    }
+}
+
+impl BatchRecord {
+    /// Bytes of its line, about.
+    pub fn bytes(&self) -> usize {
+        self.json.len() + 180
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch() -> RecordBatch {
+        let source = Arc::new(Source::new("s3", "bucket", "a\nb.json"));
+        let other = Arc::new(Source::new("kinesis", "stream", "1"));
+        let record = |source: &Arc<Source>, index, json: &str| BatchRecord {
+            source: source.clone(),
+            position: Position { offset: 7, length: 90, index },
+            identity: [index as u8; 32],
+            event_time: (index == 1).then(|| "2026-01-02T03:04:05Z".to_owned()),
+            json: json.to_owned(),
+        };
+        RecordBatch {
+            cluster: "prod".into(),
+            log_type: "test:row".into(),
+            arrived: 1_767_323_045_678,
+            records: vec![
+                record(&source, 0, r#"{"big":123456789012345678901234567890,"text":"a\nb é \u0000"}"#),
+                record(&source, 1, r#"{"n":-0.0,"deep":{"list":[1,null,true]}}"#),
+                record(&other, 2, "{}"),
+            ],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_to_the_last_digit() {
+        let text = batch().to_text();
+        assert_eq!(text.lines().count(), 4);
+        assert_eq!(RecordBatch::read(&text).unwrap(), batch());
+    }
+
+    #[test]
+    fn what_is_cut_off_or_newer_or_nonsense_is_no_batch() {
+        let text = batch().to_text();
+        let cut = &text[..text.trim_end().rfind('\n').unwrap() + 1];
+        assert!(RecordBatch::read(cut).unwrap_err().to_string().contains("announces 3 records and has 2"));
+        let newer = text.replacen("\"version\":1", "\"version\":2", 1);
+        assert!(matches!(RecordBatch::read(&newer), Err(ReadError::Newer(2))));
+        for nonsense in ["", "{}", "hello", "[1]", "{\"version\":1}"] {
+            assert!(matches!(RecordBatch::read(nonsense), Err(ReadError::Json { line: 1, .. })), "{nonsense}");
+        }
+        let stray = text.replacen("\"source\":1", "\"source\":9", 1);
+        assert!(RecordBatch::read(&stray).unwrap_err().to_string().contains("line 4"));
+    }
+
+    #[test]
+    fn halves_are_all_of_it() {
+        let (a, b) = batch().halves();
+        assert_eq!((a.records.len(), b.records.len()), (1, 2));
+        assert_eq!([a.records, b.records].concat(), batch().records);
+    }
+}
