@@ -9,6 +9,7 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEV := $(TARGET)/debug/streamalert
 RELEASE := $(TARGET)/release/streamalert
+BENCHES := $(foreach bench,throughput classifier alerts delivery,--bench $(bench))
 
 .PHONY: demo test bench lint fuzz guests toolchain release dev
 
@@ -17,13 +18,15 @@ demo: toolchain release
 	rm -rf target/demo
 	$(RELEASE) run --config conf --plugins plugins --input samples --data target/demo
 
+# Benchmarks are tried, each part once: else they break unnoticed, since figures are seldom taken.
 test: guests
 	cargo test --workspace --quiet
+	cargo test --workspace --quiet $(BENCHES)
 	cd example-rules && cargo test --quiet
 	$(DEV) test example-rules --no-build --plugins target/guests/example-rules
 
 bench: guests
-	cargo bench --workspace $(foreach bench,throughput classifier alerts delivery,--bench $(bench))
+	cargo bench --workspace $(BENCHES)
 
 lint:
 	cargo fmt --all --check

@@ -17,14 +17,15 @@ use streamalert_intake::{Piece, Pieces};
 use streamalert_pipeline::classifier::{Classifier, Framing};
 use streamalert_pipeline::config::{Clusters, Schemas};
 use streamalert_pipeline::log_record::{Payload, Source};
+use streamalert_tests::tried_only;
 
 /// As in the binary.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
+    if tried_only() {
+        println!("classifier: every part is tried once; the figures mean nothing");
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -42,6 +43,9 @@ fn main() {
 
 /// The best of some rounds, in units of work a second of processor time.
 fn best(mut work: impl FnMut() -> usize) -> f64 {
+    if tried_only() {
+        return work() as f64;
+    }
     let mut best: f64 = 0.0;
     for _ in 0..7 {
         let start = ThreadTime::now();

@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use streamalert_egress::world;
 use streamalert_local::config_folder::{Config, LookupTables};
 use streamalert_local::native_outputs::SERVICES;
 use streamalert_local::reload::{Loaded, PluginSource};
@@ -76,7 +77,7 @@ pub fn secrets(file: Option<&Path>, data: &DataFolder) -> Arc<dyn SecretStore> {
 /// Reads the configuration; every fault is told, every warning too.
 pub fn config(folder: &Path, schemas: Option<&Path>) -> Result<Config, Failure> {
     let config = Config::read(folder, schemas).map_err(|faults| Failure::Usage(anyhow!("{faults}")))?;
-    let faults = crate::world::faults(&config.outputs);
+    let faults = world::faults(&config.outputs);
     if !faults.is_empty() {
         return Err(Failure::Usage(anyhow!("{}", faults.join("\n"))));
     }

@@ -7,6 +7,7 @@
 //! | `request` | is this a request, and may it be sent |
 //! | `connect` | how is a connection made, and when is one used again |
 //! | `exchange` | how does a request become an answer, over redirects |
+//! | [`world`] | what may an output do, by its own word and the operator's |
 //!
 //! ```no_run
 //! use std::time::Instant;
@@ -30,6 +31,7 @@ mod connect;
 mod exchange;
 pub mod policy;
 mod request;
+pub mod world;
 
 pub use connect::{Resolve, SystemResolver};
 pub use policy::{HostRule, Policy};

@@ -7,7 +7,6 @@
 //! | `GET /metrics` | counters as Prometheus text |
 
 use crate::clock::millis;
-use crate::delivery::Post;
 use crate::input::DeclaredSource;
 use crate::runner::{Door, Receipt, Refused};
 use crate::stop::Stop;
@@ -24,6 +23,7 @@ use std::io::{self, Cursor, Read};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use streamalert_delivery::Post;
 use streamalert_intake::{Piece, Pieces};
 use streamalert_pipeline::backend::AlertDesk;
 use streamalert_pipeline::classifier::Framing;

@@ -7,7 +7,7 @@
 //! | [`runner`] | queue, workers, the one writer that stores and then acknowledges |
 //! | [`reload`] | changed components become the live rules and parsers |
 //! | [`sqlite`], [`dead_letters`], [`file_output`] | where results go |
-//! | [`delivery`], [`native_outputs`], [`secrets`] | alerts are merged and delivered to their outputs |
+//! | [`native_outputs`], [`secrets`] | what the post room (`streamalert_delivery`) has of this machine |
 //! | [`resend`] | dead letters are tried again |
 //! | [`tally`], [`alert_text`] | what a person is told |
 //! | [`config_folder`] | schemas, clusters and lookup tables as files |
@@ -16,7 +16,6 @@ pub mod alert_text;
 pub mod clock;
 pub mod config_folder;
 pub mod dead_letters;
-pub mod delivery;
 pub mod file_output;
 pub mod http;
 pub mod inbox;

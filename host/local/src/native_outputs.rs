@@ -1,4 +1,4 @@
-//! The outputs of the host itself: `file:NAME` and `stdout:NAME`.
+//! The outputs of one machine: `file:NAME` and `stdout:NAME`.
 
 use crate::file_output::append;
 use std::io::Write;
@@ -9,6 +9,11 @@ use streamalert_pipeline::plugin::{Disposition, OutputInfo, OutputPlugin, Outsid
 
 /// The services, which no component may take.
 pub const SERVICES: [&str; 2] = ["file", "stdout"];
+
+/// Both; files are kept in this folder.
+pub fn native_outputs(files: PathBuf) -> Vec<Arc<dyn OutputPlugin>> {
+    vec![Arc::new(FileDelivery::new(files)), Arc::new(StdoutDelivery::default())]
+}
 
 /// Publications as JSON lines at the end of `NAME.jsonl` in one folder.
 pub struct FileDelivery {

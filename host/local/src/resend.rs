@@ -2,9 +2,9 @@
 //! alert. A letter goes when what came of it is stored, and stays when it died again.
 
 use crate::clock::millis;
-use crate::delivery::store;
 use std::collections::HashSet;
 use std::sync::Arc;
+use streamalert_delivery::store;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{AlertTable, BackendError, DeadLetters};
 use streamalert_pipeline::classifier::{Classifier, Worker};
@@ -88,11 +88,9 @@ impl<'a> Resender<'a> {
 
     /// What the letter comes to now, or why it stays.
     fn again(&mut self, letter: &DeadLetter, now: &str) -> Result<(Vec<Alert>, Vec<DeadLetter>), String> {
-        if !letter.part && (letter.input.bytes().len() as u64) < letter.position.length {
-            return Err("it keeps only the beginning of its input; send the object itself again".to_owned());
-        }
-        if letter.reason == Reason::Compression {
-            return Err("its input was cut off by the damage; send the object itself again".to_owned());
+        letter.resendable()?;
+        if letter.reason == Reason::NoObject {
+            return Err("the object has to be fetched, which functions on AWS do".to_owned());
         }
         let classified = self.worker.resend(letter);
         if let Some(dead) = classified.dead.first() {

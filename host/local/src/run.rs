@@ -4,13 +4,11 @@ use crate::alert_text::printable;
 use crate::clock;
 use crate::config_folder::Config;
 use crate::dead_letters::DeadLetterFolder;
-use crate::delivery::metrics::Counts;
-use crate::delivery::{self, Post, World, real_clock};
 use crate::file_output::FileOutput;
 use crate::http::{HttpDoor, bind};
 use crate::inbox::Inbox;
 use crate::input::{DeclaredSource, Found, Input, file_source, open, stdin_source};
-use streamalert_pipeline::live::{Base, Live};
+use crate::native_outputs::native_outputs;
 use crate::reload::{self, PluginSource};
 use crate::runner::{Door, Receipt, Runner, Setup, Sink};
 use crate::sqlite::SqliteAlerts;
@@ -27,10 +25,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use streamalert_delivery::metrics::Counts;
+use streamalert_delivery::{self as delivery, Post, real_clock};
 use streamalert_intake::{Piece, Pieces};
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{AlertDesk, BackendError, Backlog, SecretStore};
 use streamalert_pipeline::classifier::Framing;
+use streamalert_pipeline::live::{Base, Live};
+use streamalert_pipeline::plugin::World;
 
 /// Files read at a time: one reader unpacks gzip faster than a core classifies it, so a few feed many cores.
 const READERS_MAX: usize = 4;
@@ -268,10 +270,10 @@ pub fn run(
     let post = Post::new(delivery::Setup {
         table: alerts.clone(),
         live: live.clone(),
-        outputs: Arc::new(outputs),
+        outputs: Arc::new(ArcSwap::from_pointee(outputs)),
         secrets: options.secrets,
         world: options.world,
-        files: options.data.outputs(),
+        native: native_outputs(options.data.outputs()),
         clock: real_clock(),
     });
     post.start()?;

@@ -2,8 +2,6 @@
 //! then tells the doors: an input is acknowledged when what came of it is on disk.
 
 use crate::clock::now;
-use crate::delivery::Post;
-use streamalert_pipeline::live::Live;
 use crate::stop::Stop;
 use crate::tally::Tally;
 use arc_swap::ArcSwap;
@@ -12,10 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use streamalert_delivery::Post;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{BackendError, DeadLetters};
 use streamalert_pipeline::classifier::{Framing, Worker};
 use streamalert_pipeline::dead_letter::DeadLetter;
+use streamalert_pipeline::live::Live;
 use streamalert_pipeline::log_record::{Payload, Source};
 use streamalert_pipeline::rules_engine::Rules;
 use streamalert_pipeline::skip::Skip;
@@ -383,14 +383,16 @@ fn patiently<T>(stop: &Stop, mut action: impl FnMut() -> Result<T, BackendError>
 mod tests {
     use super::*;
     use crate::dead_letters::DeadLetterFolder;
-    use crate::delivery::tests::post_room;
     use crate::input::stdin_source;
-    use streamalert_pipeline::live::Base;
+    use crate::secrets::SecretFile;
     use crate::sqlite::SqliteAlerts;
+    use std::path::Path;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use streamalert_delivery::real_clock;
     use streamalert_pipeline::backend::{AlertTable, Fold, Group, Lease, NewAlert, Settled};
     use streamalert_pipeline::config::Schemas;
-    use streamalert_pipeline::plugin::PluginSet;
+    use streamalert_pipeline::live::Base;
+    use streamalert_pipeline::plugin::{Nowhere, PluginSet};
     use streamalert_pipeline::time::Millis;
 
     /// Fails the first calls, and waits for `open` in the others.
@@ -440,6 +442,19 @@ mod tests {
         fn next_group(&self) -> Result<Option<Millis>, BackendError> {
             self.table.next_group()
         }
+    }
+
+    /// A post room without outputs.
+    fn post_room(table: Arc<dyn AlertTable>, live: Arc<ArcSwap<Live>>, folder: &Path) -> Arc<Post> {
+        Post::new(streamalert_delivery::Setup {
+            table,
+            live,
+            outputs: Arc::default(),
+            secrets: Arc::new(SecretFile::new(folder.join("secrets.json"), std::iter::empty())),
+            world: Arc::new(Nowhere),
+            native: Vec::new(),
+            clock: real_clock(),
+        })
     }
 
     struct Quiet;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
+use streamalert_delivery::metrics::escaped;
 use streamalert_pipeline::classifier::{Ambiguity, Classified};
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 use streamalert_pipeline::rules_engine::{Detected, RuleStats};
@@ -242,11 +243,6 @@ impl Tally {
         by_rule("rule_fuel_total", "Instructions a rule took.", |rule| rule.fuel);
         text
     }
-}
-
-/// A label's value in Prometheus' text form.
-pub(crate) fn escaped(label: &str) -> String {
-    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// `1,234,567`

@@ -2,8 +2,10 @@
 
 use crate::alert::{Merge, Severity};
 use crate::config::LogType;
+use crate::config::output::OutputConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use streamalert_packed::{Frame, Record, frame_into};
 
@@ -63,7 +65,7 @@ impl PluginError {
 }
 
 /// A test of the value at a path; all values of one test are alternatives.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Test {
     Equals(Vec<Value>),
@@ -73,7 +75,7 @@ pub enum Test {
     Exists,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
     pub path: String,
     pub test: Test,
@@ -99,7 +101,7 @@ pub struct RuleOptions {
     pub tests: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleInfo {
     pub name: String,
     pub description: String,
@@ -226,6 +228,9 @@ pub trait RulePlugin: Send + Sync {
     /// SHA-256 of the component, hex.
     fn digest(&self) -> &str;
     fn rules(&self) -> &[RuleInfo];
+    /// Begins what takes time before rows can be judged, and returns at once. Called for all components that a batch needs
+    /// before the first of them is opened.
+    fn prepare(&self) {}
     /// A sandbox that judges one batch. Cheap: a stage takes one per component and batch.
     fn open<'a>(&'a self, batch: &'a Arc<Batch>) -> Box<dyn RuleSession + 'a>;
 }
@@ -248,7 +253,7 @@ pub enum Takes {
 }
 
 /// What the host must know of a parser.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ParserInfo {
     /// What clusters call it.
     pub name: String,
@@ -291,7 +296,7 @@ pub trait ParserPlugin: Send + Sync {
 }
 
 /// What the host must know of a publisher.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PublisherInfo {
     /// What rules call it.
     pub name: String,
@@ -317,7 +322,7 @@ pub trait PublisherPlugin: Send + Sync {
 }
 
 /// What the operator says of each descriptor of a service.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Setting {
     pub name: String,
     pub description: String,
@@ -327,7 +332,7 @@ pub struct Setting {
 }
 
 /// What the host must know of an output.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OutputInfo {
     /// The first half of `service:descriptor`.
     pub service: String,
@@ -397,6 +402,33 @@ pub trait Outside: Send + Sync {
     fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure>;
     /// A secret setting of the descriptor at hand.
     fn secret(&self, name: &str) -> Option<String>;
+}
+
+/// Makes what outputs may do in the world.
+pub trait World: Send + Sync {
+    /// For one descriptor: what it may reach, and its own secrets.
+    fn outside(&self, info: &OutputInfo, config: &OutputConfig, secrets: &BTreeMap<String, String>)
+    -> Arc<dyn Outside>;
+}
+
+/// Where nothing can be reached and nothing is secret: for outputs that need no world, and for tests.
+pub struct Nowhere;
+
+impl Outside for Nowhere {
+    fn http(&self, _: HttpRequest) -> Result<HttpResponse, HttpFailure> {
+        let message = "there is no network here".to_owned();
+        Err(HttpFailure { kind: HttpFailureKind::Forbidden, message, sent: false })
+    }
+
+    fn secret(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+impl World for Nowhere {
+    fn outside(&self, _: &OutputInfo, _: &OutputConfig, _: &BTreeMap<String, String>) -> Arc<dyn Outside> {
+        Arc::new(Nowhere)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     // SAFETY: the builder wrote each of them.
     let records = packed.iter().map(|bytes| unsafe { Record::trusted(bytes) });
-    let found = streamalert_plugins::measure::measure(&std::fs::read(&file)?, records)?;
+    let found = streamalert_plugins::measure::measure(
+        &std::fs::read(&file)?,
+        records,
+        streamalert_plugins::measure::Effort::Measured,
+    )?;
     let us = |ns: u64| ns as f64 / 1000.0;
     println!("create an instance        {:8.2} µs", us(found.create));
     println!("drop it                   {:8.2} µs", us(found.drop));

@@ -10,6 +10,21 @@ use streamalert_pipeline::plugin::{
     PluginError, PublisherPlugin, RulePlugin,
 };
 
+/// How much work a measurement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// Rounds enough for figures.
+    Measured,
+    /// Everything once: does it work?
+    Tried,
+}
+
+impl Effort {
+    fn of(self, rounds: usize) -> usize {
+        if self == Effort::Tried { 1 } else { rounds }
+    }
+}
+
 /// Medians, in nanoseconds.
 #[derive(Clone, Debug)]
 pub struct Measured {
@@ -42,13 +57,17 @@ pub enum MeasureError {
 }
 
 /// Measures with the component `bytes` over `records`.
-pub fn measure<'a>(bytes: &[u8], records: impl ExactSizeIterator<Item = Record<'a>>) -> Result<Measured, MeasureError> {
+pub fn measure<'a>(
+    bytes: &[u8],
+    records: impl ExactSizeIterator<Item = Record<'a>>,
+    effort: Effort,
+) -> Result<Measured, MeasureError> {
     let folder = tempfile::tempdir().map_err(MeasureError::Folder)?;
     let config = HostConfig { cache_dir: Some(folder.path().join("cache")), ..HostConfig::default() };
     let check = LoadCheck::any_log();
     let timed = |rounds: usize, work: &mut dyn FnMut() -> Result<(), MeasureError>| {
         let mut times = Vec::with_capacity(rounds);
-        for _ in 0..rounds {
+        for _ in 0..effort.of(rounds) {
             let start = Instant::now();
             work()?;
             times.push(start.elapsed().as_nanos() as u64);
@@ -72,7 +91,7 @@ pub fn measure<'a>(bytes: &[u8], records: impl ExactSizeIterator<Item = Record<'
     drop(kept);
 
     let (mut create, mut dropped) = (Vec::new(), Vec::new());
-    for _ in 0..500 {
+    for _ in 0..effort.of(500) {
         let start = Instant::now();
         let sandbox = component.code.start()?;
         let made = Instant::now();
@@ -82,20 +101,20 @@ pub fn measure<'a>(bytes: &[u8], records: impl ExactSizeIterator<Item = Record<'
     }
 
     let batch = Arc::new(Batch::new(0, records));
-    const CALLS: u64 = 100;
+    let calls = effort.of(100) as u64;
     let session = timed(200, &mut || {
-        for _ in 0..CALLS {
+        for _ in 0..calls {
             component.open(&batch).evaluate(0, &[])?;
         }
         Ok(())
-    })? / CALLS;
+    })? / calls;
     let mut open = component.open(&batch);
     let call = timed(200, &mut || {
-        for _ in 0..CALLS {
+        for _ in 0..calls {
             open.evaluate(0, &[])?;
         }
         Ok(())
-    })? / CALLS;
+    })? / calls;
     Ok(Measured {
         create: median(create),
         drop: median(dropped),
@@ -183,6 +202,7 @@ pub fn measure_output(
     bytes: &[u8],
     parcel: &Parcel,
     secrets: Vec<(String, String)>,
+    effort: Effort,
 ) -> Result<MeasuredOutput, MeasureError> {
     let host = Host::new(HostConfig::default())?;
     let output = host.load_output("measured", bytes, &LoadCheck::any_log())?;
@@ -191,22 +211,28 @@ pub fn measure_output(
     let observed = output.observe(parcel, &outside);
     let (disposition, fuel) = (observed.disposition?, observed.fuel);
     let requests = prompt.requests.load(Ordering::Relaxed);
-    let instance = timed(&mut || output.code.start().map(drop))?;
-    let deliver = timed(&mut || output.deliver(parcel, &outside).map(drop))?;
+    let instance = timed(effort, &mut || output.code.start().map(drop))?;
+    let deliver = timed(effort, &mut || output.deliver(parcel, &outside).map(drop))?;
     Ok(MeasuredOutput { instance, deliver, fuel, requests, disposition })
 }
 
 /// What publisher number `publisher` of the component `bytes` costs on one alert: the median, in nanoseconds.
-pub fn measure_publisher(bytes: &[u8], publisher: usize, alert: &str, publication: &str) -> Result<u64, MeasureError> {
+pub fn measure_publisher(
+    bytes: &[u8],
+    publisher: usize,
+    alert: &str,
+    publication: &str,
+    effort: Effort,
+) -> Result<u64, MeasureError> {
     let host = Host::new(HostConfig::default())?;
     let component = host.load_publishers("measured", bytes, &LoadCheck::any_log())?;
-    timed(&mut || component.publish(publisher, alert, publication, "slack:security").map(drop))
+    timed(effort, &mut || component.publish(publisher, alert, publication, "slack:security").map(drop))
 }
 
 /// Of many calls, the median.
-fn timed(call: &mut dyn FnMut() -> Result<(), PluginError>) -> Result<u64, MeasureError> {
+fn timed(effort: Effort, call: &mut dyn FnMut() -> Result<(), PluginError>) -> Result<u64, MeasureError> {
     let mut times = Vec::new();
-    for _ in 0..5000 {
+    for _ in 0..effort.of(5000) {
         let start = Instant::now();
         call()?;
         times.push(start.elapsed().as_nanos() as u64);

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use streamalert_delivery::Components;
 use streamalert_egress::Policy;
+use streamalert_egress::world::{rules as host_rules, settings as settings_of};
 use streamalert_local::alert_text::printable;
 use streamalert_local::clock::millis;
 use streamalert_local::config_folder::{Config, outputs_file};
-use streamalert_local::delivery::Components;
 use streamalert_local::run::DataFolder;
 use streamalert_local::secrets::variable_of;
 use streamalert_pipeline::alert::Alert;
@@ -408,7 +409,7 @@ pub fn problems(
     secrets: &BTreeMap<String, String>,
 ) -> Vec<String> {
     let info = plugin.info();
-    let settings = world::settings(config, secrets);
+    let settings = settings_of(config, secrets);
     let mut problems = Vec::new();
     for setting in &info.settings {
         let there = settings.iter().any(|(name, _)| *name == setting.name);
@@ -436,7 +437,7 @@ pub fn problems(
         }
     }
     if problems.is_empty() {
-        let missing = Policy::missing(&info.hosts, &settings, &world::rules(config));
+        let missing = Policy::missing(&info.hosts, &settings, &host_rules(config));
         if !missing.is_empty() {
             problems.push(format!("`hosts` in outputs.json does not permit {}", missing.join(", ")));
         }

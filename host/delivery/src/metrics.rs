@@ -1,7 +1,6 @@
 //! Counts what became of deliveries.
 
 use super::lock;
-use crate::tally::escaped;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -67,6 +66,11 @@ impl Histogram {
             (seen >= wanted).then_some(*end)
         })
     }
+}
+
+/// A label's value in Prometheus' text form.
+pub fn escaped(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 impl Metrics {

@@ -72,8 +72,21 @@ impl Drop for Turn<'_> {
 
 pub enum Step {
     Worked,
-    /// There is nothing to do before.
+    /// Nothing is due before.
     Until(Millis),
+    /// Something may be due, but the output is left alone until then: it is down, or has had what it takes for now.
+    Rests(Millis),
+}
+
+/// What a step goes by, beside the lane.
+pub struct Turns<'a> {
+    pub post: &'a Post,
+    /// Of leases.
+    pub owner: &'a str,
+    /// An attempt that may take longer than to here is not begun.
+    pub deadline: Millis,
+    /// Told when all that may be leased at once was: there may be more, for others.
+    pub full: &'a dyn Fn(),
 }
 
 impl Lane {
@@ -89,8 +102,24 @@ impl Lane {
         lock(&self.state).at_work > 0
     }
 
+    /// Whether the operator says the same of it as when it was opened.
+    pub fn has(&self, config: &OutputConfig) -> bool {
+        self.config == *config
+    }
+
+    /// Milliseconds one attempt may take.
+    pub fn attempt(&self) -> Millis {
+        self.config.timeout_seconds.map_or(ATTEMPT_MS, |seconds| i64::from(seconds) * 1000)
+    }
+
     /// Delivers a few of the parcels that are due.
     pub fn step(&self, post: &Post, owner: &str) -> Result<Step, BackendError> {
+        self.step_within(&Turns { post, owner, deadline: Millis::MAX, full: &|| {} })
+    }
+
+    /// The same, with a deadline.
+    pub fn step_within(&self, turns: &Turns<'_>) -> Result<Step, BackendError> {
+        let post = turns.post;
         let now = post.now();
         let service = self.output.split_once(':').map_or(self.output.as_str(), |(service, _)| service);
         let plugin = post.plugin(service);
@@ -104,7 +133,7 @@ impl Lane {
         let most = if bulk { BULK_MAX } else { LEASED_MAX };
         let (allowed, probes_newest) = match self.allow(now, rate, most) {
             Ok(allowed) => allowed,
-            Err(until) => return Ok(Step::Until(until)),
+            Err(until) => return Ok(Step::Rests(until)),
         };
         let mut turn = Turn { lane: self, unused: allowed, probes_newest };
         // Looking costs less than leasing nothing.
@@ -112,7 +141,7 @@ impl Lane {
         if due > now {
             return Ok(Step::Until(due));
         }
-        if self.deliver(post, owner, plugin, &mut turn)? {
+        if self.deliver(turns, plugin, &mut turn)? {
             return Ok(Step::Worked);
         }
         Ok(Step::Until(self.next(post)?.unwrap_or(Millis::MAX)))
@@ -155,24 +184,25 @@ impl Lane {
     /// Says whether there was something to do.
     fn deliver(
         &self,
-        post: &Post,
-        owner: &str,
+        turns: &Turns<'_>,
         plugin: Option<Arc<dyn OutputPlugin>>,
         turn: &mut Turn<'_>,
     ) -> Result<bool, BackendError> {
-        let attempt = self.config.timeout_seconds.map_or(ATTEMPT_MS, |seconds| i64::from(seconds) * 1000);
+        let (post, owner) = (turns.post, turns.owner);
         // Time for one slow attempt, and for what is recorded with it.
-        let until = post.now() + 2 * attempt;
+        let until = post.now() + 2 * self.attempt();
         let leases = self.lease(post, owner, turn, until)?;
         turn.unused -= leases.len();
+        if turn.unused == 0 {
+            (turns.full)();
+        }
         if leases.is_empty() {
             return Ok(false);
         }
         let Some(plugin) = plugin else {
             let service = self.output.split_once(':').map_or("", |(service, _)| service);
-            let message = format!(
-                "no component delivers to {service}; put the .wasm of an output for it into the plugins folder"
-            );
+            let message =
+                format!("no component delivers to {service}; put the .wasm of an output for it among the plugins");
             return self.hold(post, owner, &leases, &message);
         };
         let secrets = match self.secrets(post) {
@@ -186,7 +216,7 @@ impl Lane {
             let outside = post.setup.world.outside(plugin.info(), &self.config, &secrets);
             self.deliver_bulk(post, owner, &*plugin, &outside, leases)?;
         } else {
-            self.deliver_each(post, owner, &*plugin, &secrets, leases, attempt)?;
+            self.deliver_each(turns, &*plugin, &secrets, leases)?;
         }
         Ok(true)
     }
@@ -262,13 +292,12 @@ impl Lane {
 
     fn deliver_each(
         &self,
-        post: &Post,
-        owner: &str,
+        turns: &Turns<'_>,
         plugin: &dyn OutputPlugin,
         secrets: &BTreeMap<String, String>,
         leases: Vec<Lease>,
-        attempt: Millis,
     ) -> Result<(), BackendError> {
+        let (post, owner) = (turns.post, turns.owner);
         let table = &post.setup.table;
         let publishers = post.publishers();
         let mut settled = Vec::new();
@@ -276,7 +305,7 @@ impl Lane {
         for lease in &leases {
             let now = post.now();
             // Whoever stops, or meets trouble, gives back what it has not begun.
-            if post.stopping() || self.is_paused(now) || now + attempt > lease.until {
+            if post.stopping() || self.is_paused(now) || now + self.attempt() > lease.until.min(turns.deadline) {
                 settled.push(self.settled(lease, Outcome::Released { due: lease.due, reason: None }));
                 continue;
             }
