@@ -42,3 +42,17 @@ pub const LAMBDA_EVENT_BYTES_MAX: usize = 256 << 10;
 pub const LAMBDA_ANSWER_BYTES_MAX: usize = 6 << 20;
 /// Keys of one `DeleteObjects`.
 pub const S3_DELETE_MAX: usize = 1000;
+
+/// Times a broken download of one object is taken up where it broke: 5 GB over a bad line.
+pub const OBJECT_RESUMES_MAX: u32 = 10;
+/// Days after which the bucket forgets what was too large to travel: as long as SQS keeps a message.
+pub const CLAIM_DAYS: i32 = 14;
+/// Bytes of text in one message before compression, about: logs shrink to a tenth, so a message is far below its limit, and
+/// ten of them in one event are still unpacked in the memory of a small function.
+pub const MESSAGE_TEXT_BYTES: usize = 2 << 20;
+/// Bytes of text that a message may unpack to: one record of the largest kind and what stands around it, with room.
+pub const BATCH_TEXT_BYTES_MAX: usize = 64 << 20;
+/// Of zstd, 1 to 22: at 3 it packs logs to a tenth at several hundred MB/s.
+pub const ZSTD_LEVEL: i32 = 3;
+/// Bytes of lines that are put together to one record of Firehose: it is paid by started 5 KB.
+pub const FIREHOSE_PACKED_BYTES: usize = 500 << 10;

@@ -22,6 +22,8 @@ pub enum Reason {
     Compression,
     /// An envelope (notification, queue message, stream record) that is not what it says it is.
     Envelope,
+    /// An object that was announced is gone, or cannot be read as it is. The letter keeps the announcement.
+    NoObject,
     /// The component that parses this source failed on it.
     ParserFault,
     /// A rule failed on this record; all other rules have judged it.
@@ -29,7 +31,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 9] = [
+    pub const ALL: [Reason; 10] = [
         Reason::NotJson,
         Reason::NotAnObject,
         Reason::NoSchema,
@@ -37,6 +39,7 @@ impl Reason {
         Reason::Limit,
         Reason::Compression,
         Reason::Envelope,
+        Reason::NoObject,
         Reason::ParserFault,
         Reason::RuleFault,
     ];
@@ -50,6 +53,7 @@ impl Reason {
             Reason::Limit => "limit",
             Reason::Compression => "compression",
             Reason::Envelope => "envelope",
+            Reason::NoObject => "no_object",
             Reason::ParserFault => "parser_fault",
             Reason::RuleFault => "rule_fault",
         }
@@ -199,6 +203,17 @@ impl DeadLetter {
         self.fault = Some(fault);
         self.id = self.derive_id(identity);
         self
+    }
+
+    /// Whether there is enough of it to be sent again; else why not.
+    pub fn resendable(&self) -> Result<(), &'static str> {
+        if !self.part && (self.input.bytes().len() as u64) < self.position.length {
+            return Err("it keeps only the beginning of its input; send the object itself again");
+        }
+        if self.reason == Reason::Compression {
+            return Err("its input was cut off by the damage; send the object itself again");
+        }
+        Ok(())
     }
 
     /// A letter whose identity is damaged gets one of its own, so that it cannot be taken for another.

@@ -4,8 +4,8 @@
 //! later version reads every earlier one.
 
 use crate::dead_letter::{hex, unhex};
-use crate::log_record::{LogBatch, Position, Source};
 use crate::event_time::event_time;
+use crate::log_record::{LogBatch, Position, Source};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -21,6 +21,8 @@ pub struct RecordBatch {
     pub log_type: String,
     /// When the first of them reached the classifier.
     pub arrived: Millis,
+    /// Only this rule is asked: the others have judged them.
+    pub rule: Option<String>,
     pub records: Vec<BatchRecord>,
 }
 
@@ -52,6 +54,8 @@ struct Head {
     cluster: String,
     log_type: String,
     arrived: Millis,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
     sources: Vec<Source>,
     /// How many lines follow: a text that was cut off is known for one.
     records: usize,
@@ -83,6 +87,7 @@ impl RecordBatch {
                 cluster: batch.cluster.clone(),
                 log_type: name.to_owned(),
                 arrived,
+                rule: None,
                 records: Vec::new(),
             };
             batches.entry(name).or_insert_with(new).records.push(BatchRecord {
@@ -120,6 +125,7 @@ impl RecordBatch {
             cluster: self.cluster.to_string(),
             log_type: self.log_type.clone(),
             arrived: self.arrived,
+            rule: self.rule.clone(),
             sources: sources.into_iter().map(|source| (**source).clone()).collect(),
             records: self.records.len(),
         };
@@ -177,13 +183,20 @@ impl RecordBatch {
             let message = format!("it announces {} records and has {}", head.records, records.len());
             return Err(ReadError::Wrong { line: 1, message });
         }
-        Ok(RecordBatch { cluster: head.cluster.into(), log_type: head.log_type, arrived: head.arrived, records })
+        let Head { cluster, log_type, arrived, rule, .. } = head;
+        Ok(RecordBatch { cluster: cluster.into(), log_type, arrived, rule, records })
     }
 
     /// Two halves, of a batch of at least two records.
     pub fn halves(mut self) -> (RecordBatch, RecordBatch) {
         let second = self.records.split_off(self.records.len() / 2);
-        let rest = RecordBatch { records: second, cluster: self.cluster.clone(), log_type: self.log_type.clone(), ..self };
+        let rest = RecordBatch {
+            cluster: self.cluster.clone(),
+            log_type: self.log_type.clone(),
+            arrived: self.arrived,
+            rule: self.rule.clone(),
+            records: second,
+        };
         (self, rest)
     }
 }
@@ -213,6 +226,7 @@ mod tests {
             cluster: "prod".into(),
             log_type: "test:row".into(),
             arrived: 1_767_323_045_678,
+            rule: Some("root_login".into()),
             records: vec![
                 record(&source, 0, r#"{"big":123456789012345678901234567890,"text":"a\nb é \u0000"}"#),
                 record(&source, 1, r#"{"n":-0.0,"deep":{"list":[1,null,true]}}"#),

@@ -137,11 +137,21 @@ impl Rules {
         // The rules that were picked, plugin by plugin.
         let mut rules: Vec<usize> = picked.rules().collect();
         rules.sort_unstable();
-        let mut next = 0;
-        while next < rules.len() {
+        // The plugin that has rule number `next` in order, and where its rules end.
+        let plugin_at = |next: usize| {
             let plugin = self.first.partition_point(|first| *first <= rules[next]) - 1;
             let until = self.first.get(plugin + 1).copied().unwrap_or(usize::MAX);
-            let end = next + rules[next..].partition_point(|rule| *rule < until);
+            (plugin, next + rules[next..].partition_point(|rule| *rule < until))
+        };
+        let mut next = 0;
+        while next < rules.len() && only.is_none() {
+            let (plugin, end) = plugin_at(next);
+            self.plugins.plugins[plugin].prepare();
+            next = end;
+        }
+        let mut next = 0;
+        while next < rules.len() {
+            let (plugin, end) = plugin_at(next);
             let mine: Vec<(usize, &[u32])> = rules[next..end]
                 .iter()
                 .map(|rule| (rule - self.first[plugin], picked.rows(*rule)))

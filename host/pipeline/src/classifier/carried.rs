@@ -71,6 +71,7 @@ pub(super) fn again(letter: &DeadLetter, log_type: &str, schemas: &Schemas) -> C
         cluster: letter.cluster.as_str().into(),
         log_type: log_type.to_owned(),
         arrived: 0,
+        rule: None,
         records: vec![record],
     };
     let (batch, mut dead) = log_batch(batch, schemas);

@@ -1,0 +1,150 @@
+//! Records kept for search: lines of JSON through Firehose, a stream for each log type.
+
+use crate::Aws;
+use crate::call::{at_once, failed, kind_of};
+use crate::claim_check::Claim;
+use crate::limits::{
+    ATTEMPTS_MAX, CALLS_AT_ONCE, FIREHOSE_BATCH_BYTES_MAX, FIREHOSE_BATCH_MAX, FIREHOSE_PACKED_BYTES,
+    FIREHOSE_RECORD_BYTES_MAX, RETRY_FIRST,
+};
+use crate::objects::Bucket;
+use aws_sdk_firehose::primitives::Blob;
+use aws_sdk_firehose::types::Record;
+use std::sync::Arc;
+use streamalert_pipeline::archive::stream_name;
+use streamalert_pipeline::backend::{BackendError, RecordArchive};
+use streamalert_pipeline::batches::{BatchLimits, batches};
+use streamalert_pipeline::record_batch::RecordBatch;
+
+const ACTION: &str = "put records into the archive";
+const LIMITS: BatchLimits = BatchLimits {
+    items: FIREHOSE_BATCH_MAX,
+    item_bytes: FIREHOSE_RECORD_BYTES_MAX,
+    bytes: FIREHOSE_BATCH_BYTES_MAX,
+    around: 0,
+    between: 0,
+};
+
+pub struct FirehoseArchive {
+    aws: Arc<Aws>,
+    /// Of the streams' names.
+    prefix: String,
+    /// Log types that are kept, by source or in full; `*` is all of them.
+    logs: Vec<String>,
+    claims: Bucket,
+}
+
+impl FirehoseArchive {
+    pub fn new(aws: &Arc<Aws>, prefix: impl Into<String>, logs: Vec<String>, claims: Bucket) -> Self {
+        FirehoseArchive { aws: aws.clone(), prefix: prefix.into(), logs, claims }
+    }
+
+    fn keeps(&self, log_type: &str) -> bool {
+        let source = log_type.split_once(':').map_or(log_type, |(source, _)| source);
+        self.logs.iter().any(|log| log == "*" || log == log_type || log == source)
+    }
+
+    pub async fn put_all(&self, all: &[RecordBatch]) -> Vec<Result<(), BackendError>> {
+        let kept: Vec<(usize, RecordBatch)> = all
+            .iter()
+            .enumerate()
+            .filter(|(_, batch)| self.keeps(&batch.log_type))
+            .map(|(number, batch)| (number, batch.clone()))
+            .collect();
+        let (aws, prefix, claims) = (self.aws.clone(), self.prefix.clone(), self.claims.clone());
+        let done = at_once(CALLS_AT_ONCE, kept, move |(number, batch)| {
+            let (aws, claims) = (aws.clone(), claims.clone());
+            let stream = stream_name(&prefix, &batch.log_type);
+            async move { (number, put(aws, stream, batch, &claims).await) }
+        })
+        .await;
+        let mut results: Vec<Result<(), BackendError>> = all.iter().map(|_| Ok(())).collect();
+        for (number, result) in done {
+            results[number] = result;
+        }
+        results
+    }
+}
+
+impl RecordArchive for FirehoseArchive {
+    fn put(&self, batches: &[RecordBatch]) -> Vec<Result<(), BackendError>> {
+        self.aws.wait(self.put_all(batches))
+    }
+}
+
+async fn put(aws: Arc<Aws>, stream: String, batch: RecordBatch, claims: &Bucket) -> Result<(), BackendError> {
+    let lines = batch.records.into_iter().map(|record| record.json);
+    put_lines(&aws, &stream, lines, claims).await
+}
+
+/// Lines of JSON into a stream, as many to a call as it takes. What is too large for the stream lies in S3, and a line that
+/// says where goes in its place.
+pub async fn put_lines(
+    aws: &Arc<Aws>,
+    stream: &str,
+    lines: impl Iterator<Item = String>,
+    claims: &Bucket,
+) -> Result<(), BackendError> {
+    let mut records: Vec<Vec<u8>> = Vec::new();
+    for line in lines {
+        let mut line = line.into_bytes();
+        line.push(b'\n');
+        if line.len() > FIREHOSE_RECORD_BYTES_MAX {
+            let claim = Claim::check_in(claims, "archive", line).await?;
+            let pointer = serde_json::json!({ "streamalert:claim": claim });
+            line = format!("{pointer}\n").into_bytes();
+        }
+        match records.last_mut() {
+            Some(last) if last.len() + line.len() <= FIREHOSE_PACKED_BYTES => last.append(&mut line),
+            _ => records.push(line),
+        }
+    }
+    let cut = batches(records.iter().map(Vec::len), &LIMITS);
+    let mut records: Vec<Option<Blob>> = records.into_iter().map(|record| Some(Blob::new(record))).collect();
+    let calls: Vec<Vec<Blob>> =
+        cut.batches.iter().map(|call| call.iter().filter_map(|at| records[*at].take()).collect()).collect();
+    let (client, stream) = (aws.firehose.clone(), stream.to_owned());
+    let done = at_once(CALLS_AT_ONCE, calls, move |call| put_call(client.clone(), stream.clone(), call)).await;
+    done.into_iter().collect()
+}
+
+/// One call; the records of it that fail go again alone.
+async fn put_call(client: aws_sdk_firehose::Client, stream: String, mut call: Vec<Blob>) -> Result<(), BackendError> {
+    let action = || format!("{ACTION} by the stream {stream}");
+    let mut pause = RETRY_FIRST;
+    for attempt in 1.. {
+        let mut request = client.put_record_batch().delivery_stream_name(&stream);
+        for data in &call {
+            let record = Record::builder().data(data.clone()).build();
+            request = request.records(record.map_err(|error| BackendError::other(action(), error))?);
+        }
+        let answer = request.send().await.map_err(|error| failed(&action(), error))?;
+        if answer.failed_put_count == 0 {
+            return Ok(());
+        }
+        // Answers stand in the order of the records; a record without one counts as refused.
+        let mut codes = Vec::new();
+        let mut rest = Vec::new();
+        for (place, data) in call.into_iter().enumerate() {
+            match answer.request_responses.get(place) {
+                Some(entry) if entry.error_code.is_none() => {}
+                entry => {
+                    codes.push(entry.and_then(|entry| entry.error_code.clone()).unwrap_or_default());
+                    rest.push(data);
+                }
+            }
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        if attempt == ATTEMPTS_MAX {
+            let code = codes.first().cloned().unwrap_or_default();
+            let message = format!("{} records were refused: {code}", rest.len());
+            return Err(BackendError { kind: kind_of(&code), action: action(), source: Some(message.into()) });
+        }
+        call = rest;
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    Ok(())
+}

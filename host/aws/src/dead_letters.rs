@@ -1,0 +1,169 @@
+//! Dead letters in S3: an object for the letters of one invocation, lines of JSON packed by zstd.
+
+use crate::Aws;
+use crate::call::{at_once, failed};
+use crate::claim_check::hex;
+use crate::limits::{CALLS_AT_ONCE, ZSTD_LEVEL};
+use crate::objects::Bucket;
+use aws_sdk_s3::primitives::ByteStream;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use streamalert_pipeline::backend::{BackendError, BackendErrorKind, DeadLetters};
+use streamalert_pipeline::dead_letter::DeadLetter;
+
+/// Where they lie.
+const DEAD: &str = "dead/";
+/// Times an object is read again because somebody else changed it meanwhile.
+const CONFLICTS_MAX: u32 = 10;
+
+pub struct S3DeadLetters {
+    bucket: Bucket,
+}
+
+/// One object, as it was read.
+struct Sheet {
+    key: String,
+    etag: Option<String>,
+    letters: Vec<DeadLetter>,
+}
+
+impl S3DeadLetters {
+    pub fn new(aws: &Arc<Aws>, bucket: impl Into<String>) -> Self {
+        S3DeadLetters { bucket: Bucket::new(aws, bucket) }
+    }
+
+    async fn put_all(&self, letters: &[DeadLetter]) -> Result<(), BackendError> {
+        let now = jiff::Timestamp::now();
+        let stamped = letters.iter().map(|letter| DeadLetter { first_seen: format!("{now:.3}"), ..letter.clone() });
+        let bytes = pack(stamped)?;
+        let mut digest = Sha256::new();
+        letters.iter().for_each(|letter| digest.update(&letter.id));
+        // Names sort by time. The same letters at another time are another object: each time counts.
+        let digest = hex(&digest.finalize()[..12]);
+        let key = format!("{DEAD}{}/{:013}-{digest}.jsonl.zst", now.strftime("%Y-%m-%d"), now.as_millisecond());
+        self.bucket.put(&key, bytes).await
+    }
+
+    async fn sheet(bucket: Bucket, key: String) -> Result<Option<Sheet>, BackendError> {
+        let action = format!("read the dead letters in s3://{}/{key}", bucket.name);
+        let got = bucket.aws.s3.get_object().bucket(&bucket.name).key(&key).send().await;
+        let object = match got.map_err(|error| failed(&action, error)) {
+            Ok(object) => object,
+            // Somebody removed it since it was listed.
+            Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let etag = object.e_tag;
+        let bytes = object.body.collect().await.map_err(|error| BackendError::other(&action, error))?;
+        let text =
+            zstd::stream::decode_all(&bytes.to_vec()[..]).map_err(|error| BackendError::other(&action, error))?;
+        let text = String::from_utf8_lossy(&text);
+        let mut letters = Vec::new();
+        for line in text.lines() {
+            match serde_json::from_str(line) {
+                Ok(letter) => letters.push(letter),
+                Err(error) => return Err(BackendError::other(&action, error)),
+            }
+        }
+        Ok(Some(Sheet { key, etag, letters }))
+    }
+
+    async fn sheets(&self) -> Result<Vec<Sheet>, BackendError> {
+        let keys = self.bucket.keys(DEAD).await?;
+        let bucket = self.bucket.clone();
+        let sheets = at_once(CALLS_AT_ONCE, keys, move |key| Self::sheet(bucket.clone(), key)).await;
+        let mut found = Vec::new();
+        for sheet in sheets {
+            match sheet {
+                Ok(sheet) => found.extend(sheet),
+                // One that is damaged hides no other.
+                Err(error) if error.kind == BackendErrorKind::Other => {
+                    let cause = error.source.as_ref().map(ToString::to_string);
+                    tracing::error!(action = error.action, cause, "dead letters that cannot be read");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn remove_all(&self, ids: &HashSet<&str>) -> Result<(), BackendError> {
+        let gone = |letter: &DeadLetter| ids.contains(letter.id.as_str());
+        for sheet in self.sheets().await?.into_iter().filter(|sheet| sheet.letters.iter().any(gone)) {
+            let mut sheet = Some(sheet);
+            let mut conflicts = 0;
+            while let Some(now) = sheet.take() {
+                let rest: Vec<DeadLetter> = now.letters.iter().filter(|letter| !gone(letter)).cloned().collect();
+                match self.replace(&now, rest).await {
+                    Ok(()) => {}
+                    Err(error) if error.kind == BackendErrorKind::NotFound => {}
+                    Err(error) if error.kind == BackendErrorKind::Conflict && conflicts < CONFLICTS_MAX => {
+                        conflicts += 1;
+                        sheet = Self::sheet(self.bucket.clone(), now.key).await?;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Only if nobody else has changed it.
+    async fn replace(&self, sheet: &Sheet, rest: Vec<DeadLetter>) -> Result<(), BackendError> {
+        const ACTION: &str = "remove dead letters";
+        let (s3, name) = (&self.bucket.aws.s3, &self.bucket.name);
+        if rest.is_empty() {
+            let delete = s3.delete_object().bucket(name).key(&sheet.key).set_if_match(sheet.etag.clone());
+            return delete.send().await.map(drop).map_err(|error| failed(ACTION, error));
+        }
+        let body = ByteStream::from(pack(rest.into_iter())?);
+        let put = s3.put_object().bucket(name).key(&sheet.key).set_if_match(sheet.etag.clone()).body(body);
+        put.send().await.map(drop).map_err(|error| failed(ACTION, error))
+    }
+}
+
+fn pack(letters: impl Iterator<Item = DeadLetter>) -> Result<Vec<u8>, BackendError> {
+    let mut text = Vec::new();
+    for letter in letters {
+        serde_json::to_writer(&mut text, &letter).map_err(|error| BackendError::other("write a dead letter", error))?;
+        text.push(b'\n');
+    }
+    zstd::bulk::compress(&text, ZSTD_LEVEL).map_err(|error| BackendError::other("compress dead letters", error))
+}
+
+impl DeadLetters for S3DeadLetters {
+    fn put(&self, letters: &[DeadLetter]) -> Result<(), BackendError> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        self.bucket.aws.wait(self.put_all(letters))
+    }
+
+    fn list(&self) -> Result<Vec<DeadLetter>, BackendError> {
+        let sheets = self.bucket.aws.wait(self.sheets())?;
+        let mut by_id: BTreeMap<String, DeadLetter> = BTreeMap::new();
+        for letter in sheets.into_iter().flat_map(|sheet| sheet.letters) {
+            match by_id.get_mut(&letter.id) {
+                Some(known) => {
+                    known.count += letter.count;
+                    if letter.first_seen < known.first_seen {
+                        known.first_seen = letter.first_seen;
+                    }
+                }
+                None => drop(by_id.insert(letter.id.clone(), letter)),
+            }
+        }
+        let mut letters: Vec<DeadLetter> = by_id.into_values().collect();
+        letters.sort_by(|a, b| (&a.first_seen, &a.id).cmp(&(&b.first_seen, &b.id)));
+        Ok(letters)
+    }
+
+    fn remove(&self, ids: &[String]) -> Result<(), BackendError> {
+        let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.bucket.aws.wait(self.remove_all(&ids.into_iter().collect()))
+    }
+}

@@ -1,0 +1,291 @@
+//! The rules engine: batches of records from the queue are judged, and what rules find is stored as alerts.
+
+use crate::alert_processor::wake;
+use crate::classifier::millis;
+use crate::environment::Environment;
+use crate::function::{Function, failures};
+use crate::live::{LiveSet, Now};
+use crate::metrics::Metrics;
+use crate::outbox::told;
+use anyhow::{Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use streamalert_aws::alert_table::DynamoAlerts;
+use streamalert_aws::call::at_once;
+use streamalert_aws::dead_letters::S3DeadLetters;
+use streamalert_aws::limits::CALLS_AT_ONCE;
+use streamalert_aws::objects::Bucket;
+use streamalert_aws::queue::{self, MessageError};
+use streamalert_aws::rule_table::DynamoRules;
+use streamalert_delivery::store;
+use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::alert_merger::waiting;
+use streamalert_pipeline::backend::{DeadLetters, RuleState, RuleTable};
+use streamalert_pipeline::classifier::log_batch;
+use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
+use streamalert_pipeline::log_record::{Payload, Position, Source};
+use streamalert_pipeline::record_batch::{ReadError, RecordBatch};
+use streamalert_pipeline::time::{parse, rfc3339};
+
+/// Time kept for storing, before the function is ended: at least so much, or a tenth of all there is.
+const STOP_BEFORE: Duration = Duration::from_secs(2);
+/// How long it is taken for known which rules are staged, unless something says otherwise.
+const STATES_SECONDS: u64 = 30;
+
+pub struct RulesEngine {
+    environment: Environment,
+    live: LiveSet,
+    table: DynamoAlerts,
+    states: States,
+    dead: S3DeadLetters,
+    claims: Bucket,
+}
+
+/// Which rules are staged, as of a while ago.
+struct States {
+    table: DynamoRules,
+    every: Duration,
+    read: Mutex<Option<(Instant, Arc<BTreeMap<String, RuleState>>)>>,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "Records", default)]
+    records: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(rename = "messageId")]
+    id: String,
+    #[serde(default)]
+    body: String,
+    #[serde(rename = "eventSourceARN", default)]
+    queue: String,
+}
+
+impl RulesEngine {
+    pub fn new(environment: &Environment) -> Result<Self> {
+        let Environment { aws, names, .. } = environment;
+        Ok(RulesEngine {
+            live: LiveSet::open(environment)?,
+            table: DynamoAlerts::new(aws.clone(), names),
+            states: States {
+                table: DynamoRules::new(aws.clone(), names),
+                every: Duration::from_secs(environment.read("STREAMALERT_STATES_SECONDS", STATES_SECONDS)?),
+                read: Mutex::default(),
+            },
+            dead: S3DeadLetters::new(aws, names.data_bucket()),
+            claims: Bucket::new(aws, names.data_bucket()),
+            environment: environment.clone(),
+        })
+    }
+}
+
+impl Function for RulesEngine {
+    fn handle(&self, event: &[u8], deadline: Instant) -> Result<Value> {
+        let begun = Instant::now();
+        let now = self.live.current(deadline)?;
+        let left = deadline.saturating_duration_since(begun);
+        let stop = deadline.checked_sub(STOP_BEFORE.max(left / 10)).unwrap_or(begun);
+        let mut metrics = Metrics::default();
+        let Event { records: messages } = serde_json::from_slice(event)?;
+        if messages.is_empty() {
+            bail!("an event without messages: this function is for the records queue");
+        }
+        let states = self.states.current();
+        let mut round = Round::default();
+        let claims = self.claims.clone();
+        let count = messages.len();
+        let about: Vec<(String, String)> = messages.iter().map(|m| (m.id.clone(), m.queue.clone())).collect();
+        let read = at_once(CALLS_AT_ONCE, messages, move |message| {
+            let claims = claims.clone();
+            async move {
+                let batch = queue::read(&message.body, &claims).await;
+                (batch, message.body)
+            }
+        });
+        for ((batch, body), (id, queue)) in self.environment.aws.wait(read).into_iter().zip(&about) {
+            match batch {
+                Ok(_) if Instant::now() >= stop => round.fail(id, "there was no time left"),
+                Ok(batch) => round.judge(batch, id, &now, states.as_deref(), &mut metrics),
+                Err(error) => round.unreadable(&error, id, queue, &body),
+            }
+        }
+        self.store(&mut round, &now, &mut metrics);
+        metrics.count(&[], "Messages", count as u64);
+        metrics.count(&[], "FailedItems", round.failed.len() as u64);
+        metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
+        metrics.print("rules_engine", millis());
+        Ok(failures(round.failed.iter().map(String::as_str)))
+    }
+}
+
+impl States {
+    /// What was read last goes on where reading fails: a rule on trial does not become loud by an outage.
+    fn current(&self) -> Option<Arc<BTreeMap<String, RuleState>>> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, states)) = &*read
+            && at.elapsed() < self.every
+        {
+            return Some(states.clone());
+        }
+        match self.table.all() {
+            Ok(states) => *read = Some((Instant::now(), Arc::new(states))),
+            Err(error) => tracing::warn!(error = told(&error), "which rules are staged is not known for now"),
+        }
+        read.as_ref().map(|(_, states)| states.clone())
+    }
+}
+
+/// What the messages of one event came to.
+#[derive(Default)]
+struct Round {
+    alerts: Vec<Alert>,
+    /// The message that each of them is of.
+    raised: Vec<String>,
+    /// With the message each is of.
+    letters: Vec<(String, DeadLetter)>,
+    failed: BTreeSet<String>,
+}
+
+impl Round {
+    fn fail(&mut self, id: &str, reason: &str) {
+        tracing::warn!(message = id, reason, "a message comes again");
+        self.failed.insert(id.to_owned());
+    }
+
+    fn judge(
+        &mut self,
+        batch: RecordBatch,
+        id: &str,
+        now: &Now,
+        states: Option<&BTreeMap<String, RuleState>>,
+        metrics: &mut Metrics,
+    ) {
+        let Some(states) = states else {
+            return self.fail(id, "which rules are staged is not known");
+        };
+        let at = millis();
+        metrics.add(&[], "QueueAge", "Milliseconds", (at - batch.arrived).max(0) as f64);
+        let log_type = batch.log_type.clone();
+        metrics.count(&[("LogType", &log_type)], "Records", batch.records.len() as u64);
+        let latest = batch.records.iter().filter_map(|record| parse(record.event_time.as_deref()?)).max();
+        if let Some(latest) = latest {
+            metrics.add(&[("LogType", &log_type)], "EventAge", "Milliseconds", (at - latest).max(0) as f64);
+        }
+        let only = batch.rule.clone();
+        let failures = now.failures();
+        let (records, mut dead) = log_batch(batch, now.live.classifier.schemas());
+        let detected = now.live.rules.judge_only(&records, &rfc3339(at), only.as_deref());
+        if now.failures() != failures {
+            // Code that could not be fetched says nothing about the records.
+            return self.fail(id, "the code of a component could not be fetched");
+        }
+        if let Some(only) = &only
+            && !now.live.rules.iter().any(|(_, rule)| rule.name == *only)
+        {
+            let lost = (0..records.records.len()).map(|row| {
+                let message = format!("the rule {only} is not among the plugins");
+                records.letter(row, Reason::RuleFault, message)
+            });
+            dead.extend(lost);
+        }
+        for (rule, stats) in &detected.stats {
+            let of = [("Rule", rule.as_str())];
+            metrics.count(&of, "Evaluations", stats.rows);
+            metrics.count(&of, "Findings", stats.findings);
+            metrics.count(&of, "Faults", stats.faults);
+            metrics.count(&of, "Fuel", stats.fuel);
+        }
+        for mut alert in detected.alerts {
+            let state = states.get(&alert.rule_name);
+            alert.staged = state.is_some_and(|state| {
+                state.staged
+                    && state.until.is_none_or(|until| until > at)
+                    && (state.digest.is_empty() || state.digest == alert.component_digest)
+            });
+            self.alerts.push(alert);
+            self.raised.push(id.to_owned());
+        }
+        self.letters.extend(dead.into_iter().chain(detected.dead).map(|letter| (id.to_owned(), letter)));
+    }
+
+    /// What is no message of ours is kept as a letter; what may be readable later comes again.
+    fn unreadable(&mut self, error: &MessageError, id: &str, queue: &str, body: &str) {
+        match error {
+            MessageError::Newer(_) | MessageError::Backend(_) | MessageError::Batch(ReadError::Newer(_)) => {
+                self.fail(id, &error.to_string());
+            }
+            MessageError::NotOurs(_) | MessageError::Gone(_) | MessageError::Batch(_) => {
+                let queue = queue.rsplit(':').next().unwrap_or_default();
+                let source = Arc::new(Source::new("sqs", queue, id));
+                let payload = Payload::new(source, 0, body.as_bytes());
+                let position = Position { offset: 0, length: body.len() as u64, index: 0 };
+                let letter = DeadLetter::new(&payload, "", position, Reason::Envelope, error.to_string());
+                self.letters.push((id.to_owned(), letter));
+            }
+        }
+    }
+}
+
+impl RulesEngine {
+    /// Alerts first, then letters; a message is done when both are stored.
+    fn store(&self, round: &mut Round, now: &Now, metrics: &mut Metrics) {
+        let at = millis();
+        let undeliverable = |output: &str, reason: &str| {
+            tracing::warn!(output, reason, "an alert names an output that nothing can be delivered to");
+        };
+        let put = |alerts: &mut [Alert]| store(&self.table, &now.outputs, alerts, at, undeliverable);
+        let mut new: Vec<Option<bool>> = Vec::new();
+        match put(&mut round.alerts) {
+            Ok(all) => new.extend(all.into_iter().map(Some)),
+            // One alert that cannot be stored must not hold up those of other messages for ever.
+            Err(_) => {
+                let mut start = 0;
+                for of_one in round.raised.chunk_by(|a, b| a == b) {
+                    let alerts = &mut round.alerts[start..start + of_one.len()];
+                    start += of_one.len();
+                    match put(alerts) {
+                        Ok(all) => new.extend(all.into_iter().map(Some)),
+                        Err(error) => {
+                            let error = told(&error);
+                            tracing::error!(
+                                message = of_one[0],
+                                error,
+                                "alerts were not stored; the message comes again"
+                            );
+                            new.extend(of_one.iter().map(|_| None));
+                            round.failed.insert(of_one[0].clone());
+                        }
+                    }
+                }
+            }
+        }
+        let mut outputs = BTreeSet::new();
+        let mut ids = Vec::new();
+        for (alert, new) in round.alerts.iter().zip(new).filter_map(|(alert, new)| Some((alert, new?))) {
+            metrics.count(&[("Rule", alert.rule_name.as_str())], if new { "Alerts" } else { "KnownAlerts" }, 1);
+            // Who waits for others, or is on trial, owes nothing yet.
+            if new && !alert.staged && waiting(alert).is_none_or(|waiting| waiting.first_goes) {
+                outputs.extend(alert.outputs.iter().cloned());
+                ids.push(alert.id.clone());
+            }
+        }
+        if !outputs.is_empty() {
+            let outputs: Vec<String> = outputs.into_iter().collect();
+            wake(&self.environment.aws, &self.environment.names, &outputs, &ids);
+        }
+        let (ids, letters): (Vec<String>, Vec<DeadLetter>) = std::mem::take(&mut round.letters).into_iter().unzip();
+        for letter in &letters {
+            metrics.count(&[("Reason", letter.reason.code())], "DeadLetters", 1);
+        }
+        if let Err(error) = self.dead.put(&letters) {
+            tracing::error!(error = told(&error), "dead letters were not stored; their messages come again");
+            round.failed.extend(ids);
+        }
+    }
+}
