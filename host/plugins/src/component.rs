@@ -5,6 +5,7 @@ use crate::contract::World;
 use crate::host::State;
 use crate::output::OutputComponent;
 use crate::parser::ParserComponent;
+use crate::precompiled::{Compiled, CompiledError};
 use crate::publisher::PublisherComponent;
 use crate::sandbox::{Exports, Idle, Sandbox};
 use crate::{LookupTables, MemoryTables, PluginLimits, contract, describe, engine};
@@ -39,6 +40,12 @@ impl Default for HostConfig {
 #[derive(Debug, thiserror::Error)]
 #[error("start the WebAssembly engine: {0}")]
 pub struct HostError(String);
+
+impl HostError {
+    pub(crate) fn new(error: &wasmtime::Error) -> Self {
+        HostError(format!("{error:#}"))
+    }
+}
 
 /// Loads components. Cheap to clone; all clones share one engine and its instances.
 #[derive(Clone)]
@@ -223,6 +230,32 @@ impl Plugin {
         &self.code().digest
     }
 
+    /// Whether it would be taken now. It describes itself once more.
+    pub fn check(&self, check: &LoadCheck) -> Result<(), LoadError> {
+        let code = self.code();
+        let asked = match self {
+            Plugin::Rules(rules) => rules
+                .idle
+                .with(code, |sandbox| sandbox.describe_rules(&code.exports))
+                .map(|told| describe::check(told, code.limits(), check).map(drop)),
+            Plugin::Parser(parser) => parser
+                .idle
+                .with(code, |sandbox| sandbox.describe_parser(&code.exports))
+                .map(|told| describe::check_parser(told, code.limits(), check).map(drop)),
+            Plugin::Publishers(found) => found
+                .idle
+                .with(code, |sandbox| sandbox.describe_publishers(&code.exports))
+                .map(|told| describe::check_publishers(told, code.limits()).map(drop)),
+            Plugin::Output(_) => code
+                .start()
+                .and_then(|mut sandbox| sandbox.describe_output(&code.exports))
+                .map(|told| describe::check_output(told, code.limits(), check).map(drop)),
+        };
+        asked
+            .unwrap_or_else(|error| Err(vec![start_problem(&error)]))
+            .map_err(|problems| LoadError { file: code.name.to_string(), problems })
+    }
+
     /// What it is, for messages.
     fn what(&self) -> &'static str {
         match self {
@@ -253,7 +286,7 @@ impl fmt::Debug for RuleComponent {
 
 impl Host {
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
-        let engine = engine::start(&config.limits).map_err(|error| HostError(format!("{error:#}")))?;
+        let engine = engine::start(&config.limits).map_err(|error| HostError::new(&error))?;
         let cache = config.cache_dir.and_then(|folder| match Cache::open(&folder) {
             Ok(cache) => Some(cache),
             Err(error) => {
@@ -279,15 +312,33 @@ impl Host {
 
     /// Compiles, checks and starts a component of any world; `name` is its file's, for messages.
     pub fn load_plugin(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Plugin, LoadError> {
-        let refuse = |problems| LoadError { file: name.into(), problems };
-        let code = self.prepare(name, bytes).map_err(refuse)?;
+        self.compile(bytes)
+            .map_err(|problem| vec![problem])
+            .and_then(|(component, digest)| self.check_and_start(name, component, digest, check))
+            .map_err(|problems| LoadError { file: name.into(), problems })
+    }
+
+    /// The same of a component that was compiled before, by [`crate::precompiled::Compiler`].
+    pub fn load_compiled(&self, name: &str, compiled: &Compiled, check: &LoadCheck) -> Result<Plugin, CompiledError> {
+        let component = compiled.map(&self.shared.engine).map_err(CompiledError::Unfit)?;
+        self.check_and_start(name, component, compiled.digest().to_owned(), check)
+            .map_err(|problems| CompiledError::Refused(LoadError { file: name.into(), problems }))
+    }
+
+    fn check_and_start(
+        &self,
+        name: &str,
+        component: Component,
+        digest: String,
+        check: &LoadCheck,
+    ) -> Result<Plugin, Vec<Problem>> {
+        let code = self.prepare(name, component, digest)?;
         match code.world {
             World::Rule => self.rules(code, check).map(|rules| Plugin::Rules(Arc::new(rules))),
             World::Parser => self.parser(code, check).map(|parser| Plugin::Parser(Arc::new(parser))),
             World::Publisher => self.publishers(code).map(|found| Plugin::Publishers(Arc::new(found))),
             World::Output => self.output(code, check).map(|output| Plugin::Output(Arc::new(output))),
         }
-        .map_err(refuse)
     }
 
     /// The same where only rules will do.
@@ -328,8 +379,7 @@ impl Host {
     }
 
     /// All that can be known of a component without running it.
-    fn prepare(&self, name: &str, bytes: &[u8]) -> Result<Code, Vec<Problem>> {
-        let (component, digest) = self.compile(bytes).map_err(|problem| vec![problem])?;
+    fn prepare(&self, name: &str, component: Component, digest: String) -> Result<Code, Vec<Problem>> {
         let (world, version) = contract::check(&self.shared.engine, &component)?;
         let pre = self.link(&component, version).map_err(|problem| vec![problem])?;
         let exports = Exports::find(&component, world, version).map_err(|problem| vec![problem])?;
@@ -400,33 +450,13 @@ impl Host {
     /// Compiled code and the digest of the bytes it came from.
     pub(crate) fn compile(&self, bytes: &[u8]) -> Result<(Component, String), Problem> {
         let shared = &self.shared;
-        match kind(bytes) {
-            FileKind::Component => {}
-            FileKind::Module => {
-                return Err(Problem::component(
-                    "is a core WebAssembly module, not a component",
-                    "in Rust, `streamalert build` makes a component; otherwise `wasm-tools component new`",
-                ));
-            }
-            FileKind::Other => {
-                return Err(Problem::component("is not WebAssembly", "copy the .wasm file that the build made, whole"));
-            }
-        }
-        if bytes.len() > shared.limits.component_bytes {
-            let (mib, limit) = (bytes.len() >> 20, shared.limits.component_bytes >> 20);
-            return Err(Problem::component(format!("has {mib} MiB"), format!("the limit is {limit} MiB")));
-        }
+        check_file(bytes, &shared.limits)?;
         let digest: [u8; 32] = Sha256::digest(bytes).into();
         let component = match shared.cache.as_ref().and_then(|cache| cache.load(&shared.engine, &digest)) {
             Some(component) => component,
             None => {
                 shared.compiled.fetch_add(1, Ordering::Relaxed);
-                let component = Component::new(&shared.engine, bytes).map_err(|error| {
-                    Problem::component(
-                        format!("is no valid component: {error:#}"),
-                        "was the file copied whole? build it again with an up-to-date toolchain",
-                    )
-                })?;
+                let component = Component::new(&shared.engine, bytes).map_err(|error| invalid(&error))?;
                 if let Some(cache) = &shared.cache {
                     cache.store(&shared.engine, &digest, &component);
                 }
@@ -533,6 +563,35 @@ pub(crate) fn kind(bytes: &[u8]) -> FileKind {
         [0, b'a', b's', b'm', _, _, 1, 0, ..] => FileKind::Component,
         _ => FileKind::Other,
     }
+}
+
+/// What can be said against a file before it is compiled.
+pub(crate) fn check_file(bytes: &[u8], limits: &PluginLimits) -> Result<(), Problem> {
+    match kind(bytes) {
+        FileKind::Component => {}
+        FileKind::Module => {
+            return Err(Problem::component(
+                "is a core WebAssembly module, not a component",
+                "in Rust, `streamalert build` makes a component; otherwise `wasm-tools component new`",
+            ));
+        }
+        FileKind::Other => {
+            return Err(Problem::component("is not WebAssembly", "copy the .wasm file that the build made, whole"));
+        }
+    }
+    if bytes.len() > limits.component_bytes {
+        let (mib, limit) = (bytes.len() >> 20, limits.component_bytes >> 20);
+        return Err(Problem::component(format!("has {mib} MiB"), format!("the limit is {limit} MiB")));
+    }
+    Ok(())
+}
+
+/// What the compiler says against a file.
+pub(crate) fn invalid(error: &wasmtime::Error) -> Problem {
+    Problem::component(
+        format!("is no valid component: {error:#}"),
+        "was the file copied whole? build it again with an up-to-date toolchain",
+    )
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -34,7 +34,9 @@ pub fn start(limits: &PluginLimits) -> wasmtime::Result<Engine> {
     Ok(engine)
 }
 
-fn config(limits: &PluginLimits, pooled: bool) -> Config {
+/// What compiled code depends on. Code is loaded by engines of the same settings only, so all engines begin with these;
+/// whoever changes them changes [`crate::precompiled::SETTINGS`], too.
+pub fn code_settings() -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)
@@ -42,9 +44,13 @@ fn config(limits: &PluginLimits, pooled: bool) -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .memory_init_cow(true)
         // The same rows give the same verdict and the same fuel on every processor.
-        .relaxed_simd_deterministic(true)
-        .max_wasm_stack(limits.stack_bytes)
-        .wasm_backtrace_max_frames(NonZeroUsize::new(16));
+        .relaxed_simd_deterministic(true);
+    config
+}
+
+fn config(limits: &PluginLimits, pooled: bool) -> Config {
+    let mut config = code_settings();
+    config.max_wasm_stack(limits.stack_bytes).wasm_backtrace_max_frames(NonZeroUsize::new(16));
     if pooled {
         let keep_resident = match PoolingAllocationConfig::is_pagemap_scan_available() {
             true => KEEP_RESIDENT_SCANNED,

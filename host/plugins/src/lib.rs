@@ -15,6 +15,8 @@
 //! | `secrets` | what may it not say |
 //! | `wire`, `describe` | what did it say, and does that mean anything |
 //! | `fault` | whose fault was it |
+//! | [`precompiled`] | how is code made for Lambda's processors, and why may we trust it |
+//! | [`lazy`] | how is a component live before its code is there |
 //! | [`cache`] | where does compiled code live, and why may we trust it |
 //! | [`lookup`] | the operator's tables |
 //! | [`measure`] | what does the sandbox itself cost |
@@ -36,11 +38,13 @@ mod fault;
 mod host;
 pub mod inspect;
 pub mod limits;
+pub mod lazy;
 pub mod loader;
 pub mod lookup;
 pub mod measure;
 pub mod output;
 pub mod parser;
+pub mod precompiled;
 pub mod publisher;
 pub mod sandbox;
 mod secrets;
@@ -56,6 +60,7 @@ pub use loader::{LoadReport, PluginFolder};
 pub use lookup::{LookupTables, MemoryTables};
 pub use output::{ObservedDelivery, OutputComponent};
 pub use parser::{Observed, ParserComponent};
+pub use precompiled::{CodeKey, Compiled, CompiledError, Compiler, SealError, Target};
 pub use publisher::PublisherComponent;
 pub use session::{Explained, LogLine};
 

@@ -1,5 +1,6 @@
-//! From a folder of `.wasm` files to the set that is live. Remembers what is live, so that a bad upload changes nothing.
+//! From `.wasm` files, in a folder or elsewhere, to the set that is live. Remembers what is live, so that a bad upload changes nothing.
 
+use crate::PluginLimits;
 use crate::component::{Host, LoadCheck, LoadError, Plugin, Problem, hex};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -7,6 +8,25 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use streamalert_pipeline::plugin::{OutputPlugin, ParserPlugin, PluginSet, PublisherPlugin, RulePlugin};
+
+/// Where components lie.
+pub trait Shelf {
+    /// Names of all that are there, without what is still on its way.
+    fn names(&mut self) -> io::Result<BTreeSet<String>>;
+    /// Loads one of them, unless it is still what it was; `digest` is what it was. An error of the kind `NotFound` means that
+    /// it has gone meanwhile.
+    fn look(&mut self, name: &str, digest: Option<&str>, check: &LoadCheck) -> io::Result<Look>;
+}
+
+/// What a file came to.
+pub enum Look {
+    Same,
+    Other {
+        /// SHA-256, hex; empty where it is to be looked at anew each time.
+        digest: String,
+        outcome: Result<Plugin, LoadError>,
+    },
+}
 
 /// A folder that is loaded again and again.
 pub struct PluginFolder {
@@ -69,10 +89,26 @@ impl PluginFolder {
         }
     }
 
-    /// Looks at the folder. An error means that the folder itself cannot be read; then all stays as it is.
+    /// Takes a component for live, as one that was live in another process.
+    pub fn adopt(&mut self, name: &str, plugin: Plugin) {
+        self.live.insert(name.to_owned(), plugin);
+    }
+
+    /// What is live, by file name.
+    pub fn live(&self) -> impl Iterator<Item = (&str, &Plugin)> {
+        self.live.iter().map(|(name, plugin)| (name.as_str(), plugin))
+    }
+
+    /// Looks at a folder. An error means that the folder itself cannot be read; then all stays as it is.
     pub fn load(&mut self, folder: &Path, check: &LoadCheck) -> io::Result<LoadReport> {
-        let names = names(folder)?;
-        let seen = self.look_at_all(folder, &names, check);
+        let host = self.host.clone();
+        self.load_from(&mut Folder { path: folder, host }, check)
+    }
+
+    /// The same wherever the files are.
+    pub fn load_from(&mut self, shelf: &mut dyn Shelf, check: &LoadCheck) -> io::Result<LoadReport> {
+        let names = shelf.names()?;
+        let seen = self.look_at_all(shelf, &names, check);
         let before = std::mem::replace(&mut self.seen, seen);
         let parser_types = self.parser_types();
         if parser_types != self.parser_types {
@@ -85,7 +121,7 @@ impl PluginFolder {
                 // Who was taken stays; a newcomer may be about a log type that has just gone.
                 Ok(Plugin::Rules(_)) => !gone || before.get(name).is_some_and(|before| before.digest == seen.digest),
             });
-            self.seen = self.look_at_all(folder, &names, check);
+            self.seen = self.look_at_all(shelf, &names, check);
         }
         Ok(self.settle())
     }
@@ -103,42 +139,40 @@ impl PluginFolder {
         types.into_iter().collect()
     }
 
-    fn look_at_all(&self, folder: &Path, names: &BTreeSet<String>, check: &LoadCheck) -> BTreeMap<String, Seen> {
+    fn look_at_all(
+        &self,
+        shelf: &mut dyn Shelf,
+        names: &BTreeSet<String>,
+        check: &LoadCheck,
+    ) -> BTreeMap<String, Seen> {
         let check = LoadCheck { parser_types: &self.parser_types, ..*check };
-        let mut seen = BTreeMap::new();
+        let mut all = BTreeMap::new();
         for name in names {
-            match self.look(folder, name, &check) {
-                Ok(found) => {
-                    seen.insert(name.clone(), found);
+            let before = self.seen.get(name);
+            let seen = match (shelf.look(name, before.map(|seen| &*seen.digest), &check), before) {
+                (Ok(Look::Same), Some(before)) => before.clone(),
+                // A shelf that says so of what was never seen says nothing.
+                (Ok(Look::Same), None) => continue,
+                (Ok(Look::Other { digest, outcome }), _) => {
+                    // What is live goes on, with all that it has learnt, where nothing but a check was new.
+                    let outcome = outcome.map_err(Arc::new).map(|plugin| match self.live.get(name) {
+                        Some(live) if live.digest() == plugin.digest() => live.clone(),
+                        _ => plugin,
+                    });
+                    Seen { digest, outcome }
                 }
                 // It went between the listing and the reading.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
+                (Err(error), _) if error.kind() == io::ErrorKind::NotFound => continue,
+                (Err(error), _) => {
                     let problem = Problem::component(format!("cannot be read: {error}"), "mend its permissions");
                     let error = Arc::new(LoadError { file: name.clone(), problems: vec![problem] });
                     // An empty digest is none: the file is read again at the next look.
-                    seen.insert(name.clone(), Seen { digest: String::new(), outcome: Err(error) });
+                    Seen { digest: String::new(), outcome: Err(error) }
                 }
-            }
+            };
+            all.insert(name.clone(), seen);
         }
-        seen
-    }
-
-    fn look(&self, folder: &Path, name: &str, check: &LoadCheck) -> io::Result<Seen> {
-        let path = folder.join(name);
-        let limit = self.host.limits().component_bytes as u64;
-        let size = std::fs::metadata(&path)?.len();
-        if size > limit {
-            let problem = Problem::component(format!("has {size} bytes"), format!("the limit is {limit}"));
-            let error = Arc::new(LoadError { file: name.into(), problems: vec![problem] });
-            return Ok(Seen { digest: String::new(), outcome: Err(error) });
-        }
-        let bytes = std::fs::read(&path)?;
-        let digest = hex(&Sha256::digest(&bytes));
-        match self.seen.get(name) {
-            Some(seen) if seen.digest == digest => Ok(seen.clone()),
-            _ => Ok(Seen { outcome: self.host.load_plugin(name, &bytes, check).map_err(Arc::new), digest }),
-        }
+        all
     }
 
     /// Decides between what is live and what was seen.
@@ -249,15 +283,46 @@ fn clashes(next: &Live, old: &Live) -> BTreeMap<String, Arc<LoadError>> {
     refused
 }
 
-/// The components in a folder, by name; without what is still on its way there.
-fn names(folder: &Path) -> io::Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
-    for entry in std::fs::read_dir(folder)? {
-        let Ok(name) = entry?.file_name().into_string() else { continue };
-        // `x.wasm.tmp` and `x.wasm.part` do not end in `.wasm` either.
-        if name.ends_with(".wasm") && !name.starts_with('.') {
-            names.insert(name);
+struct Folder<'a> {
+    path: &'a Path,
+    host: Host,
+}
+
+impl Shelf for Folder<'_> {
+    fn names(&mut self) -> io::Result<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        for entry in std::fs::read_dir(self.path)? {
+            let Ok(name) = entry?.file_name().into_string() else { continue };
+            if is_component(&name) {
+                names.insert(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn look(&mut self, name: &str, digest: Option<&str>, check: &LoadCheck) -> io::Result<Look> {
+        let path = self.path.join(name);
+        let size = std::fs::metadata(&path)?.len();
+        if let Some(error) = too_large(name, size, self.host.limits()) {
+            return Ok(Look::Other { digest: String::new(), outcome: Err(error) });
+        }
+        let bytes = std::fs::read(&path)?;
+        let now = hex(&Sha256::digest(&bytes));
+        match digest == Some(&*now) {
+            true => Ok(Look::Same),
+            false => Ok(Look::Other { outcome: self.host.load_plugin(name, &bytes, check), digest: now }),
         }
     }
-    Ok(names)
+}
+
+/// Whether a file of this name is a component that is there: `x.wasm.tmp` and `x.wasm.part` are still on their way.
+pub fn is_component(name: &str) -> bool {
+    name.ends_with(".wasm") && !name.starts_with('.')
+}
+
+/// What is said of a file that need not be read, if it is larger than any component may be.
+pub fn too_large(name: &str, size: u64, limits: &PluginLimits) -> Option<LoadError> {
+    let limit = limits.component_bytes as u64;
+    let problem = || Problem::component(format!("has {size} bytes"), format!("the limit is {limit}"));
+    (size > limit).then(|| LoadError { file: name.to_owned(), problems: vec![problem()] })
 }

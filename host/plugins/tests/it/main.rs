@@ -4,7 +4,9 @@ mod cache;
 mod contain;
 mod folder;
 mod guest;
+mod lazy;
 mod load;
+mod precompiled;
 mod wasi;
 
 use std::sync::Arc;
