@@ -17,6 +17,7 @@ mod run_reload;
 mod run_world;
 mod schema_commands;
 mod shipped_schemas;
+mod standins;
 mod test_inputs;
 mod tidy;
 mod vectors_ingest;

@@ -18,12 +18,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
+pub use aws_credential_types::Credentials;
+
 /// Where AWS is. What is not said comes from the environment, as with every tool of AWS: `AWS_REGION`, `AWS_ENDPOINT_URL`,
 /// credentials, profiles.
 #[derive(Clone, Debug)]
 pub struct Connection {
     pub region: Option<String>,
     pub profile: Option<String>,
+    /// In the place of those that the SDK looks for.
+    pub credentials: Option<Credentials>,
     /// In the place of AWS's own addresses.
     pub endpoint: Option<String>,
     /// `host/bucket/key` and not `bucket.host/key`: what servers other than AWS ask for.
@@ -41,6 +45,7 @@ impl Default for Connection {
         Connection {
             region: None,
             profile: None,
+            credentials: None,
             endpoint: None,
             path_style: false,
             retry_first: RETRY_FIRST,
@@ -109,6 +114,9 @@ impl Aws {
         }
         if let Some(profile) = &connection.profile {
             loader = loader.profile_name(profile);
+        }
+        if let Some(credentials) = &connection.credentials {
+            loader = loader.credentials_provider(credentials.clone());
         }
         if let Some(endpoint) = &connection.endpoint {
             loader = loader.endpoint_url(endpoint);

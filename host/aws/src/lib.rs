@@ -6,11 +6,27 @@
 //! | [`call`] | what does a failed call mean, and how are many made at a time |
 //! | [`limits`] | what do the services take |
 //! | [`names`] | what are our queues, tables, buckets and functions called |
+//! | [`objects`] | how is S3 read and written |
+//! | [`claim_check`] | where does what is too large to travel lie |
+//! | [`queue`] | how do records reach the rules engine |
+//! | [`archive`] | how do records reach the archive |
+//! | [`alert_table`] | what is owed to whom, what waits for others |
+//! | [`rule_table`] | which rules are on trial |
+//! | [`secrets`] | where are the credentials of outputs |
+//! | [`dead_letters`] | where does what could not be processed lie |
 
+pub mod alert_table;
+pub mod archive;
 pub mod call;
+pub mod claim_check;
 pub mod clients;
+pub mod dead_letters;
 pub mod limits;
 pub mod names;
+pub mod objects;
+pub mod queue;
+pub mod rule_table;
+pub mod secrets;
 
 pub use clients::{Aws, Connection};
 pub use names::Names;

@@ -1,0 +1,3 @@
+//! Alerts in DynamoDB.
+
+pub mod layout;
