@@ -148,7 +148,7 @@ impl Lane {
     }
 
     /// When something is due.
-    fn next(&self, post: &Post) -> Result<Option<Millis>, BackendError> {
+    pub fn next(&self, post: &Post) -> Result<Option<Millis>, BackendError> {
         Ok(post.setup.table.due(Some(&self.output))?.first().map(|(_, due)| *due))
     }
 

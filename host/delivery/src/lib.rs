@@ -424,3 +424,5 @@ fn steady(wall: impl Fn() -> Millis + Send + Sync + 'static) -> Arc<dyn Fn() -> 
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod through_tests;

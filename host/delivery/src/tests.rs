@@ -80,13 +80,13 @@ impl OutputPlugin for Service {
 /// What the test makes of a parcel.
 type Deliver = dyn Fn(&Parcel) -> Result<Disposition, PluginError> + Send + Sync;
 
-struct Scripted {
+pub(crate) struct Scripted {
     info: OutputInfo,
-    bulk: bool,
+    pub(crate) bulk: bool,
     deliver: Box<Deliver>,
 }
 
-fn scripted(
+pub(crate) fn scripted(
     service: &str,
     deliver: impl Fn(&Parcel) -> Result<Disposition, PluginError> + Send + Sync + 'static,
 ) -> Scripted {
@@ -94,7 +94,7 @@ fn scripted(
     Scripted { info, bulk: false, deliver: Box::new(deliver) }
 }
 
-fn retry(reason: &str) -> Result<Disposition, PluginError> {
+pub(crate) fn retry(reason: &str) -> Result<Disposition, PluginError> {
     Ok(Disposition::Retry { reason: reason.into(), after: None, progress: None })
 }
 
@@ -123,12 +123,12 @@ impl OutputPlugin for Scripted {
     }
 }
 
-struct Stage {
+pub(crate) struct Stage {
     folder: Arc<tempfile::TempDir>,
-    table: Arc<SqliteAlerts>,
+    pub(crate) table: Arc<SqliteAlerts>,
     clock: Arc<AtomicI64>,
     services: Vec<Arc<Service>>,
-    post: Arc<Post>,
+    pub(crate) post: Arc<Post>,
 }
 
 impl Stage {
@@ -151,7 +151,7 @@ impl Stage {
     }
 
     /// With outputs of the test's own.
-    fn with(plugins: Vec<Arc<dyn OutputPlugin>>, outputs: &str) -> Stage {
+    pub(crate) fn with(plugins: Vec<Arc<dyn OutputPlugin>>, outputs: &str) -> Stage {
         Stage::of(Arc::new(tempfile::tempdir().unwrap()), Arc::new(AtomicI64::new(1_000_000)), plugins, outputs)
     }
 
@@ -217,7 +217,7 @@ impl Stage {
     }
 }
 
-fn plain(id: &str, outputs: &[&str]) -> Alert {
+pub(crate) fn plain(id: &str, outputs: &[&str]) -> Alert {
     Alert { outputs: outputs.iter().map(|output| (*output).into()).collect(), ..alert(id) }
 }
 

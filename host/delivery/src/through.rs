@@ -3,6 +3,7 @@
 
 use super::lane::{Lane, Step, Turns};
 use super::{CONCURRENCY, Post, lock, told};
+use std::cmp::Ordering as CmpOrdering;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -47,8 +48,9 @@ pub enum Ended {
 /// One output's work, shared by the threads at it.
 struct Work {
     lane: Arc<Lane>,
-    /// Threads that may be at it, and that have been.
+    /// Threads that may be at it.
     concurrency: u16,
+    /// Beside the first.
     helpers: AtomicU16,
     /// How it ended and what is due next, of all threads that have ended.
     end: Mutex<Option<(Ended, Millis)>>,
@@ -91,14 +93,18 @@ impl Post {
                 scope.spawn(move || {
                     let next = || lock(waiting).pop_front();
                     while let Some(work) = next() {
-                        self.work_off(scope, threads, work, deadline);
+                        self.work_off(scope, threads, (work, 0), deadline);
                     }
                     threads.fetch_sub(1, Ordering::Relaxed);
                 });
             }
         });
         for work in work {
-            let end = lock(&work.end).take().unwrap_or((Ended::Late, self.now()));
+            let mut end = lock(&work.end).take().unwrap_or((Ended::Late, self.now()));
+            // Whoever ended first has seen what the others were still at.
+            if end.0 == Ended::Done && work.helpers.load(Ordering::Relaxed) > 0 {
+                end.1 = work.lane.next(self)?.unwrap_or(Millis::MAX);
+            }
             through.insert(work.lane.output.clone(), end);
         }
         let after = self.metrics.counts();
@@ -139,20 +145,19 @@ impl Post {
         &'env self,
         scope: &'scope Scope<'scope, 'env>,
         threads: &'env AtomicUsize,
-        work: &'env Work,
+        (work, number): (&'env Work, u16),
         deadline: Millis,
     ) {
-        let number = work.helpers.load(Ordering::Relaxed);
         let owner = format!("{}-{}-{number}", self.name, work.lane.output);
         // Another thread is worth its while when there is more than one thread takes at once.
         let full = || {
             let one_more = |most: usize| move |now: usize| (now < most).then_some(now + 1);
             let helper = |now: u16| (now + 1 < work.concurrency).then_some(now + 1);
-            if work.helpers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, helper).is_ok()
+            if let Ok(helpers) = work.helpers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, helper)
                 && threads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more(THREADS_MAX)).is_ok()
             {
                 scope.spawn(move || {
-                    self.work_off(scope, threads, work, deadline);
+                    self.work_off(scope, threads, (work, helpers + 1), deadline);
                     threads.fetch_sub(1, Ordering::Relaxed);
                 });
             }
@@ -178,7 +183,13 @@ impl Post {
         let mut known = lock(&work.end);
         *known = Some(match known.take() {
             None => end,
-            Some((ended, next)) => (ended.max(end.0), next.min(end.1)),
+            Some(known) => match known.0.cmp(&end.0) {
+                CmpOrdering::Greater => known,
+                CmpOrdering::Less => end,
+                // Of a rest, the last word counts.
+                CmpOrdering::Equal if end.0 == Ended::Rests => (end.0, end.1.max(known.1)),
+                CmpOrdering::Equal => (end.0, end.1.min(known.1)),
+            },
         });
     }
 }
