@@ -11,6 +11,8 @@
 //! | [`queue`] | how do records reach the rules engine |
 //! | [`archive`] | how do records reach the archive |
 //! | [`alert_table`] | what is owed to whom, what waits for others |
+//! | [`rules_bucket`] | what have users uploaded, and what has become of it |
+//! | [`settings`] | which installation does the command line talk to |
 //! | [`rule_table`] | which rules are on trial |
 //! | [`secrets`] | where are the credentials of outputs |
 //! | [`dead_letters`] | where does what could not be processed lie |
@@ -26,7 +28,10 @@ pub mod names;
 pub mod objects;
 pub mod queue;
 pub mod rule_table;
+pub mod rules_bucket;
 pub mod secrets;
+pub mod settings;
 
 pub use clients::{Aws, Connection};
 pub use names::Names;
+pub use settings::Settings;
