@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use streamalert_egress::world;
 use streamalert_local::config_folder::{Config, LookupTables};
-use streamalert_local::native_outputs::SERVICES;
 use streamalert_local::reload::{Loaded, PluginSource};
 use streamalert_local::run::{DataFolder, Plugins};
 use streamalert_local::secrets::SecretFile;
 use streamalert_pipeline::alert_processor::publication::named;
 use streamalert_pipeline::alert_processor::publishers::native;
 use streamalert_pipeline::backend::SecretStore;
-use streamalert_pipeline::config::output::NATIVE;
+use streamalert_pipeline::config::output::{AWS, MACHINE, NATIVE, Place};
 use streamalert_pipeline::config::{Outputs, Schemas};
 use streamalert_pipeline::plugin::PluginSet;
 use streamalert_plugins::{Host, HostConfig, LoadCheck, MemoryTables, PluginFolder};
@@ -85,6 +84,13 @@ pub fn config(folder: &Path, schemas: Option<&Path>) -> Result<Config, Failure> 
     Ok(config)
 }
 
+/// The same, for whatever delivers alerts from this machine.
+pub fn config_here(folder: &Path, schemas: Option<&Path>) -> Result<Config, Failure> {
+    let mut config = config(folder, schemas)?;
+    config.outputs.place = Place::Machine;
+    Ok(config)
+}
+
 fn logs(schemas: &Schemas) -> Vec<String> {
     schemas.iter().map(|log_type| log_type.name.clone()).collect()
 }
@@ -106,7 +112,7 @@ impl PluginSource for Folder {
             knows_log: &knows,
             log_types: &self.logs,
             datatypes: Some(&self.datatypes),
-            native_services: &SERVICES,
+            native_services: &NATIVE,
             ..LoadCheck::any_log()
         };
         let report = match self.plugins.load(&self.path, &check) {
@@ -196,7 +202,10 @@ impl Folder {
             let plugin = set.outputs.iter().find(|plugin| plugin.info().service == service);
             let problems = match plugin {
                 // Told once, by the first look.
-                None if self.looked || NATIVE.contains(&service) => continue,
+                None if self.looked || MACHINE.contains(&service) => continue,
+                None if AWS.contains(&service) => {
+                    vec!["it is delivered where StreamAlert runs on AWS, and its alerts are given up here".into()]
+                }
                 None => vec![format!("no component in the plugins folder delivers to {service}")],
                 Some(plugin) if !loaded.iter().any(|file| file == plugin.name()) => continue,
                 Some(plugin) => match secrets.get(name) {

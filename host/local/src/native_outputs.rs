@@ -4,11 +4,8 @@ use crate::file_output::append;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use streamalert_pipeline::config::output::is_name;
+use streamalert_pipeline::config::output::{MACHINE, is_name};
 use streamalert_pipeline::plugin::{Disposition, OutputInfo, OutputPlugin, Outside, Parcel, PluginError, SettingFault};
-
-/// The services, which no component may take.
-pub const SERVICES: [&str; 2] = ["file", "stdout"];
 
 /// Both; files are kept in this folder.
 pub fn native_outputs(files: PathBuf) -> Vec<Arc<dyn OutputPlugin>> {
@@ -26,7 +23,7 @@ pub struct FileDelivery {
 impl FileDelivery {
     pub fn new(folder: PathBuf) -> Self {
         let description = "appends alerts to a file of the data folder, a JSON line each".to_owned();
-        let info = OutputInfo { service: SERVICES[0].into(), description, ..OutputInfo::default() };
+        let info = OutputInfo { service: MACHINE[0].into(), description, ..OutputInfo::default() };
         FileDelivery { folder, info, writing: Mutex::new(()) }
     }
 }
@@ -86,7 +83,7 @@ pub struct StdoutDelivery {
 impl Default for StdoutDelivery {
     fn default() -> Self {
         let description = "writes alerts to stdout, a JSON line each".to_owned();
-        StdoutDelivery { info: OutputInfo { service: SERVICES[1].into(), description, ..OutputInfo::default() } }
+        StdoutDelivery { info: OutputInfo { service: MACHINE[1].into(), description, ..OutputInfo::default() } }
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use streamalert_intake::{Piece, Pieces};
 use streamalert_local::clock;
 use streamalert_local::config_folder::{LookupTables, outputs_file};
-use streamalert_local::native_outputs::SERVICES;
 use streamalert_pipeline::alert_processor::publication::named;
 use streamalert_pipeline::alert_processor::publishers;
 use streamalert_pipeline::classifier::{Classifier, Framing, Worker};
+use streamalert_pipeline::config::output::NATIVE;
 use streamalert_pipeline::config::{Clusters, Outputs, Schemas};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogBatch, Source};
@@ -192,7 +192,7 @@ fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Loaded, Fai
         knows_log: &|name| schemas.knows(name),
         log_types: &log_types,
         datatypes: Some(&datatypes),
-        native_services: &SERVICES,
+        native_services: &NATIVE,
         ..LoadCheck::any_log()
     };
     let mut tried = Vec::new();

@@ -6,7 +6,7 @@ use crate::authoring::paint::Paint;
 use crate::{Failure, rules};
 use anyhow::anyhow;
 use std::path::{Path, PathBuf};
-use streamalert_local::native_outputs::SERVICES;
+use streamalert_pipeline::config::output::NATIVE;
 use streamalert_plugins::LoadCheck;
 
 /// Build rules, parsers, publishers and outputs in Rust into components
@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 knows_log: &|name| schemas.knows(name),
                 log_types: &log_types,
                 datatypes: Some(&datatypes),
-                native_services: &SERVICES,
+                native_services: &NATIVE,
                 ..LoadCheck::any_log()
             };
             components::build(&args.folder, &out, builder, &check)?

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use streamalert_local::alert_text::printable;
 use streamalert_local::config_folder::Config;
 use streamalert_local::dead_letters::DeadLetterFolder;
-use streamalert_pipeline::live::{Base, Live};
 use streamalert_local::resend::{Filter, Resender};
 use streamalert_local::run::{DataFolder, live_once, now};
 use streamalert_pipeline::backend::DeadLetters;
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
+use streamalert_pipeline::live::{Base, Live};
 
 /// Look at what could not be processed, and send it again
 #[derive(clap::Args)]
@@ -123,7 +123,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
         Command::Resend { which, config, schemas, plugins } => {
             let chosen = choose(&letters, which.filter())?;
-            let config = rules::config(&config, schemas.as_deref())?;
+            let config = rules::config_here(&config, schemas.as_deref())?;
             let plugins = rules::open(&plugins, &data.cache(), &config)?;
             resend(&data, &folder, &chosen, config, plugins, args.output)
         }

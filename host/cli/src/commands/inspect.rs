@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use serde_json::Value;
 use std::path::PathBuf;
 use streamalert_local::alert_text::printable;
-use streamalert_local::native_outputs::SERVICES;
+use streamalert_pipeline::config::output::NATIVE;
 use streamalert_pipeline::plugin::{OutputInfo, RuleInfo, Takes};
 use streamalert_plugins::{Host, HostConfig, Inspection, Kind, LoadCheck, ParserInspection, PluginLimits};
 
@@ -45,7 +45,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 knows_log: &|name| schemas.knows(name),
                 log_types: &log_types,
                 datatypes: Some(&datatypes),
-                native_services: &SERVICES,
+                native_services: &NATIVE,
                 ..LoadCheck::any_log()
             };
             host.inspect(&bytes, &check)

@@ -20,7 +20,7 @@ use streamalert_local::secrets::variable_of;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::alert_processor::parcel;
 use streamalert_pipeline::backend::{Lease, SecretStore};
-use streamalert_pipeline::config::output::{NATIVE, OutputConfig, is_name};
+use streamalert_pipeline::config::output::{MACHINE, OutputConfig, is_name};
 use streamalert_pipeline::plugin::{Disposition, OutputInfo, OutputPlugin, PluginSet};
 use streamalert_pipeline::time::rfc3339;
 
@@ -190,7 +190,7 @@ struct New<'a> {
 
 fn make(desk: &Desk, new: &New) -> Result<(), Failure> {
     let usage = |message: String| Failure::Usage(anyhow!("{message}"));
-    if NATIVE.contains(&new.service) {
+    if MACHINE.contains(&new.service) {
         return Err(usage(format!("{} needs no configuration: a rule names it, and it is there", new.name)));
     }
     if !is_name(new.descriptor) {
@@ -368,7 +368,7 @@ fn list(desk: &Desk, output: Output) -> Result<(), Failure> {
         let secrets = desk.secrets_of(name)?;
         let mut problems: Vec<String> = Vec::new();
         match desk.set.outputs.iter().find(|plugin| plugin.info().service == service) {
-            None if NATIVE.contains(&service) => {}
+            None if MACHINE.contains(&service) => {}
             None => problems.push(format!("no component for {service} in the plugins folder")),
             Some(plugin) => problems.extend(self::problems(name, &**plugin, config, &secrets)),
         }

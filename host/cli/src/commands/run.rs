@@ -95,7 +95,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             "nothing to read: give --input FILE, DIR or -, --watch DIR or --http PORT"
         )));
     }
-    let config = rules::config(&args.config, args.schemas.as_deref())?;
+    let config = rules::config_here(&args.config, args.schemas.as_deref())?;
     let found = find(&args.input).map_err(|error| Failure::Usage(anyhow!("read the inputs: {error}")))?;
     let data = DataFolder::open(&args.data)?;
     let secrets = rules::secrets(args.secrets.as_deref(), &data);

@@ -18,6 +18,18 @@ pub struct Outputs {
     /// By `service:descriptor`.
     pub configured: BTreeMap<String, OutputConfig>,
     pub defaults: Vec<DefaultOutputs>,
+    /// No part of the file.
+    pub place: Place,
+}
+
+/// Where alerts are delivered from: some services are to be had in one place only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// That is not known, or does not matter.
+    #[default]
+    Any,
+    Machine,
+    Aws,
 }
 
 /// What the operator says of one descriptor.
@@ -204,6 +216,18 @@ impl Outputs {
         let Some((service, descriptor)) = output.split_once(':') else {
             return Some(format!("`{output}` is no output: write service:descriptor, as in slack:security"));
         };
+        if self.is_elsewhere(service) {
+            return Some(match self.place {
+                Place::Aws => {
+                    format!(
+                        "`{output}` is of one machine, and this runs on AWS: name another output, as in aws-s3:alerts"
+                    )
+                }
+                Place::Any | Place::Machine => {
+                    format!("`{output}` is delivered where StreamAlert runs on AWS, and this is one machine")
+                }
+            });
+        }
         let known: Vec<&str> = self.configured.keys().map(String::as_str).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let make = if is_name(service) && is_name(descriptor) {
@@ -216,8 +240,17 @@ impl Outputs {
 
     /// Whether alerts can go there. `file:NAME` and `stdout:NAME` need no configuration.
     pub fn knows(&self, output: &str) -> bool {
-        self.configured.contains_key(output)
-            || output.split_once(':').is_some_and(|(service, name)| NATIVE.contains(&service) && is_name(name))
+        let Some((service, name)) = output.split_once(':') else { return false };
+        !self.is_elsewhere(service)
+            && (self.configured.contains_key(output) || MACHINE.contains(&service) && is_name(name))
+    }
+
+    fn is_elsewhere(&self, service: &str) -> bool {
+        match self.place {
+            Place::Any => false,
+            Place::Machine => AWS.contains(&service),
+            Place::Aws => MACHINE.contains(&service),
+        }
     }
 
     pub fn get(&self, output: &str) -> OutputConfig {
@@ -225,8 +258,30 @@ impl Outputs {
     }
 }
 
-/// Services that the host itself delivers to, without configuration.
-pub const NATIVE: [&str; 2] = ["file", "stdout"];
+/// Services that one machine delivers to itself, without configuration.
+pub const MACHINE: [&str; 2] = ["file", "stdout"];
+/// Services that StreamAlert delivers to itself where it runs on AWS.
+pub const AWS: [&str; 9] = [
+    "aws-firehose",
+    "aws-s3",
+    "aws-sns",
+    "aws-sqs",
+    "aws-lambda",
+    "aws-ses",
+    "aws-cloudwatch-log",
+    "aws-eventbridge",
+    "aws-securityhub",
+];
+/// Both: no component may take one of them, wherever it is loaded.
+pub const NATIVE: [&str; 11] = {
+    let mut all = [""; MACHINE.len() + AWS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < MACHINE.len() { MACHINE[at] } else { AWS[at - MACHINE.len()] };
+        at += 1;
+    }
+    all
+};
 
 pub fn is_name(name: &str) -> bool {
     (1..=DESCRIPTOR_BYTES_MAX).contains(&name.len())
@@ -304,6 +359,21 @@ mod tests {
         for unknown in ["file:../a", "file:", "slack:a", "file", ""] {
             assert!(outputs.unknown(unknown).is_some(), "{unknown}");
         }
+    }
+
+    #[test]
+    fn each_place_has_outputs_of_its_own() {
+        let mut outputs = read(r#"{"aws-sns": {"soc": {}}, "slack": ["soc"]}"#);
+        assert!(outputs.knows("aws-sns:soc") && outputs.knows("file:a"));
+        outputs.place = Place::Machine;
+        assert!(outputs.knows("file:a") && outputs.knows("slack:soc"));
+        assert!(outputs.unknown("aws-sns:soc").unwrap().contains("where StreamAlert runs on AWS"));
+        outputs.place = Place::Aws;
+        assert!(outputs.knows("aws-sns:soc") && outputs.knows("slack:soc"));
+        assert!(outputs.unknown("file:a").unwrap().contains("this runs on AWS"));
+        // Where it is, it must be configured.
+        assert!(outputs.unknown("aws-sns:other").unwrap().contains("not configured"));
+        assert_eq!((NATIVE[0], NATIVE[2], NATIVE[10]), ("file", "aws-firehose", "aws-securityhub"));
     }
 
     #[test]
