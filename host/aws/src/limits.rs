@@ -56,3 +56,21 @@ pub const BATCH_TEXT_BYTES_MAX: usize = 64 << 20;
 pub const ZSTD_LEVEL: i32 = 3;
 /// Bytes of lines that are put together to one record of Firehose: it is paid by started 5 KB.
 pub const FIREHOSE_PACKED_BYTES: usize = 500 << 10;
+
+/// Times a write of DynamoDB is done again because others write the same at the same time: a noisy rule on a hundred functions,
+/// each of which merges into one group.
+pub const CONFLICTS_MAX: u32 = 40;
+/// Pause before the first of these times, doubled for each later one and spread at random: a transaction takes about so long.
+pub const CONFLICT_PAUSE_FIRST: Duration = Duration::from_millis(8);
+pub const CONFLICT_PAUSE_LONGEST: Duration = Duration::from_millis(500);
+/// Bytes of an alert, packed, that lie in the table: what is left of an item when its names, rule and numbers are in it.
+/// Larger ones lie in S3.
+pub const ALERT_INLINE_BYTES_MAX: usize = DYNAMODB_ITEM_BYTES_MAX - (16 << 10);
+/// Bytes of an alert's text: one record of the largest kind, its context, and what stands around them.
+pub const ALERT_TEXT_BYTES_MAX: u64 = 64 << 20;
+/// Outputs one alert of the table may have from the start: as many as fit a transaction with the alert, its group, and room.
+pub const ALERT_DELIVERIES_MAX: usize = 90;
+/// Bytes of the alerts of one lease: some thousand of the usual size, or one of the largest. Each is held a few times over.
+pub const LEASE_BYTES_MAX: u64 = 16 << 20;
+/// Days that an alert is kept once nothing of it is owed.
+pub const ALERT_DAYS: i64 = 90;
