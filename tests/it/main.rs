@@ -2,6 +2,7 @@
 
 mod alert_table;
 mod authoring;
+mod aws_records;
 mod bad_guests;
 mod bad_outputs;
 mod bad_parsers;
@@ -16,6 +17,7 @@ mod run_files;
 mod run_reload;
 mod run_world;
 mod schema_commands;
+mod scripted;
 mod shipped_schemas;
 mod standins;
 mod test_inputs;

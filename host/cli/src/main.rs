@@ -9,10 +9,12 @@ mod commands {
     pub mod inspect;
     pub mod new;
     pub mod output;
+    pub mod package;
     pub mod run;
     pub mod schema;
     pub mod test;
 }
+mod cold_start;
 mod draft;
 mod intake;
 mod rules;
@@ -46,6 +48,7 @@ enum Command {
     Inspect(commands::inspect::Args),
     Explain(commands::explain::Args),
     Schema(commands::schema::Args),
+    Package(commands::package::Args),
 }
 
 /// A promise: scripts look at these.
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Explain(args) => commands::explain::run(args),
         Command::Schema(args) => commands::schema::run(args),
+        Command::Package(args) => commands::package::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

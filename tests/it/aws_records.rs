@@ -1,0 +1,348 @@
+//! Records on their way through AWS: queue, archive, claim-check, objects that break off.
+
+use crate::scripted::{self, Answer, Request};
+use crate::standins::{self, Place, RUNTIME};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::{Arc, Mutex};
+use streamalert_aws::archive::FirehoseArchive;
+use streamalert_aws::limits::{FIREHOSE_BATCH_BYTES_MAX, FIREHOSE_BATCH_MAX, FIREHOSE_RECORD_BYTES_MAX, SQS_BYTES_MAX};
+use streamalert_aws::objects::{Bucket, ObjectReader};
+use streamalert_aws::queue::{SqsQueue, read};
+use streamalert_aws::{Aws, Names};
+use streamalert_intake::Object;
+use streamalert_pipeline::backend::{BackendErrorKind, RecordArchive, RecordQueue};
+use streamalert_pipeline::log_record::{Position, Source};
+use streamalert_pipeline::record_batch::{BatchRecord, RecordBatch};
+
+/// Text that no compression makes smaller than three quarters.
+fn noise(seed: u64, bytes: usize) -> String {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut out = Vec::with_capacity(bytes);
+    while out.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        out.extend_from_slice(&state.to_le_bytes());
+    }
+    let mut text = BASE64_STANDARD.encode(&out);
+    text.truncate(bytes);
+    text
+}
+
+/// A batch of records whose JSON has these sizes in bytes.
+fn batch(log_type: &str, sizes: &[usize]) -> RecordBatch {
+    let source = Arc::new(Source::new("s3", "bucket", "key"));
+    let record = |(index, size): (usize, &usize)| {
+        let mut identity = [0; 32];
+        identity[..8].copy_from_slice(&(index as u64).to_le_bytes());
+        BatchRecord {
+            source: source.clone(),
+            position: Position { offset: index as u64, length: *size as u64, index: 0 },
+            identity,
+            event_time: None,
+            json: format!("{{\"text\":\"{}\"}}", noise(index as u64 + 1, size - 11)),
+        }
+    };
+    RecordBatch {
+        cluster: "prod".into(),
+        log_type: log_type.into(),
+        arrived: 7,
+        rule: None,
+        records: sizes.iter().enumerate().map(record).collect(),
+    }
+}
+
+fn queue(place: &Place) -> SqsQueue {
+    SqsQueue::new(&place.aws, place.names.records_queue(), Bucket::new(&place.aws, place.names.data_bucket()))
+}
+
+/// Everything that is in the queue, which is then empty.
+fn received(place: &Place, url: &str) -> Vec<String> {
+    let mut bodies = Vec::new();
+    loop {
+        let receive = place.aws.sqs.receive_message().queue_url(url).max_number_of_messages(10);
+        let messages = place.aws.wait(receive.send()).unwrap().messages.unwrap_or_default();
+        if messages.is_empty() {
+            return bodies;
+        }
+        for message in messages {
+            let delete = place.aws.sqs.delete_message().queue_url(url);
+            place.aws.wait(delete.set_receipt_handle(message.receipt_handle).send()).unwrap();
+            bodies.push(message.body.unwrap());
+        }
+    }
+}
+
+#[test]
+fn records_of_every_size_go_through_the_queue_and_the_largest_by_claim_check() {
+    const KB: usize = 1 << 10;
+    for standin in standins::all() {
+        let place = standin.place("sizes");
+        let (url, _) = place.records_queue();
+        place.data_bucket();
+        // The largest is the last: it must cost none of the others.
+        let sent = batch("test:row", &[255 * KB, 256 * KB + 1, 1024 * KB, 1024 * KB + 1, 100, 10 << 20]);
+        assert!(queue(&place).send(std::slice::from_ref(&sent)).iter().all(Result::is_ok));
+        let bodies = received(&place, &url);
+        assert!(bodies.iter().all(|body| body.len() <= SQS_BYTES_MAX));
+        let about: Vec<Value> = bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+        assert_eq!(
+            about.iter().filter(|message| message["claim"].is_object()).count(),
+            3,
+            "two of 1 MB, and one of 10"
+        );
+        let claims = Bucket::new(&place.aws, place.names.data_bucket());
+        let mut records = Vec::new();
+        for body in &bodies {
+            let batch = place.aws.wait(read(body, &claims)).unwrap();
+            assert_eq!((&*batch.cluster, batch.arrived), ("prod", 7));
+            records.extend(batch.records);
+        }
+        records.sort_by_key(|record| record.position.offset);
+        assert!(records == sent.records, "{}: each once, and as it was", standin.name);
+        // Somebody else's pointer leads nowhere.
+        let claim = about.iter().find(|message| message["claim"].is_object()).unwrap();
+        let foreign = claim.to_string().replace(&place.names.data_bucket(), "another-bucket");
+        assert!(place.aws.wait(read(&foreign, &claims)).unwrap_err().to_string().contains("claims lie below"));
+    }
+}
+
+#[test]
+fn ten_thousand_records_take_as_few_calls_as_there_must_be() {
+    let Some(standin) = standins::ministack() else { return };
+    let place = standin.place("few-calls");
+    let (url, _) = place.records_queue();
+    place.data_bucket();
+    let mut types: Vec<RecordBatch> = (0..25).map(|n| batch(&format!("type:{n}"), &[300; 400])).collect();
+    for (number, record) in types.iter_mut().flat_map(|batch| &mut batch.records).enumerate() {
+        record.json = format!("{{\"number\":{number},\"text\":\"{}\"}}", "as in most logs, the same again ".repeat(8));
+    }
+    let before = place.aws.calls.counts();
+    assert!(queue(&place).send(&types).iter().all(Result::is_ok));
+    let calls = place.aws.calls.counts();
+    let made = |name: &str| calls.get(name).unwrap_or(&0) - before.get(name).unwrap_or(&0);
+    // 25 messages, ten to a call, and once the queue's address.
+    assert_eq!((made("SQS.SendMessageBatch"), made("SQS.GetQueueUrl")), (3, 1), "{calls:?}");
+    assert_eq!(received(&place, &url).len(), 25);
+}
+
+/// A service at this address.
+fn aws(endpoint: &str) -> Arc<Aws> {
+    Arc::new(Aws::connect(&standins::connection(endpoint), RUNTIME.handle().clone()))
+}
+
+#[test]
+fn only_the_messages_that_failed_are_sent_again_and_the_batch_of_a_bad_one_fails() {
+    let log: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+    let seen = log.clone();
+    let endpoint = scripted::start(move |request: &Request| {
+        let sent = request.json();
+        let entries = sent["Entries"].as_array().unwrap();
+        let type_of = |entry: &Value| {
+            let body: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+            body["log_type"].as_str().unwrap().to_owned()
+        };
+        let mut calls = seen.lock().unwrap();
+        calls.push(entries.iter().map(type_of).collect());
+        let first = calls.len() == 1;
+        let (mut successful, mut failed) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let id = &entry["Id"];
+            match type_of(entry).as_str() {
+                "a:busy" if first => {
+                    failed.push(
+                        json!({"Id": id, "SenderFault": false, "Code": "ServiceUnavailable", "Message": "later"}),
+                    );
+                }
+                "a:bad" => {
+                    failed.push(json!({"Id": id, "SenderFault": true, "Code": "InvalidMessage", "Message": "no"}))
+                }
+                // Of this one the answer says nothing at all.
+                "a:lost" if first => {}
+                _ => successful.push(json!({"Id": id, "MessageId": "m", "MD5OfMessageBody": md5(entry)})),
+            }
+        }
+        Answer::json(200, &json!({"Successful": successful, "Failed": failed}))
+    });
+    let aws = aws(&endpoint);
+    let queue = SqsQueue::new(&aws, format!("{endpoint}/queue"), Bucket::new(&aws, "claims"));
+    let batches: Vec<RecordBatch> =
+        ["a:good", "a:busy", "a:bad", "a:lost"].iter().map(|log_type| batch(log_type, &[100])).collect();
+    let results = queue.send(&batches);
+    let failed: Vec<bool> = results.iter().map(Result::is_err).collect();
+    assert_eq!(failed, [false, false, true, false], "{results:?}");
+    assert!(results[2].as_ref().unwrap_err().source.as_ref().unwrap().to_string().contains("InvalidMessage"));
+    assert_eq!(*log.lock().unwrap(), [vec!["a:good", "a:busy", "a:bad", "a:lost"], vec!["a:busy", "a:lost"]]);
+}
+
+/// SQS says what it got, and the SDK compares.
+fn md5(entry: &Value) -> String {
+    use md5::{Digest, Md5};
+    let digest = Md5::digest(entry["MessageBody"].as_str().unwrap());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a Firehose got: for each call, the bytes of its records.
+type Puts = Arc<Mutex<Vec<Vec<Vec<u8>>>>>;
+
+/// A Firehose that refuses records by `refuses(call, text)`, and S3 beside it.
+fn firehose(refuses: impl Fn(usize, &str) -> bool + Send + Sync + 'static) -> (String, Puts, Arc<Mutex<Vec<String>>>) {
+    let (puts, objects): (Puts, Arc<Mutex<Vec<String>>>) = Default::default();
+    let (got, kept) = (puts.clone(), objects.clone());
+    let endpoint = scripted::start(move |request: &Request| {
+        if request.method == "PUT" {
+            kept.lock().unwrap().push(request.path.clone());
+            return Answer { status: 200, headers: vec![("ETag", "\"e\"".into())], length: None, body: vec![] };
+        }
+        let sent = request.json();
+        let records: Vec<Vec<u8>> = sent["Records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|record| BASE64_STANDARD.decode(record["Data"].as_str().unwrap()).unwrap())
+            .collect();
+        let mut puts = got.lock().unwrap();
+        puts.push(records.clone());
+        let answers: Vec<Value> = records
+            .iter()
+            .map(|record| match refuses(puts.len(), &String::from_utf8_lossy(record)) {
+                true => json!({"ErrorCode": "ServiceUnavailableException", "ErrorMessage": "Slow down."}),
+                false => json!({"RecordId": "r"}),
+            })
+            .collect();
+        let failed = answers.iter().filter(|answer| answer.get("ErrorCode").is_some()).count();
+        Answer::json(200, &json!({"FailedPutCount": failed, "RequestResponses": answers}))
+    });
+    (endpoint, puts, objects)
+}
+
+fn archive(aws: &Arc<Aws>, logs: &[&str]) -> FirehoseArchive {
+    let logs = logs.iter().map(|log| (*log).to_owned()).collect();
+    FirehoseArchive::new(aws, "acme", logs, Bucket::new(aws, "acme-streamalert-data"))
+}
+
+#[test]
+fn archive_calls_keep_to_the_limits_and_what_is_too_large_goes_by_pointer() {
+    let (endpoint, puts, objects) = firehose(|_, _| false);
+    let aws = aws(&endpoint);
+    // A line is one byte longer than its record.
+    let edge = FIREHOSE_RECORD_BYTES_MAX - 1;
+    let mut sizes = vec![edge - 1, edge, edge + 1, 900_000, 900_000, 900_000, 900_000];
+    sizes.extend([2_000; 5_000]);
+    let sent = batch("test:row", &sizes);
+    assert!(archive(&aws, &["test"]).put(std::slice::from_ref(&sent)).iter().all(Result::is_ok));
+    let puts = puts.lock().unwrap();
+    for call in puts.iter() {
+        assert!(call.len() <= FIREHOSE_BATCH_MAX);
+        assert!(call.iter().map(Vec::len).sum::<usize>() <= FIREHOSE_BATCH_BYTES_MAX);
+        assert!(call.iter().all(|record| record.len() <= FIREHOSE_RECORD_BYTES_MAX && record.ends_with(b"\n")));
+    }
+    let bytes: usize = sizes.iter().sum();
+    assert!(puts.len() <= bytes.div_ceil(FIREHOSE_BATCH_BYTES_MAX) + 2, "{} calls for {bytes} bytes", puts.len());
+    let all: Vec<u8> = puts.iter().flatten().flatten().copied().collect();
+    let mut lines: Vec<Value> =
+        String::from_utf8(all).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let pointers: Vec<Value> = lines.extract_if(.., |line| line.get("streamalert:claim").is_some()).collect();
+    assert_eq!((lines.len(), pointers.len()), (sizes.len() - 1, 1));
+    let claim = &pointers[0]["streamalert:claim"];
+    assert_eq!(claim["bytes"], edge + 2);
+    let key = format!("/acme-streamalert-data/{}?x-id=PutObject", claim["key"].as_str().unwrap());
+    assert_eq!(*objects.lock().unwrap(), [key]);
+}
+
+#[test]
+fn the_archive_gets_again_only_what_it_refused_and_says_so_when_it_goes_on_refusing() {
+    let (endpoint, puts, _) = firehose(|call, text| call <= 2 && text.contains("\"n\":1"));
+    let service = aws(&endpoint);
+    let numbered = |count: usize| {
+        let mut numbered = batch("test:row", &vec![400_000; count]);
+        for (number, record) in numbered.records.iter_mut().enumerate() {
+            record.json.insert_str(1, &format!("\"n\":{number},"));
+        }
+        numbered
+    };
+    assert!(archive(&service, &["*"]).put(&[numbered(4)])[0].is_ok());
+    let sizes: Vec<usize> = puts.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [4, 1, 1]);
+    // Log types that are not kept cost nothing.
+    assert!(archive(&service, &["other:type"]).put(&[numbered(1)])[0].is_ok());
+    assert_eq!(puts.lock().unwrap().len(), 3);
+    let (endpoint, _, _) = firehose(|_, text| text.contains("\"n\":1"));
+    let error = archive(&aws(&endpoint), &["*"]).put(&[numbered(4)]).remove(0).unwrap_err();
+    assert_eq!(error.kind, BackendErrorKind::Throttled);
+    assert!(error.source.unwrap().to_string().contains("1 records were refused"));
+}
+
+fn object(bucket: &str, key: &str) -> Object {
+    Object {
+        bucket: bucket.into(),
+        key: key.into(),
+        version: None,
+        etag: None,
+        sequencer: None,
+        size: None,
+        region: None,
+        account: None,
+        id: "".into(),
+    }
+}
+
+#[test]
+fn a_download_goes_on_where_it_broke() {
+    let content: Arc<Vec<u8>> = Arc::new((0..300_000u32).flat_map(u32::to_le_bytes).collect());
+    let ranges: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (whole, seen) = (content.clone(), ranges.clone());
+    let endpoint = scripted::start(move |request| {
+        seen.lock().unwrap().push(format!("{}{}", request.header("range"), request.header("if-match")));
+        let from = request.header("range").trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap_or(0);
+        let rest = &whole[from..];
+        // It promises all and breaks off after half a megabyte.
+        let body = rest[..rest.len().min(500_000)].to_vec();
+        let status = if from > 0 { 206 } else { 200 };
+        Answer { status, headers: vec![("ETag", "\"e1\"".into())], length: Some(rest.len()), body }
+    });
+    let mut reader = ObjectReader::open(&aws(&endpoint), &object("bucket", "large")).unwrap();
+    let mut read = Vec::new();
+    reader.read_to_end(&mut read).unwrap();
+    assert!(read == *content);
+    let ranges = ranges.lock().unwrap();
+    assert_eq!(ranges.len(), 3, "{ranges:?}");
+    assert!(ranges[0].is_empty() && ranges[1..].iter().all(|range| range.ends_with("\"e1\"")), "{ranges:?}");
+}
+
+#[test]
+fn an_object_that_cannot_be_read_is_gone_or_denied_or_broken() {
+    let said = |status: u16, code: &str| {
+        let body = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+        let endpoint =
+            scripted::start(move |_| Answer { status, headers: vec![], length: None, body: body.clone().into_bytes() });
+        ObjectReader::open(&aws(&endpoint), &object("bucket", "key")).err().unwrap()
+    };
+    assert_eq!(said(404, "NoSuchKey").kind, BackendErrorKind::NotFound);
+    assert_eq!(said(403, "AccessDenied").kind, BackendErrorKind::Denied);
+    assert_eq!(said(503, "SlowDown").kind, BackendErrorKind::Throttled);
+    assert_eq!(said(400, "KMS.DisabledException").kind, BackendErrorKind::Denied);
+    let archived = said(403, "InvalidObjectState");
+    assert_eq!(archived.kind, BackendErrorKind::NotFound);
+    assert!(archived.action.contains("restore it"));
+    for standin in standins::all() {
+        let place = standin.place("gone");
+        place.data_bucket();
+        let error = ObjectReader::open(&place.aws, &object(&place.names.data_bucket(), "nobody")).err().unwrap();
+        assert_eq!(error.kind, BackendErrorKind::NotFound, "{}", standin.name);
+    }
+}
+
+#[test]
+fn names_are_made_of_the_prefix_unless_something_else_is_said() {
+    let variables = BTreeMap::from([("STREAMALERT_PREFIX", "acme"), ("STREAMALERT_DATA_BUCKET", "mine")]);
+    let names = Names::from_env(|name| variables.get(name).map(|value| (*value).to_owned())).unwrap();
+    assert_eq!(names.data_bucket(), "mine");
+    assert_eq!(names.rules_bucket(), "acme-streamalert-rules");
+    assert_eq!(names.function("rules_engine"), "acme-streamalert-rules-engine");
+    assert!(Names::from_env(|_| None).unwrap_err().contains("STREAMALERT_PREFIX"));
+}
