@@ -30,7 +30,7 @@ pub const CONF: &str = "conf/";
 pub const LIVE: &str = "live/";
 pub const INDEX: &str = "live/index";
 pub const VERDICTS: &str = "live/verdicts.json";
-const COMPONENTS: &str = "live/components/";
+pub const COMPONENTS: &str = "live/components/";
 const CODE: &str = "live/code/";
 const CONFS: &str = "live/conf/";
 
@@ -293,17 +293,19 @@ impl RulesBucket {
         Ok(Some(body.into_bytes()))
     }
 
-    /// What became of the uploads, with the ETag of the file that says it.
-    pub async fn verdicts(&self) -> Result<Option<(Verdicts, String)>, BackendError> {
-        let Some(object) = self.get(VERDICTS).await? else { return Ok(None) };
-        let read = serde_json::from_slice(&object.bytes);
-        let verdicts = read.map_err(|error| BackendError::other(self.action("read", VERDICTS), error))?;
-        Ok(Some((verdicts, object.etag)))
+    /// What became of the uploads, with the ETag of the file that says it. One that cannot be read says nothing.
+    pub async fn verdicts(&self) -> Result<(Verdicts, Option<String>), BackendError> {
+        let Some(object) = self.get(VERDICTS).await? else { return Ok((Verdicts::default(), None)) };
+        let read = serde_json::from_slice(&object.bytes).unwrap_or_else(|error| {
+            tracing::warn!(bucket = self.bucket, %error, "{VERDICTS} cannot be read");
+            Verdicts::default()
+        });
+        Ok((read, Some(object.etag)))
     }
 
     /// Keeps the files of a configuration as one object. Returns its digest.
     pub async fn put_conf(&self, files: &ConfFiles) -> Result<String, BackendError> {
-        let text = serde_json::to_vec(files).unwrap_or_default();
+        let text = conf_text(files);
         let digest = sha256(&text);
         let key = conf_key(&digest);
         let packed = zstd::bulk::compress(&text, COMPRESSION);
@@ -338,6 +340,12 @@ impl RulesBucket {
 /// The text of each file of a configuration, by its path below `conf/`.
 pub type ConfFiles = BTreeMap<String, String>;
 
+/// What a configuration's digest is of.
+fn conf_text(files: &ConfFiles) -> Vec<u8> {
+    // Texts by texts can always be written.
+    serde_json::to_vec(files).unwrap_or_default()
+}
+
 /// Whether a file is part of the configuration: notes, and what tools leave behind, are not.
 pub fn is_conf(path: &str) -> bool {
     match path.split_once('/') {
@@ -359,6 +367,7 @@ pub struct Upload {
 
 /// What became of all uploads. For people; functions do not read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Verdicts {
     /// Version of the compiler's program.
     pub host: String,

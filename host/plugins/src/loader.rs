@@ -3,11 +3,14 @@
 use crate::PluginLimits;
 use crate::component::{Host, LoadCheck, LoadError, Plugin, Problem, hex};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use streamalert_pipeline::plugin::{OutputPlugin, ParserPlugin, PluginSet, PublisherPlugin, RulePlugin};
+use streamalert_pipeline::alert_processor::publication::named;
+use streamalert_pipeline::alert_processor::publishers::native;
+use streamalert_pipeline::config::Outputs;
+use streamalert_pipeline::plugin::{OutputPlugin, ParserPlugin, PluginSet, PublisherPlugin, RuleInfo, RulePlugin};
 
 /// Where components lie.
 pub trait Shelf {
@@ -281,6 +284,40 @@ fn clashes(next: &Live, old: &Live) -> BTreeMap<String, Arc<LoadError>> {
         }
     }
     refused
+}
+
+/// Rules whose missing outputs or publishers are told one by one; a hundred misspell the same one, as a rule.
+const NAMED_MAX: usize = 3;
+
+/// Outputs and publishers that rules name and that are not there: better heard now than at the first alert. `set` is what is
+/// live with them.
+pub fn missing_names<'a>(
+    rules: impl IntoIterator<Item = &'a RuleInfo>,
+    set: &PluginSet,
+    outputs: &Outputs,
+) -> Vec<String> {
+    let theirs: HashSet<&str> =
+        set.publishers.iter().flat_map(|plugin| plugin.publishers()).map(|publisher| publisher.name.as_str()).collect();
+    let mut missing: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for rule in rules {
+        for output in &rule.options.outputs {
+            if let Some(message) = outputs.unknown(output) {
+                missing.entry(message).or_default().push(&rule.name);
+            }
+        }
+        for name in named(&rule.options.publishers) {
+            if native(&name).is_none() && !theirs.contains(name.as_str()) {
+                let message = format!("there is no publisher {name}, native or in a component; alerts are held back");
+                missing.entry(message).or_default().push(&rule.name);
+            }
+        }
+    }
+    let told = |(message, rules): (String, Vec<&str>)| {
+        let more = rules.len().saturating_sub(NAMED_MAX);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}: {message}", rules[..rules.len().min(NAMED_MAX)].join(", "))
+    };
+    missing.into_iter().map(told).collect()
 }
 
 struct Folder<'a> {

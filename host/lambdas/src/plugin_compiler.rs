@@ -1,0 +1,609 @@
+//! The plugin compiler: what users upload is checked, compiled for the processors of Lambda, sealed, and named in the index that
+//! all functions read. Whatever wakes it, it looks at everything, so an event that is lost, late or doubled changes nothing.
+
+use crate::classifier::millis;
+use crate::conf::Conf;
+use crate::environment::Environment;
+use crate::function::Function;
+use crate::index::{Entry, Index};
+use crate::metrics::Metrics;
+use crate::uploads::{ConfUploads, Load, PluginUploads};
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use streamalert_aws::Aws;
+use streamalert_aws::rules_bucket::{
+    self, COMPONENTS, CodeVerdict, ConfVerdict, INDEX, LIVE, RulesBucket, State, VERDICTS, Verdict, Verdicts, code_key,
+    component_key,
+};
+use streamalert_intake::{Arrival, unwrap};
+use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
+use streamalert_pipeline::skip::Skip;
+use streamalert_pipeline::time::rfc3339;
+use streamalert_plugins::lazy::Description;
+use streamalert_plugins::loader::missing_names;
+use streamalert_plugins::{
+    CodeKey, Compiled, CompiledError, Compiler, Host, HostConfig, LoadCheck, LoadError, LoadReport, Plugin,
+    PluginFolder, PluginLimits, Problem, Target,
+};
+
+/// Times that all is looked at anew because another compiler was faster.
+const ATTEMPTS: u32 = 8;
+/// The first pause after that, doubled each time: as long as one of its calls takes.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Time kept for writing what was found out, before the function is ended: at least so much, or a quarter of all there is.
+const STOP_BEFORE: Duration = Duration::from_secs(5);
+
+pub struct PluginCompiler {
+    bucket: RulesBucket,
+    key: CodeKey,
+    host: Host,
+    compilers: Vec<Compiler>,
+    warm: Mutex<Warm>,
+}
+
+/// What is known from earlier events; all of it could be found out anew.
+#[derive(Default)]
+struct Warm {
+    /// By name and digest.
+    plugins: HashMap<(String, String), Plugin>,
+    /// ETag and digest of uploads, by name.
+    known: BTreeMap<String, (String, String)>,
+    files: ConfUploads,
+    /// With its digest.
+    conf: Option<(String, Arc<Conf>)>,
+}
+
+impl PluginCompiler {
+    pub fn new(environment: &Environment) -> Result<Self> {
+        let digits = environment.get("STREAMALERT_CODE_KEY").context(
+            "STREAMALERT_CODE_KEY is not set: compiled code is sealed with it; give all functions the same one",
+        )?;
+        let key = CodeKey::read(&digits).context("the variable STREAMALERT_CODE_KEY")?;
+        let limits = PluginLimits::default();
+        let compilers = Target::ALL.iter().map(|target| Compiler::new(*target, &limits)).collect::<Result<_, _>>()?;
+        Ok(PluginCompiler {
+            bucket: RulesBucket::new(&environment.aws, environment.names.rules_bucket()),
+            key,
+            host: Host::new(HostConfig { limits, ..HostConfig::default() })?,
+            compilers,
+            warm: Mutex::default(),
+        })
+    }
+
+    fn aws(&self) -> &Aws {
+        self.bucket.aws()
+    }
+}
+
+impl Function for PluginCompiler {
+    fn handle(&self, event: &[u8], deadline: Instant) -> Result<Value> {
+        let begun = Instant::now();
+        if !concerns(event) {
+            return Ok(json!({ "looked": false, "batchItemFailures": [] }));
+        }
+        let left = deadline.saturating_duration_since(begun);
+        let stop = deadline.checked_sub(STOP_BEFORE.max(left / 4)).unwrap_or(begun);
+        let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pause = PAUSE;
+        for _ in 0..ATTEMPTS {
+            let error = match self.look(&mut warm, stop) {
+                Ok(looked) => return looked.answer(begun),
+                Err(error) => error,
+            };
+            let conflict = |error: &BackendError| error.kind == BackendErrorKind::Conflict;
+            if !error.downcast_ref::<BackendError>().is_some_and(conflict) {
+                return Err(error);
+            }
+            // Not all at the same time again.
+            thread::sleep(pause + pause.mul_f64(RandomState::new().hash_one(0) as f64 / u64::MAX as f64));
+            pause *= 2;
+        }
+        bail!("other compilers were faster {ATTEMPTS} times in a row; the event has to come again")
+    }
+}
+
+/// Whether an event may be about anything but what we wrote ourselves.
+fn concerns(event: &[u8]) -> bool {
+    !unwrap(event).iter().all(|arrival| match arrival {
+        Arrival::Skip { skip, .. } => *skip == Skip::TestEvent,
+        Arrival::Object(object) => object.key.starts_with(LIVE),
+        Arrival::Bytes { .. } | Arrival::Dead(_) => false,
+    })
+}
+
+/// What a look came to.
+struct Looked {
+    serial: u64,
+    verdicts: Verdicts,
+    compiled: Vec<(String, CodeVerdict)>,
+    waiting: BTreeSet<String>,
+}
+
+impl Looked {
+    fn answer(self, begun: Instant) -> Result<Value> {
+        let of = |state: State| -> Vec<&String> {
+            self.verdicts.plugins.iter().filter(|(_, verdict)| verdict.state == state).map(|(name, _)| name).collect()
+        };
+        let (live, refused) = (of(State::Live), of(State::Refused));
+        let mut metrics = Metrics::default();
+        metrics.add(&[], "LiveComponents", "None", live.len() as f64);
+        metrics.add(&[], "RefusedComponents", "None", refused.len() as f64);
+        metrics.add(&[], "ConfRefused", "None", f64::from(self.verdicts.conf.state == State::Refused));
+        metrics.count(&[], "Compiled", self.compiled.len() as u64);
+        for (form, code) in &self.compiled {
+            metrics.add(&[("Form", form)], "CompileTime", "Milliseconds", code.milliseconds as f64);
+            metrics.add(&[("Form", form)], "CodeBytes", "Bytes", code.bytes as f64);
+        }
+        metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
+        metrics.print("plugin_compiler", millis());
+        if !self.waiting.is_empty() {
+            let names: Vec<&str> = self.waiting.iter().map(String::as_str).collect();
+            bail!("there was no time for {}; what is done is live, and the next event goes on", names.join(", "));
+        }
+        Ok(json!({
+            "looked": true,
+            "serial": self.serial,
+            "live": live.len(),
+            "refused": refused,
+            "conf": self.verdicts.conf.state.name(),
+            "batchItemFailures": [],
+        }))
+    }
+}
+
+impl PluginCompiler {
+    fn look(&self, warm: &mut Warm, stop: Instant) -> Result<Looked> {
+        let bucket = &self.bucket;
+        let (index, verdicts, listed) = self.aws().wait(async {
+            Ok::<_, BackendError>((
+                bucket.get(INDEX).await?,
+                bucket.verdicts().await?,
+                ConfUploads::list(bucket).await?,
+            ))
+        })?;
+        let index_etag = index.as_ref().map(|index| index.etag.clone());
+        let index = index.and_then(|object| match Index::read(&object.bytes, &self.key) {
+            Ok(index) => Some(index),
+            Err(error) => {
+                let error = format!("{:#}", anyhow!(error));
+                tracing::error!(bucket = bucket.name(), error, "{INDEX} cannot be used, and is written anew");
+                None
+            }
+        });
+        let (before, verdicts_etag) = verdicts;
+        let (conf_verdict, conf) = self.conf(warm, listed, index.as_ref(), &before)?;
+        let Some(conf) = conf else {
+            // Without log types there is nothing that rules could be checked against.
+            return self.wait_for_conf(before, verdicts_etag, conf_verdict);
+        };
+
+        let mut work = Work::new(self, &mut warm.plugins, stop)?;
+        let mut folder = PluginFolder::new(self.host.clone());
+        for (name, plugin) in work.adopt(index.as_ref().map_or(&[], |index| &index.plugins))? {
+            folder.adopt(&name, plugin);
+        }
+        let mut uploads = PluginUploads::look(bucket, self.host.limits(), &mut warm.known, &mut work)?;
+        let report = conf.with_check(|check| folder.load_from(&mut uploads, check))?;
+        let listed = std::mem::take(&mut uploads.listed);
+        let known: BTreeMap<String, (String, String)> =
+            listed.keys().filter_map(|name| Some((name.clone(), uploads.known(name)?.clone()))).collect();
+        work.no_error()?;
+
+        let entries: Vec<Entry> =
+            folder.live().map(|(name, plugin)| entry(name, plugin, &listed, index.as_ref())).collect();
+        let digest = conf_verdict.digest.clone().unwrap_or_default();
+        let last = index.as_ref().map_or(0, |index| index.serial);
+        let new = Index::new((last + 1).max(millis().unsigned_abs()), digest, entries);
+        let serial = match index.filter(|before| new.is_like(before)) {
+            Some(before) => before.serial,
+            None => {
+                let sealed = new.write(&self.key).context("write the index")?;
+                self.aws().wait(bucket.replace(INDEX, index_etag.as_deref(), sealed))?;
+                new.serial
+            }
+        };
+
+        let mut all = Verdicts { host: new.host.clone(), serial, conf: conf_verdict, plugins: BTreeMap::new() };
+        for (name, file) in &listed {
+            let mut verdict = Verdict {
+                size: file.size,
+                etag: file.etag.clone(),
+                uploaded: file.modified.map(rfc3339),
+                ..Verdict::default()
+            };
+            if let Some((etag, digest)) = known.get(name) {
+                (verdict.etag, verdict.digest) = (etag.clone(), digest.clone());
+            }
+            let old = before.plugins.get(name);
+            work.code_verdicts(&mut verdict, old);
+            let live = folder.live().find(|(live, _)| live == name).map(|(_, plugin)| plugin);
+            judge(&mut verdict, &report, name, live, work.waiting.contains(name), &conf);
+            keep_since(&mut verdict, old);
+            all.plugins.insert(name.clone(), verdict);
+        }
+        self.write_verdicts(&before, verdicts_etag.as_deref(), &all)?;
+        let (compiled, waiting) = (std::mem::take(&mut work.compiled), std::mem::take(&mut work.waiting));
+        drop(work);
+        // What is neither live nor lies there any more is forgotten.
+        warm.plugins.retain(|(name, digest), _| {
+            new.plugins.iter().any(|entry| entry.name == *name && entry.digest == *digest)
+                || known.get(name).is_some_and(|(_, known)| known == digest)
+        });
+        Ok(Looked { serial, verdicts: all, compiled, waiting })
+    }
+
+    /// What the configuration came to, and the one that functions use: the last good one.
+    fn conf(
+        &self,
+        warm: &mut Warm,
+        listed: BTreeMap<String, String>,
+        index: Option<&Index>,
+        before: &Verdicts,
+    ) -> Result<(ConfVerdict, Option<Arc<Conf>>)> {
+        let live = index.map(|index| index.conf.clone());
+        let old = &before.conf;
+        let unchanged = old.state != State::Waiting
+            && before.host == env!("CARGO_PKG_VERSION")
+            && old.files == listed
+            && old.digest == live;
+        let mut verdict = match unchanged {
+            true => old.clone(),
+            false => {
+                let mut verdict = ConfVerdict { files: listed, digest: live, ..ConfVerdict::default() };
+                let read = self.aws().wait(warm.files.read(&self.bucket, &verdict.files))?;
+                match read.and_then(|files| Conf::check(&files).map(|conf| (files, conf))) {
+                    Ok((files, conf)) => {
+                        let digest = self.aws().wait(self.bucket.put_conf(&files))?;
+                        (verdict.state, verdict.warnings) = (State::Live, conf.warnings.clone());
+                        warm.conf = Some((digest.clone(), Arc::new(conf)));
+                        verdict.digest = Some(digest);
+                    }
+                    Err(faults) => (verdict.state, verdict.problems) = (State::Refused, faults),
+                }
+                verdict
+            }
+        };
+        verdict.since.clone_from(&old.since);
+        if verdict != *old || verdict.since.is_none() {
+            verdict.since = Some(rfc3339(millis()));
+        }
+        let conf = match (&verdict.digest, &warm.conf) {
+            (None, _) => None,
+            (Some(digest), Some((known, conf))) if known == digest => Some(conf.clone()),
+            (Some(digest), _) => {
+                let files = self.aws().wait(self.bucket.get_conf(digest))?;
+                let conf = Conf::read(&files).map_err(|faults| anyhow!("{}", faults.join("\n")))?;
+                let conf = Arc::new(conf);
+                warm.conf = Some((digest.clone(), conf.clone()));
+                Some(conf)
+            }
+        };
+        Ok((verdict, conf))
+    }
+
+    fn wait_for_conf(&self, before: Verdicts, etag: Option<String>, conf: ConfVerdict) -> Result<Looked> {
+        let all = Verdicts { host: env!("CARGO_PKG_VERSION").to_owned(), serial: 0, conf, plugins: BTreeMap::new() };
+        self.write_verdicts(&before, etag.as_deref(), &all)?;
+        Ok(Looked { serial: 0, verdicts: all, compiled: Vec::new(), waiting: BTreeSet::new() })
+    }
+
+    fn write_verdicts(&self, before: &Verdicts, etag: Option<&str>, all: &Verdicts) -> Result<()> {
+        if before == all && etag.is_some() {
+            return Ok(());
+        }
+        let text = serde_json::to_vec_pretty(all).context("write the verdicts")?;
+        Ok(self.aws().wait(self.bucket.replace(VERDICTS, etag, text))?)
+    }
+}
+
+fn entry(name: &str, plugin: &Plugin, listed: &BTreeMap<String, rules_bucket::Listed>, index: Option<&Index>) -> Entry {
+    let description = Description::of(plugin);
+    let before = index.and_then(|index| index.plugins.iter().find(|entry| entry.name == name));
+    let size = match before.filter(|before| before.digest == plugin.digest()) {
+        Some(before) => before.size,
+        None => listed.get(name).map_or(0, |file| file.size),
+    };
+    Entry {
+        name: name.to_owned(),
+        digest: plugin.digest().to_owned(),
+        size,
+        described: description.digest(),
+        description,
+    }
+}
+
+/// What became of one upload.
+fn judge(verdict: &mut Verdict, report: &LoadReport, name: &str, live: Option<&Plugin>, waiting: bool, conf: &Conf) {
+    let refusal = report.refused.iter().find(|refusal| refusal.file == name);
+    verdict.state = match refusal {
+        Some(_) if waiting => State::Waiting,
+        Some(refusal) => {
+            verdict.problems = refusal.error.problems.iter().map(Problem::to_string).collect();
+            State::Refused
+        }
+        None if live.is_some() => State::Live,
+        // It changed between the listing and the reading; its own event is on the way.
+        None => State::Waiting,
+    };
+    let Some(plugin) = live else { return };
+    if refusal.is_some() {
+        verdict.serving = Some(plugin.digest().to_owned());
+        return;
+    }
+    let description = Description::of(plugin);
+    verdict.world = Some(description.world().to_owned());
+    verdict.names = match description {
+        Description::Rules(rules) => {
+            verdict.warnings = missing_names(&rules, &report.set, &conf.outputs);
+            rules.into_iter().map(|rule| rule.name).collect()
+        }
+        Description::Parser(parser) => vec![parser.name],
+        Description::Publishers(publishers) => publishers.into_iter().map(|publisher| publisher.name).collect(),
+        Description::Output(output) => vec![output.service],
+    };
+}
+
+/// If nothing new is said, it is as it was since then.
+fn keep_since(verdict: &mut Verdict, old: Option<&Verdict>) {
+    let said = |verdict: &Verdict| {
+        let Verdict { state, etag, digest, problems, serving, .. } = verdict.clone();
+        (state, etag, digest, problems, serving)
+    };
+    verdict.since = match old.filter(|old| said(old) == said(verdict)) {
+        Some(old) => old.since.clone(),
+        None => Some(rfc3339(millis())),
+    };
+}
+
+/// Makes components live, compiling where that has not been done.
+struct Work<'a> {
+    compiler: &'a PluginCompiler,
+    plugins: &'a mut HashMap<(String, String), Plugin>,
+    /// Digests and sizes of the code that is there, for each compiler.
+    code: Vec<BTreeMap<String, u64>>,
+    /// Digests of the components that are kept.
+    copies: BTreeSet<String>,
+    /// What compiling took, by digest and form.
+    took: HashMap<(String, String), u64>,
+    /// By form, for metrics.
+    compiled: Vec<(String, CodeVerdict)>,
+    stop: Instant,
+    /// Uploads there was no time for.
+    waiting: BTreeSet<String>,
+    /// Why the look as a whole has failed.
+    error: Option<BackendError>,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        compiler: &'a PluginCompiler,
+        plugins: &'a mut HashMap<(String, String), Plugin>,
+        stop: Instant,
+    ) -> Result<Self> {
+        let bucket = &compiler.bucket;
+        let (copies, code) = compiler.aws().wait(async {
+            let copies = bucket.list(COMPONENTS).await?;
+            let mut code = Vec::new();
+            for one in &compiler.compilers {
+                let listed = bucket.list(&code_key(&one.target().form(), "")).await?;
+                code.push(listed.into_iter().map(|file| (file.name, file.size)).collect());
+            }
+            Ok::<_, BackendError>((copies, code))
+        })?;
+        let copies = copies.into_iter().filter_map(|file| Some(file.name.strip_suffix(".wasm")?.to_owned()));
+        Ok(Work {
+            compiler,
+            plugins,
+            code,
+            copies: copies.collect(),
+            took: HashMap::new(),
+            compiled: Vec::new(),
+            stop,
+            waiting: BTreeSet::new(),
+            error: None,
+        })
+    }
+
+    fn no_error(&mut self) -> Result<(), BackendError> {
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    /// Components that an earlier look made live.
+    fn adopt(&mut self, entries: &[Entry]) -> Result<Vec<(String, Plugin)>> {
+        let mut adopted = Vec::new();
+        for entry in entries {
+            let Entry { name, digest, .. } = entry;
+            let bucket = &self.compiler.bucket;
+            let mut copy = || match self.compiler.aws().wait(bucket.get(&component_key(digest))) {
+                Ok(Some(object)) if rules_bucket::sha256(&object.bytes) == *digest => Ok(object.bytes.to_vec()),
+                Ok(_) => Err(io::ErrorKind::NotFound.into()),
+                Err(error) => Err(io::Error::other(error)),
+            };
+            match self.plugin(name, digest, &mut copy) {
+                Ok(Ok(plugin)) => adopted.push((name.clone(), plugin)),
+                // What is live stays so, if need be until there is more time.
+                Ok(Err(_)) if self.waiting.contains(name) => bail!("there was no time to look at what is live"),
+                // As after an update that does not know its world any more.
+                Ok(Err(error)) => tracing::error!(%error, digest, "a component that was live cannot be live any more"),
+                Err(error) => {
+                    self.no_error()?;
+                    tracing::error!(file = name, digest, %error, "a component that was live is not there any more");
+                }
+            }
+            self.no_error()?;
+        }
+        Ok(adopted)
+    }
+
+    /// A component, whatever it is about. What it took to compile it is kept in the bucket.
+    fn plugin(
+        &mut self,
+        name: &str,
+        digest: &str,
+        bytes: &mut dyn FnMut() -> io::Result<Vec<u8>>,
+    ) -> io::Result<Result<Plugin, LoadError>> {
+        let key = (name.to_owned(), digest.to_owned());
+        if let Some(plugin) = self.plugins.get(&key) {
+            return Ok(Ok(plugin.clone()));
+        }
+        if Instant::now() >= self.stop {
+            self.waiting.insert(name.to_owned());
+            return Ok(Err(refused(name, "was not looked at yet", "wait for the next look")));
+        }
+        let plugin = match self.compile(name, digest, bytes)? {
+            Ok(plugin) => plugin,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.plugins.insert(key, plugin.clone());
+        Ok(Ok(plugin))
+    }
+
+    fn compile(
+        &mut self,
+        name: &str,
+        digest: &str,
+        bytes: &mut dyn FnMut() -> io::Result<Vec<u8>>,
+    ) -> io::Result<Result<Plugin, LoadError>> {
+        let compilers = &self.compiler.compilers;
+        let native = compilers.iter().position(|one| Some(one.target()) == Target::native());
+        let mut loaded = None;
+        if let Some(native) = native.filter(|native| self.code[*native].contains_key(digest)) {
+            match self.sealed(native, digest) {
+                Some(compiled) => loaded = self.run(name, &compiled),
+                // It is made anew.
+                None => drop(self.code[native].remove(digest)),
+            }
+            self.failed_if_error()?;
+        }
+        let missing = self.code.iter().any(|code| !code.contains_key(digest));
+        if loaded.is_some() && !missing && self.copies.contains(digest) {
+            return Ok(loaded.unwrap_or_else(|| Err(refused(name, "is not there", "upload it again"))));
+        }
+        let bytes = bytes()?;
+        if let Some(native) = native
+            && loaded.is_none()
+        {
+            match self.make(native, digest, &bytes) {
+                Ok(compiled) => loaded = self.run(name, &compiled),
+                Err(problem) => return Ok(Err(LoadError { file: name.to_owned(), problems: vec![problem] })),
+            }
+        }
+        // Where our own processor is none of Lambda's.
+        let loaded = loaded.unwrap_or_else(|| self.compiler.host.load_plugin(name, &bytes, &LoadCheck::any_log()));
+        let plugin = match loaded {
+            Ok(plugin) => plugin,
+            Err(error) => return Ok(Err(error)),
+        };
+        for other in 0..self.code.len() {
+            if !self.code[other].contains_key(digest)
+                && let Err(problem) = self.make(other, digest, &bytes)
+            {
+                return Ok(Err(LoadError { file: name.to_owned(), problems: vec![problem] }));
+            }
+        }
+        if !self.copies.contains(digest) {
+            self.put(&component_key(digest), bytes);
+            self.copies.insert(digest.to_owned());
+        }
+        self.failed_if_error()?;
+        Ok(Ok(plugin))
+    }
+
+    /// `None` if the code cannot be loaded by this host, which says nothing about the component.
+    fn run(&self, name: &str, compiled: &Compiled) -> Option<Result<Plugin, LoadError>> {
+        match self.compiler.host.load_compiled(name, compiled, &LoadCheck::any_log()) {
+            Ok(plugin) => Some(Ok(plugin)),
+            Err(CompiledError::Refused(error)) => Some(Err(error)),
+            Err(CompiledError::Unfit(reason)) => {
+                tracing::warn!(name, reason, "code for the fleet cannot be run here");
+                None
+            }
+        }
+    }
+
+    /// Code that is there, if its seal is ours.
+    fn sealed(&mut self, compiler: usize, digest: &str) -> Option<Compiled> {
+        let target = self.compiler.compilers[compiler].target();
+        let key = code_key(&target.form(), digest);
+        match self.compiler.aws().wait(self.compiler.bucket.get(&key)) {
+            Ok(object) => {
+                let unsealed = Compiled::unseal(target, digest, object?.bytes.into(), &self.compiler.key);
+                unsealed.map_err(|error| tracing::error!(key, %error, "code is made anew")).ok()
+            }
+            Err(error) => {
+                self.error = Some(error);
+                None
+            }
+        }
+    }
+
+    /// Compiles, seals and keeps.
+    fn make(&mut self, compiler: usize, digest: &str, bytes: &[u8]) -> Result<Compiled, Problem> {
+        let one = &self.compiler.compilers[compiler];
+        let form = one.target().form();
+        let begun = Instant::now();
+        let compiled = one.compile(bytes)?;
+        let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let sealed = compiled.seal(&self.compiler.key);
+        let size = sealed.len() as u64;
+        self.put(&code_key(&form, digest), sealed);
+        self.code[compiler].insert(digest.to_owned(), size);
+        self.took.insert((digest.to_owned(), form.clone()), milliseconds);
+        self.compiled.push((form, CodeVerdict { bytes: size, milliseconds }));
+        Ok(compiled)
+    }
+
+    fn put(&mut self, key: &str, bytes: Vec<u8>) {
+        if let Err(error) = self.compiler.aws().wait(self.compiler.bucket.put(key, bytes)) {
+            self.error = Some(error);
+        }
+    }
+
+    /// An error that is ours and not the component's ends the look.
+    fn failed_if_error(&self) -> io::Result<()> {
+        match &self.error {
+            Some(error) => Err(io::Error::other(error.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// What there is of code for the upload.
+    fn code_verdicts(&self, verdict: &mut Verdict, old: Option<&Verdict>) {
+        let old = old.filter(|old| old.digest == verdict.digest);
+        for (one, code) in self.compiler.compilers.iter().zip(&self.code) {
+            let Some(bytes) = code.get(&verdict.digest).copied() else { continue };
+            let form = one.target().form();
+            let took = self.took.get(&(verdict.digest.clone(), form.clone())).copied();
+            let before = old.and_then(|old| old.code.get(&form)).map(|code| code.milliseconds);
+            let milliseconds = took.or(before).unwrap_or(0);
+            verdict.code.insert(form, CodeVerdict { bytes, milliseconds });
+        }
+    }
+}
+
+impl Load for Work<'_> {
+    fn load(
+        &mut self,
+        name: &str,
+        digest: &str,
+        bytes: &mut dyn FnMut() -> io::Result<Vec<u8>>,
+        check: &LoadCheck,
+    ) -> io::Result<Result<Plugin, LoadError>> {
+        let plugin = match self.plugin(name, digest, bytes)? {
+            Ok(plugin) => plugin,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(plugin.check(check).map(|()| plugin))
+    }
+}
+
+fn refused(name: &str, message: &str, remedy: &str) -> LoadError {
+    let problem = Problem { rule: None, field: None, message: message.into(), remedy: remedy.into() };
+    LoadError { file: name.to_owned(), problems: vec![problem] }
+}
