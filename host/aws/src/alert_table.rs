@@ -54,11 +54,6 @@ impl DynamoAlerts {
     fn wait<F: Future>(&self, calls: F) -> F::Output {
         self.table.aws.wait(calls)
     }
-
-    /// What the alert of this id was merged into; an empty text if its group stayed below its threshold.
-    pub fn merged_into(&self, id: &str) -> Result<Option<String>, BackendError> {
-        self.wait(self.merged(id))
-    }
 }
 
 impl AlertTable for DynamoAlerts {
@@ -113,6 +108,10 @@ impl AlertDesk for DynamoAlerts {
 
     fn get(&self, id: &str) -> Result<Option<Alert>, BackendError> {
         self.wait(self.alert(id))
+    }
+
+    fn merged_into(&self, id: &str) -> Result<Option<String>, BackendError> {
+        self.wait(self.merged(id))
     }
 
     fn deliveries(&self, filter: &DeliveryFilter, limit: usize) -> Result<Vec<Delivery>, BackendError> {

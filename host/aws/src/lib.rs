@@ -14,7 +14,10 @@
 //! | [`rules_bucket`] | what have users uploaded, and what has become of it |
 //! | [`settings`] | which installation does the command line talk to |
 //! | [`rule_table`] | which rules are on trial |
+//! | [`outputs`] | which services does StreamAlert deliver alerts to itself |
+//! | `signed` | how are services called that have no client here |
 //! | [`secrets`] | where are the credentials of outputs |
+//! | [`functions`] | how are functions invoked |
 //! | [`dead_letters`] | where does what could not be processed lie |
 
 pub mod alert_table;
@@ -23,14 +26,19 @@ pub mod call;
 pub mod claim_check;
 pub mod clients;
 pub mod dead_letters;
+pub mod functions;
 pub mod limits;
+#[cfg(test)]
+mod loopback;
 pub mod names;
 pub mod objects;
+pub mod outputs;
 pub mod queue;
 pub mod rule_table;
 pub mod rules_bucket;
 pub mod secrets;
 pub mod settings;
+mod signed;
 
 pub use clients::{Aws, Connection};
 pub use names::Names;

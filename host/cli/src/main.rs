@@ -7,15 +7,20 @@ mod commands {
     pub mod dead;
     pub mod explain;
     pub mod inspect;
+    pub mod invoke;
     pub mod new;
     pub mod output;
     pub mod package;
+    pub mod plugins;
+    pub mod push;
     pub mod run;
     pub mod schema;
     pub mod test;
 }
+mod cloud;
 mod cold_start;
 mod draft;
+mod functions;
 mod intake;
 mod rules;
 mod world;
@@ -48,7 +53,10 @@ enum Command {
     Inspect(commands::inspect::Args),
     Explain(commands::explain::Args),
     Schema(commands::schema::Args),
+    Invoke(commands::invoke::Args),
     Package(commands::package::Args),
+    Push(commands::push::Args),
+    Plugins(commands::plugins::Args),
 }
 
 /// A promise: scripts look at these.
@@ -90,7 +98,10 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Explain(args) => commands::explain::run(args),
         Command::Schema(args) => commands::schema::run(args),
+        Command::Invoke(args) => commands::invoke::run(args),
         Command::Package(args) => commands::package::run(args),
+        Command::Push(args) => commands::push::run(args),
+        Command::Plugins(args) => commands::plugins::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -29,7 +29,7 @@ use streamalert_pipeline::time::Millis;
 
 /// Bytes of records that are gathered before they are sent: some messages for each of the usual log types, and a small part of
 /// the memory of the smallest function.
-const GATHERED_BYTES: usize = 16 << 20;
+const GATHERED_BYTES: usize = 8 << 20;
 /// Dead letters that are gathered before they are stored.
 const GATHERED_LETTERS: usize = 1_000;
 /// Time kept for sending what is gathered, before the function is ended: at least so much, or a tenth of all there is.

@@ -1,6 +1,9 @@
 //! What a function is, and which one this is.
 
+use crate::classifier::Classifier;
 use crate::environment::Environment;
+use crate::plugin_compiler::PluginCompiler;
+use crate::rules_engine::RulesEngine;
 use anyhow::{Result, bail};
 use serde_json::Value;
 use std::sync::Arc;
@@ -14,8 +17,13 @@ pub trait Function: Send + Sync {
 }
 
 /// The function that `STREAMALERT_FUNCTION` names.
-pub fn make(name: &str, _environment: &Environment) -> Result<Arc<dyn Function>> {
-    bail!("there is no function `{name}`")
+pub fn make(name: &str, environment: &Environment) -> Result<Arc<dyn Function>> {
+    Ok(match name {
+        "classifier" => Arc::new(Classifier::new(environment)?),
+        "plugin_compiler" => Arc::new(PluginCompiler::new(environment)?),
+        "rules_engine" => Arc::new(RulesEngine::new(environment)?),
+        _ => bail!("there is no function `{name}`"),
+    })
 }
 
 /// The answer to a queue or stream: these of its items are to come again.

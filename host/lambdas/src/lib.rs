@@ -5,10 +5,21 @@
 //! |---|---|
 //! | [`function`] | what is a function, and which one is this |
 //! | [`environment`] | what does every function get told |
-//! | `live` | which rules, parsers, outputs and schemas are live for this invocation |
+//! | [`live`] | which rules, parsers, outputs and schemas are live for this invocation |
+//! | [`index`] | how do functions know |
+//! | [`conf`], [`uploads`] | what have users put into the rules bucket |
 //! | [`metrics`] | what do dashboards hear |
 //! | `classifier`, `rules_engine`, `alert_merger`, `alert_processor`, `plugin_compiler` | the stages |
 
+pub mod classifier;
+pub mod conf;
 pub mod environment;
 pub mod function;
+pub mod index;
+pub mod live;
 pub mod metrics;
+pub mod outbox;
+pub mod plugin_compiler;
+pub mod rules_engine;
+pub mod uploads;
+pub mod wake;

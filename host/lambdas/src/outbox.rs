@@ -48,10 +48,14 @@ impl<'a> Outbox<'a> {
         if batches.is_empty() {
             return BTreeMap::new();
         }
-        // What is sent again for one rule is in the archive already.
-        let kept: Vec<RecordBatch> = batches.iter().filter(|batch| batch.rule.is_none()).cloned().collect();
+        // What is sent again for one rule is in the archive already; that is seldom, so usually nothing is copied.
+        let some: Option<Vec<RecordBatch>> = batches
+            .iter()
+            .any(|batch| batch.rule.is_some())
+            .then(|| batches.iter().filter(|batch| batch.rule.is_none()).cloned().collect());
+        let kept = some.as_ref().unwrap_or(&batches);
         let (queued, archived) = thread::scope(|scope| {
-            let archive = scope.spawn(|| self.archive.put(&kept));
+            let archive = scope.spawn(|| self.archive.put(kept));
             let queued = self.queue.send(&batches);
             (queued, archive.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });

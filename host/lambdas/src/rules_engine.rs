@@ -1,12 +1,12 @@
 //! The rules engine: batches of records from the queue are judged, and what rules find is stored as alerts.
 
-use crate::alert_processor::wake;
 use crate::classifier::millis;
 use crate::environment::Environment;
 use crate::function::{Function, failures};
 use crate::live::{LiveSet, Now};
 use crate::metrics::Metrics;
 use crate::outbox::told;
+use crate::wake::wake;
 use anyhow::{Result, bail};
 use serde::Deserialize;
 use serde_json::Value;

@@ -245,6 +245,8 @@ pub trait AlertDesk: Send + Sync {
     fn retry(&self, filter: &DeliveryFilter, now: Millis) -> Result<u64, BackendError>;
     /// Gives up what is owed, and takes note of what is dead: nobody is reminded any more. Says how many.
     fn drop_deliveries(&self, filter: &DeliveryFilter, now: Millis) -> Result<u64, BackendError>;
+    /// What the alert of this id was merged into; an empty text if its group stayed below its threshold.
+    fn merged_into(&self, id: &str) -> Result<Option<String>, BackendError>;
     /// By output.
     fn backlog(&self) -> Result<BTreeMap<String, Backlog>, BackendError>;
 }

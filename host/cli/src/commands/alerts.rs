@@ -1,15 +1,15 @@
 //! `streamalert alerts`: looks at what is stored, and at what became of it.
 
 use super::run::{Output, say};
-use crate::Failure;
+use crate::{Failure, cloud, functions};
 use anyhow::{Context, anyhow};
 use clap::{Subcommand, ValueEnum};
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use streamalert_aws::alert_table::DynamoAlerts;
 use streamalert_local::alert_text::{alert_text, printable};
 use streamalert_local::clock::millis;
 use streamalert_local::run::DataFolder;
-use streamalert_local::sqlite::SqliteAlerts;
 use streamalert_pipeline::backend::{AlertDesk, Delivery, DeliveryFilter, DeliveryState};
 
 /// Look at the alerts that are stored, and deliver them again
@@ -18,6 +18,9 @@ pub struct Args {
     /// Folder the run keeps its alerts in
     #[arg(long, value_name = "DIR", default_value = "data", global = true)]
     data: PathBuf,
+    /// Those of the installation on AWS that DIR/aws.json names, instead of a folder's
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "conf", global = true, conflicts_with = "data")]
+    aws: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Output::Text, global = true)]
     output: Output,
     #[command(subcommand)]
@@ -100,7 +103,12 @@ impl Which {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    let table = DataFolder::existing(&args.data).map_err(Failure::Usage)?.alerts()?;
+    let cloud = args.aws.as_deref().map(cloud::connect).transpose()?;
+    let table: Box<dyn AlertDesk> = match &cloud {
+        Some(cloud) => Box::new(DynamoAlerts::new(cloud.aws.clone(), &cloud.names)),
+        None => Box::new(DataFolder::existing(&args.data).map_err(Failure::Usage)?.alerts()?),
+    };
+    let table = &*table;
     match args.command {
         Command::List { limit, which } if which.to.is_some() || which.state.is_some() => {
             let all = table.deliveries(&which.filter(None), limit).context("list the deliveries")?;
@@ -122,15 +130,24 @@ pub fn run(args: Args) -> Result<(), Failure> {
             }
             Ok(())
         }
-        Command::Show { id } => show(&table, &id, args.output),
+        Command::Show { id } => show(table, &id, args.output),
         Command::Retry { id, which, all } => {
-            let filter = filter(&table, id, &which, all)?;
+            let filter = filter(table, id, &which, all)?;
             let count = table.retry(&filter, millis()).context("make deliveries due again")?;
-            told(count, "due again; `streamalert run` delivers them");
+            match &cloud {
+                None => told(count, "due again; `streamalert run` delivers them"),
+                Some(cloud) => {
+                    // Without it, the merger's next round does.
+                    if count > 0 {
+                        functions::start(cloud, "alert_processor", "{}")?;
+                    }
+                    told(count, "due again, and the alert processor is at work");
+                }
+            }
             Ok(())
         }
         Command::Drop { id, which, all } => {
-            let filter = filter(&table, id, &which, all)?;
+            let filter = filter(table, id, &which, all)?;
             let count = table.drop_deliveries(&filter, millis()).context("drop deliveries")?;
             told(count, "dropped");
             Ok(())
@@ -144,7 +161,7 @@ fn told(count: u64, what: &str) {
 }
 
 /// What is to be changed; all of it only if somebody says so.
-fn filter(table: &SqliteAlerts, id: Option<String>, which: &Which, all: bool) -> Result<DeliveryFilter, Failure> {
+fn filter(table: &dyn AlertDesk, id: Option<String>, which: &Which, all: bool) -> Result<DeliveryFilter, Failure> {
     if let Some(id) = &id
         && table.get(id).context("get the alert")?.is_none()
     {
@@ -190,7 +207,7 @@ fn delivery_text(delivery: &Delivery) -> String {
     text
 }
 
-fn show(table: &SqliteAlerts, id: &str, output: Output) -> Result<(), Failure> {
+fn show(table: &dyn AlertDesk, id: &str, output: Output) -> Result<(), Failure> {
     let alert = table.get(id).context("get the alert")?.ok_or_else(|| anyhow!("there is no alert {id}"))?;
     let of_it = DeliveryFilter { alert_id: Some(id.to_owned()), ..DeliveryFilter::default() };
     let deliveries = table.deliveries(&of_it, usize::MAX).context("list the deliveries")?;

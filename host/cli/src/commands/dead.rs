@@ -1,12 +1,14 @@
 //! `streamalert dead`: what could not be processed; looked at, sent again, dropped.
 
 use super::run::{Output, printer, say};
-use crate::{Failure, rules};
+use crate::cloud::Cloud;
+use crate::{Failure, cloud, functions, rules};
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use indicatif::ProgressBar;
 use std::path::PathBuf;
 use std::sync::Arc;
+use streamalert_aws::dead_letters::S3DeadLetters;
 use streamalert_local::alert_text::printable;
 use streamalert_local::config_folder::Config;
 use streamalert_local::dead_letters::DeadLetterFolder;
@@ -22,6 +24,9 @@ pub struct Args {
     /// Folder the run keeps its dead letters in
     #[arg(long, value_name = "DIR", default_value = "data", global = true)]
     data: PathBuf,
+    /// Those of the installation on AWS that DIR/aws.json names, instead of a folder's; sending again is the classifier's there
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "conf", global = true, conflicts_with = "data")]
+    aws: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Output::Text, global = true)]
     output: Output,
     #[command(subcommand)]
@@ -102,9 +107,20 @@ fn parse_reason(text: &str) -> Result<Reason, String> {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    let data = DataFolder::existing(&args.data).map_err(Failure::Usage)?;
-    let folder = data.dead_letters()?;
-    let letters = read(&folder)?;
+    let cloud = args.aws.as_deref().map(cloud::connect).transpose()?;
+    let (kept, letters): (Kept, Vec<DeadLetter>) = match &cloud {
+        Some(cloud) => {
+            let store = S3DeadLetters::new(&cloud.aws, cloud.names.data_bucket());
+            let letters = store.list().context("read the dead letters")?;
+            (Kept::OnAws(store), letters)
+        }
+        None => {
+            let data = DataFolder::existing(&args.data).map_err(Failure::Usage)?;
+            let folder = data.dead_letters()?;
+            let letters = read(&folder)?;
+            (Kept::Here(data, folder), letters)
+        }
+    };
     match args.command {
         Command::List { only } => {
             let filter = Filter { ids: Vec::new(), reason: only.reason, source: only.source };
@@ -117,16 +133,59 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::Drop { which } => {
             let chosen = choose(&letters, which.filter())?;
             let ids: Vec<String> = chosen.iter().map(|letter| letter.id.clone()).collect();
-            folder.remove(&ids).context("drop letters")?;
+            match &kept {
+                Kept::Here(_, folder) => folder.remove(&ids),
+                Kept::OnAws(store) => store.remove(&ids),
+            }
+            .context("drop letters")?;
             eprintln!("{} dropped", ids.len());
             Ok(())
         }
         Command::Resend { which, config, schemas, plugins } => {
             let chosen = choose(&letters, which.filter())?;
+            let (data, folder) = match (&kept, &cloud) {
+                (Kept::Here(data, folder), _) => (data, folder),
+                (Kept::OnAws(_), Some(cloud)) => return resend_on_aws(cloud, &chosen),
+                (Kept::OnAws(_), None) => return Ok(()),
+            };
             let config = rules::config_here(&config, schemas.as_deref())?;
             let plugins = rules::open(&plugins, &data.cache(), &config)?;
-            resend(&data, &folder, &chosen, config, plugins, args.output)
+            resend(data, folder, &chosen, config, plugins, args.output)
         }
+    }
+}
+
+/// Where letters lie.
+enum Kept {
+    Here(DataFolder, DeadLetterFolder),
+    OnAws(S3DeadLetters),
+}
+
+/// Letters that one invocation of the classifier sends again: a minute is enough for them, and their ids for its answer.
+const LETTERS_AT_ONCE: usize = 500;
+
+fn resend_on_aws(cloud: &Cloud, letters: &[DeadLetter]) -> Result<(), Failure> {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        through: Vec<String>,
+        stayed: std::collections::BTreeMap<String, String>,
+    }
+    let (mut through, mut stayed) = (0, 0);
+    for some in letters.chunks(LETTERS_AT_ONCE) {
+        let ids: Vec<&str> = some.iter().map(|letter| letter.id.as_str()).collect();
+        let event = serde_json::json!({ "streamalert_resend": ids }).to_string();
+        let answer = functions::invoke(cloud, "classifier", &event)?.answer()?;
+        let answer: Answer = serde_json::from_str(&answer).context("read the classifier's answer")?;
+        for (id, why) in &answer.stayed {
+            eprintln!("{id} stays: {}", printable(why));
+        }
+        through += answer.through.len();
+        stayed += answer.stayed.len();
+    }
+    eprintln!("{through} of {} went through, to be judged by the rules engine", letters.len());
+    match stayed {
+        0 => Ok(()),
+        stayed => Err(anyhow!("{stayed} letters stay").into()),
     }
 }
 
@@ -212,6 +271,9 @@ fn show(letter: &DeadLetter, output: Output) -> Result<(), Failure> {
     }
     line("first seen", &letter.first_seen)?;
     line("came", &format!("{} times", letter.count))?;
+    if let Some(log_type) = &letter.classified {
+        line("classified", &format!("as {log_type}; below is the record"))?;
+    }
     if let Some(parser) = &letter.parser {
         line("made by", &format!("the parser {parser}; below is what it made"))?;
     }

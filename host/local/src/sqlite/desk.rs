@@ -79,6 +79,13 @@ impl AlertDesk for SqliteAlerts {
         self.change("drop deliveries", filter, &format!("state = 4, owner = NULL, settled = {now}"), "(0, 3)")
     }
 
+    fn merged_into(&self, id: &str) -> Result<Option<String>, BackendError> {
+        self.read("get an alert from the table", |connection| {
+            let merged = connection.query_row("SELECT merged FROM alerts WHERE id = ?1", [id], |row| row.get(0));
+            Ok(merged.optional()?.flatten())
+        })
+    }
+
     fn backlog(&self) -> Result<BTreeMap<String, Backlog>, BackendError> {
         self.read("count what is owed", |connection| {
             let mut select = connection.prepare_cached(
@@ -116,14 +123,6 @@ impl SqliteAlerts {
                 values.as_slice(),
             )?;
             Ok(changed as u64)
-        })
-    }
-
-    /// What the alert of this id was merged into; an empty text if its group stayed below its threshold.
-    pub fn merged_into(&self, id: &str) -> Result<Option<String>, BackendError> {
-        self.read("get an alert from the table", |connection| {
-            let merged = connection.query_row("SELECT merged FROM alerts WHERE id = ?1", [id], |row| row.get(0));
-            Ok(merged.optional()?.flatten())
         })
     }
 
