@@ -1,6 +1,7 @@
 //! How services are reached. Made once in a process and handed in; nothing else makes a client.
 
 use crate::limits::{ATTEMPTS_MAX, CONNECT_TIMEOUT, RETRY_FIRST, RETRY_LONGEST, SILENCE_TIMEOUT};
+use crate::signed::Signed;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -77,8 +78,9 @@ pub struct Aws {
     pub lambda: aws_sdk_lambda::Client,
     pub ssm: aws_sdk_ssm::Client,
     pub secrets_manager: aws_sdk_secretsmanager::Client,
-    /// For calls that are signed by hand.
-    pub(crate) config: SdkConfig,
+    /// Calls that are signed by hand.
+    pub(crate) signed: Signed,
+    config: SdkConfig,
     pub calls: Arc<Calls>,
     runtime: Handle,
 }
@@ -143,6 +145,7 @@ impl Aws {
             lambda: client!(aws_sdk_lambda),
             ssm: client!(aws_sdk_ssm),
             secrets_manager: client!(aws_sdk_secretsmanager),
+            signed: Signed::new(config.clone(), calls.clone()),
             config,
             calls,
             runtime,

@@ -74,3 +74,48 @@ pub const ALERT_DELIVERIES_MAX: usize = 90;
 pub const LEASE_BYTES_MAX: u64 = 16 << 20;
 /// Days that an alert is kept once nothing of it is owed.
 pub const ALERT_DAYS: i64 = 90;
+
+/// For which credentials without an end are not asked for again, in calls that are signed by hand: what the SDK has as default.
+pub const CREDENTIALS_KEPT: Duration = Duration::from_secs(15 * 60);
+/// So long before their end, others are asked for: longer than a call and its repetitions take.
+pub const CREDENTIALS_MARGIN: Duration = Duration::from_secs(2 * 60);
+
+/// One delivery to an output of AWS, all its calls and their repetitions: less than the 30 s after which a delivery counts as
+/// lost, if the operator says nothing.
+pub const OUTPUT_ATTEMPT: Duration = Duration::from_secs(25);
+/// Bytes of one message of SNS with its attributes; docs: `Publish`.
+pub const SNS_BYTES_MAX: usize = 256 << 10;
+/// Characters of its subject: fewer than 100; docs: `Publish`.
+pub const SNS_SUBJECT_MAX: usize = 99;
+/// Bytes of a mail with its attachments. SES takes 40 MB; many who receive refuse more than this.
+pub const SES_BYTES_MAX: usize = 10 << 20;
+/// Recipients of one mail; docs: "Service quotas in Amazon SES".
+pub const SES_RECIPIENTS_MAX: usize = 50;
+/// Bytes of one log event with what is counted around each; docs: `PutLogEvents` (1 MB since April 2025, 256 KB before: the
+/// smaller one, as regions follow one after another).
+pub const LOG_EVENT_BYTES_MAX: usize = 256 << 10;
+pub const LOG_EVENT_BYTES_AROUND: usize = 26;
+/// Log events of one call, and their bytes all together.
+pub const LOG_BATCH_MAX: usize = 10_000;
+pub const LOG_BATCH_BYTES_MAX: usize = 1 << 20;
+/// Events of one call of EventBridge; docs: `PutEvents`.
+pub const EVENTS_BATCH_MAX: usize = 10;
+/// Bytes of them all together; docs: "Calculating PutEvents event entry size" (1 MB since January 2026, 256 KB before).
+pub const EVENTS_BYTES_MAX: usize = 256 << 10;
+/// Bytes that an event's time counts as.
+pub const EVENT_TIME_BYTES: usize = 14;
+/// Findings of one call of Security Hub; docs: `BatchImportFindings`.
+pub const FINDINGS_BATCH_MAX: usize = 100;
+/// Bytes of one finding, and of one call; docs: `BatchImportFindings`.
+pub const FINDING_BYTES_MAX: usize = 240 << 10;
+pub const FINDINGS_BYTES_MAX: usize = 6 << 20;
+/// Characters of a finding's texts; docs: "AWS Security Finding Format".
+pub const FINDING_TITLE_MAX: usize = 256;
+pub const FINDING_DESCRIPTION_MAX: usize = 1024;
+pub const FINDING_ID_MAX: usize = 512;
+/// Fields of a product, characters of their names and of their values.
+pub const FINDING_FIELDS_MAX: usize = 50;
+pub const FINDING_FIELD_NAME_MAX: usize = 128;
+pub const FINDING_FIELD_VALUE_MAX: usize = 1024;
+/// Bytes of an object's key.
+pub const S3_KEY_BYTES_MAX: usize = 1024;
