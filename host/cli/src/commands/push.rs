@@ -25,8 +25,8 @@ pub struct Args {
     #[arg(value_name = "FILE.wasm|DIR")]
     plugins: Vec<PathBuf>,
     /// Also upload the configuration in this folder [default: that of --config]
-    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
-    conf: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    conf: Option<Option<PathBuf>>,
     /// Folder with aws.json, which names the installation
     #[arg(long, value_name = "DIR", default_value = "conf")]
     config: PathBuf,
@@ -52,10 +52,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 type Files = BTreeMap<String, PathBuf>;
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    let conf = args.conf.as_ref().map(|folder| match folder.as_os_str().is_empty() {
-        true => args.config.clone(),
-        false => folder.clone(),
-    });
+    let conf = args.conf.map(|folder| folder.unwrap_or_else(|| args.config.clone()));
     if args.plugins.is_empty() && conf.is_none() {
         return Err(Failure::Usage(anyhow!("nothing to upload: name components, folders of them, or --conf")));
     }
