@@ -2,6 +2,7 @@
 
 mod alert_table;
 mod authoring;
+mod aws_end_to_end;
 mod aws_records;
 mod aws_stages;
 mod bad_guests;
@@ -15,6 +16,7 @@ mod installation;
 mod outputs_matrix;
 mod readme;
 mod reference;
+mod rb_measure;
 mod rules_bucket;
 mod run_doors;
 mod run_files;
