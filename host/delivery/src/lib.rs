@@ -188,15 +188,31 @@ impl Post {
         Ok(())
     }
 
+    /// What is live from now on, for whoever has no watcher that sees to it.
+    pub fn set(&self, live: Arc<Live>, outputs: Arc<Outputs>) {
+        self.setup.live.store(live);
+        self.setup.outputs.store(outputs);
+    }
+
+    /// Those of the outputs that are configured; the others are told of, and what is owed to them is kept.
+    pub fn known(&self, outputs: impl IntoIterator<Item = String>) -> Vec<String> {
+        let configured = self.setup.outputs.load();
+        let known = |output: &String| match configured.unknown(output) {
+            Some(reason) => {
+                self.metrics.nowhere(output, &reason);
+                false
+            }
+            None => true,
+        };
+        outputs.into_iter().filter(known).collect()
+    }
+
     /// Opens lanes to all that something is owed to, and tells of outputs that are gone from the configuration: what is owed to
     /// them is kept until they are back, or an operator drops it.
     fn look(self: &Arc<Self>) -> Result<(), BackendError> {
-        for (output, _) in self.setup.table.due(None)? {
-            match self.setup.outputs.load().unknown(&output) {
-                Some(reason) => self.metrics.nowhere(&output, &reason),
-                // Threads that cannot be started now are started at the next look.
-                None => drop(self.open(&output)),
-            }
+        for output in self.known(self.setup.table.due(None)?.into_iter().map(|(output, _)| output)) {
+            // Threads that cannot be started now are started at the next look.
+            drop(self.open(&output));
         }
         Ok(())
     }

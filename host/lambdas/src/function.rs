@@ -1,5 +1,7 @@
 //! What a function is, and which one this is.
 
+use crate::alert_merger::AlertMerger;
+use crate::alert_processor::AlertProcessor;
 use crate::classifier::Classifier;
 use crate::environment::Environment;
 use crate::plugin_compiler::PluginCompiler;
@@ -19,6 +21,8 @@ pub trait Function: Send + Sync {
 /// The function that `STREAMALERT_FUNCTION` names.
 pub fn make(name: &str, environment: &Environment) -> Result<Arc<dyn Function>> {
     Ok(match name {
+        "alert_merger" => Arc::new(AlertMerger::new(environment)?),
+        "alert_processor" => Arc::new(AlertProcessor::new(environment)?),
         "classifier" => Arc::new(Classifier::new(environment)?),
         "plugin_compiler" => Arc::new(PluginCompiler::new(environment)?),
         "rules_engine" => Arc::new(RulesEngine::new(environment)?),

@@ -8,9 +8,12 @@
 //! | [`live`] | which rules, parsers, outputs and schemas are live for this invocation |
 //! | [`index`] | how do functions know |
 //! | [`conf`], [`uploads`] | what have users put into the rules bucket |
+//! | [`outputs`] | where do alerts go on AWS |
 //! | [`metrics`] | what do dashboards hear |
 //! | `classifier`, `rules_engine`, `alert_merger`, `alert_processor`, `plugin_compiler` | the stages |
 
+pub mod alert_merger;
+pub mod alert_processor;
 pub mod classifier;
 pub mod conf;
 pub mod environment;
@@ -19,6 +22,7 @@ pub mod index;
 pub mod live;
 pub mod metrics;
 pub mod outbox;
+pub mod outputs;
 pub mod plugin_compiler;
 pub mod rules_engine;
 pub mod uploads;

@@ -4,6 +4,7 @@
 use crate::conf::{Conf, CurrentTables};
 use crate::environment::Environment;
 use crate::index::Index;
+use crate::outputs::{archive_stream, on_aws};
 use crate::uploads::{ConfUploads, Load, PluginUploads};
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::BTreeMap;
@@ -61,6 +62,8 @@ pub struct LiveSet {
     tables: Arc<CurrentTables>,
     bucket: RulesBucket,
     key: Option<CodeKey>,
+    /// That alerts are archived by.
+    stream: Option<String>,
     refresh: Duration,
     patience: Duration,
     state: Mutex<State>,
@@ -99,6 +102,7 @@ impl LiveSet {
             tables,
             bucket,
             key,
+            stream: archive_stream(environment),
             refresh: Duration::from_secs(environment.read("STREAMALERT_REFRESH_SECONDS", REFRESH_SECONDS)?),
             patience: Duration::from_millis(environment.read("STREAMALERT_REFRESH_MS", REFRESH_MS)?),
             state: Mutex::default(),
@@ -180,6 +184,7 @@ impl LiveSet {
         Looker {
             bucket: self.bucket.clone(),
             key: self.key.clone(),
+            stream: self.stream.clone(),
             loader: self.loader.clone(),
             etag: None,
             conf: None,
@@ -194,6 +199,7 @@ impl LiveSet {
 struct Looker {
     bucket: RulesBucket,
     key: Option<CodeKey>,
+    stream: Option<String>,
     loader: Arc<Loader>,
     /// Of the index that is live.
     etag: Option<String>,
@@ -269,7 +275,8 @@ impl Looker {
     }
 
     fn now(&self, live: Arc<Live>, conf: Arc<Conf>, serial: u64) -> Now {
-        Now { live, outputs: conf.outputs.clone(), serial, conf, loader: self.loader.clone() }
+        let outputs = Arc::new(on_aws(&conf.outputs, self.stream.as_deref()));
+        Now { live, outputs, serial, conf, loader: self.loader.clone() }
     }
 
     /// Loads the uploads themselves, as on one machine.

@@ -18,7 +18,8 @@ pub struct Outputs {
     /// By `service:descriptor`.
     pub configured: BTreeMap<String, OutputConfig>,
     pub defaults: Vec<DefaultOutputs>,
-    /// No part of the file.
+    /// Gets every alert, whatever rules and defaults say. No part of the file, as the next.
+    pub archive: Option<String>,
     pub place: Place,
 }
 
@@ -186,7 +187,7 @@ impl Outputs {
         if faults.is_empty() { Ok(outputs) } else { Err(ConfigFaults(faults)) }
     }
 
-    /// The outputs an alert goes to: its rule's and its finding's, and those it gets by default. Sorted, each once.
+    /// The outputs an alert goes to: its rule's and its finding's, those it gets by default, and the archive. Sorted, each once.
     pub fn of(&self, own: &[String], cluster: &str, severity: Severity) -> Vec<String> {
         let mut all = own.to_vec();
         for default in &self.defaults {
@@ -197,6 +198,7 @@ impl Outputs {
                 all.extend(default.outputs.iter().cloned());
             }
         }
+        all.extend(self.archive.clone());
         all.sort();
         all.dedup();
         if all.len() > ALERT_OUTPUTS_MAX {
@@ -340,6 +342,9 @@ mod tests {
         assert_eq!(of(&[], "prod", Severity::Critical), ["pagerduty:soc", "slack:all", "slack:prod"]);
         assert_eq!(of(&["file:x", "file:x"], "prod", Severity::Medium), ["file:x"]);
         assert_eq!(of(&["file:x"], "prod", Severity::High), ["file:x", "pagerduty:soc"]);
+        let archived = Outputs { archive: Some("file:all".into()), ..outputs.clone() };
+        assert_eq!(archived.of(&["file:x".into()], "dev", Severity::Low), ["file:all", "file:x"]);
+        assert_eq!(archived.of(&[], "dev", Severity::Low), ["file:all", "slack:all"], "nobody's default goes for it");
     }
 
     #[test]
