@@ -75,7 +75,7 @@ pub fn moto() -> Option<&'static Standin> {
     static MOTO: OnceLock<Option<Standin>> = OnceLock::new();
     let started = MOTO.get_or_init(|| {
         let arguments =
-            |port: u16| ["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec();
+            |port: u16| ["-c", include_str!("standins/moto.py"), &port.to_string()].map(str::to_owned).to_vec();
         start("moto", "moto-5.2.5", arguments, |_| vec![], "/moto-api/data.json")
     });
     started.as_ref()
@@ -288,9 +288,7 @@ fn answers(port: u16, path: &str) -> bool {
     let _ = stream.set_read_timeout(patience);
     let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     let mut answer = [0; 12];
-    stream.write_all(request.as_bytes()).is_ok()
-        && stream.read_exact(&mut answer).is_ok()
-        && answer.starts_with(b"HTTP/1.1 200")
+    stream.write_all(request.as_bytes()).is_ok() && stream.read_exact(&mut answer).is_ok() && answer.ends_with(b" 200")
 }
 
 /// Both, as far as they are there.

@@ -11,6 +11,7 @@
 //! | [`resend`] | dead letters are tried again |
 //! | [`tally`], [`alert_text`] | what a person is told |
 //! | [`config_folder`] | schemas, clusters and lookup tables as files |
+//! | [`rule_table`] | which rules are on trial |
 
 pub mod alert_text;
 pub mod clock;
@@ -23,6 +24,7 @@ pub mod input;
 pub mod native_outputs;
 pub mod reload;
 pub mod resend;
+pub mod rule_table;
 pub mod run;
 pub mod runner;
 pub mod secrets;

@@ -14,8 +14,8 @@ use streamalert_pipeline::backend::{BackendError, BackendErrorKind, NewAlert};
 use streamalert_pipeline::time::Millis;
 
 pub(super) const ADD: &str = "add alerts to the table";
-/// Bytes of one transaction that we fill: sizes are reckoned, not measured.
-pub(super) const TRANSACTION_BYTES: usize = DYNAMODB_TRANSACTION_BYTES_MAX - (512 << 10);
+/// Bytes of one transaction that we fill: as base64, packed alerts are a third longer, and sizes are reckoned, not measured.
+pub(super) const TRANSACTION_BYTES: usize = DYNAMODB_TRANSACTION_BYTES_MAX / 4 * 3 - (256 << 10);
 
 /// An alert, and its place among those that are to be added.
 pub(super) type Placed = (usize, Draft);

@@ -386,6 +386,15 @@ fn fold(connection: &Connection, fold: &Fold, text: &str, now: Millis) -> rusqli
             return Ok(());
         }
     }
+    // Somebody else was here, with other members: what is folded now would be told twice.
+    let mut is_member = connection.prepare_cached(
+        "SELECT 1 FROM merge_members WHERE grp = ?1 AND alert = (SELECT seq FROM alerts WHERE id = ?2)",
+    )?;
+    for member in &fold.members {
+        if !is_member.exists(params![group, member])? {
+            return Ok(());
+        }
+    }
     let (mut folded, mut bytes) = (0, 0);
     {
         let mut find = connection.prepare_cached("SELECT seq, length(CAST(json AS BLOB)) FROM alerts WHERE id = ?1")?;
@@ -397,10 +406,7 @@ fn fold(connection: &Connection, fold: &Fold, text: &str, now: Millis) -> rusqli
             let found: Option<(i64, i64)> =
                 find.query_row([member], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
             let Some((seq, length)) = found else { continue };
-            // Somebody else was here, with other members.
-            if leave.execute([group, seq])? == 0 {
-                continue;
-            }
+            leave.execute([group, seq])?;
             folded += 1;
             bytes += length;
             let outputs: Vec<String> =

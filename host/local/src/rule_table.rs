@@ -1,0 +1,86 @@
+//! What was decided about rules, in a JSON file that is written whole.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use streamalert_pipeline::backend::{BackendError, RuleState, RuleTable};
+
+type All = BTreeMap<String, RuleState>;
+
+pub struct RuleFile {
+    path: PathBuf,
+}
+
+impl RuleFile {
+    /// The file need not be there yet.
+    pub fn new(path: PathBuf) -> Self {
+        RuleFile { path }
+    }
+
+    fn read(&self) -> io::Result<All> {
+        match fs::read(&self.path) {
+            Ok(text) => Ok(serde_json::from_slice(&text)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(All::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// While no other process does.
+    fn change(&self, change: impl FnOnce(&mut All)) -> Result<(), BackendError> {
+        let run = || {
+            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            fs::create_dir_all(folder)?;
+            let lock = File::create(self.path.with_extension("lock"))?;
+            lock.lock()?;
+            let mut all = self.read()?;
+            change(&mut all);
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(serde_json::to_string_pretty(&all)?.as_bytes())?;
+            file.write_all(b"\n")?;
+            file.as_file().sync_all()?;
+            file.persist(&self.path)?;
+            Ok(())
+        };
+        run().map_err(|error: io::Error| self.failed("write", error))
+    }
+
+    fn failed(&self, doing: &str, error: io::Error) -> BackendError {
+        BackendError::other(format!("{doing} the states of rules in {}", self.path.display()), error)
+    }
+}
+
+impl RuleTable for RuleFile {
+    fn all(&self) -> Result<All, BackendError> {
+        self.read().map_err(|error| self.failed("read", error))
+    }
+
+    fn put(&self, rule: &str, state: &RuleState) -> Result<(), BackendError> {
+        self.change(|all| {
+            all.insert(rule.to_owned(), state.clone());
+        })
+    }
+
+    fn remove(&self, rule: &str) -> Result<(), BackendError> {
+        self.change(|all| {
+            all.remove(rule);
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_file_is_told_of_and_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rules.json");
+        fs::write(&path, r#"{"rule": {"staged": true}}"#).unwrap();
+        let table = RuleFile::new(path.clone());
+        let error = table.all().unwrap_err();
+        assert!(error.to_string().contains("rules.json"), "{error}");
+        assert!(table.remove("rule").is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"rule": {"staged": true}}"#);
+    }
+}
