@@ -115,224 +115,237 @@ fn judge(now: &Now) -> Vec<String> {
 
 #[test]
 fn what_is_uploaded_is_live_at_the_next_look_and_what_is_bad_changes_nothing() {
-    let Some(standin) = standins::ministack() else { return };
-    let bucket = Bucket::new(standin, "uploads");
-    bucket.rules("a.wasm", &["one"]);
-    let answer = bucket.compile();
-    assert_eq!((&answer["live"], &answer["refused"], &answer["conf"]), (&json!(1), &json!([]), &json!("live")));
-    let live = bucket.live();
-    let first = now(&live);
-    assert_eq!((names(&first), first.counts().loaded), (vec!["one".to_owned()], 0));
-    assert_eq!(judge(&first), ["one"]);
-    // The compiled code was there, so nothing was compiled here.
-    assert_eq!((first.counts().loaded, first.counts().compiled), (1, 0));
-    assert!(Arc::ptr_eq(&first, &now(&live)), "nothing has changed");
+    for standin in standins::all() {
+        let bucket = Bucket::new(standin, "uploads");
+        bucket.rules("a.wasm", &["one"]);
+        let answer = bucket.compile();
+        assert_eq!((&answer["live"], &answer["refused"], &answer["conf"]), (&json!(1), &json!([]), &json!("live")));
+        let live = bucket.live();
+        let first = now(&live);
+        assert_eq!((names(&first), first.counts().loaded), (vec!["one".to_owned()], 0));
+        assert_eq!(judge(&first), ["one"]);
+        // The compiled code was there, so nothing was compiled here.
+        assert_eq!((first.counts().loaded, first.counts().compiled), (1, 0));
+        assert!(Arc::ptr_eq(&first, &now(&live)), "nothing has changed");
 
-    bucket.rules("a.wasm", &["two"]);
-    let event = notice(&bucket.place.names.rules_bucket(), "plugins/a.wasm", 1);
-    assert_eq!(invoke(&bucket.compiler, &event).unwrap()["looked"], true);
-    let second = now(&live);
-    assert_eq!(judge(&second), ["two"]);
-    assert!(second.serial > first.serial);
-    // Who has the older set goes on with it.
-    assert_eq!(judge(&first), ["one"]);
+        bucket.rules("a.wasm", &["two"]);
+        let event = notice(&bucket.place.names.rules_bucket(), "plugins/a.wasm", 1);
+        assert_eq!(invoke(&bucket.compiler, &event).unwrap()["looked"], true);
+        let second = now(&live);
+        assert_eq!(judge(&second), ["two"]);
+        assert!(second.serial > first.serial);
+        // Who has the older set goes on with it.
+        assert_eq!(judge(&first), ["one"]);
 
-    bucket.put_rules("plugins/a.wasm", &rules(&["three"])[..400]);
-    assert_eq!(bucket.compile()["refused"], json!(["a.wasm"]));
-    let verdict = bucket.verdicts().plugins["a.wasm"].clone();
-    assert_eq!(verdict.state, State::Refused);
-    assert!(verdict.problems[0].contains("is no valid component"), "{:?}", verdict.problems);
-    assert!(verdict.serving.is_some() && verdict.serving.as_ref() != Some(&verdict.digest));
-    assert!(Arc::ptr_eq(&second, &now(&live)), "the version before stays live");
+        bucket.put_rules("plugins/a.wasm", &rules(&["three"])[..400]);
+        assert_eq!(bucket.compile()["refused"], json!(["a.wasm"]));
+        let verdict = bucket.verdicts().plugins["a.wasm"].clone();
+        assert_eq!(verdict.state, State::Refused);
+        assert!(verdict.problems[0].contains("is no valid component"), "{:?}", verdict.problems);
+        assert!(verdict.serving.is_some() && verdict.serving.as_ref() != Some(&verdict.digest));
+        assert!(Arc::ptr_eq(&second, &now(&live)), "the version before stays live");
 
-    // Another file may not have a rule of the same name.
-    bucket.rules("b.wasm", &["two"]);
-    bucket.compile();
-    let told = bucket.verdicts().plugins["b.wasm"].problems.join("\n");
-    assert!(told.contains("a.wasm has a rule of this name already"), "{told}");
+        // Another file may not have a rule of the same name.
+        bucket.rules("b.wasm", &["two"]);
+        bucket.compile();
+        let told = bucket.verdicts().plugins["b.wasm"].problems.join("\n");
+        assert!(told.contains("a.wasm has a rule of this name already"), "{told}");
 
-    bucket.rules("a.wasm", &["three"]);
-    bucket.rules("b.wasm", &["four"]);
-    bucket.compile();
-    assert_eq!(judge(&now(&live)), ["four", "three"]);
-    bucket.remove("plugins/b.wasm");
-    bucket.compile();
-    assert_eq!(judge(&now(&live)), ["three"]);
-    assert!(!bucket.verdicts().plugins.contains_key("b.wasm"));
+        bucket.rules("a.wasm", &["three"]);
+        bucket.rules("b.wasm", &["four"]);
+        bucket.compile();
+        assert_eq!(judge(&now(&live)), ["four", "three"]);
+        bucket.remove("plugins/b.wasm");
+        bucket.compile();
+        assert_eq!(judge(&now(&live)), ["three"]);
+        assert!(!bucket.verdicts().plugins.contains_key("b.wasm"));
+    }
 }
 
 #[test]
 fn a_configuration_with_faults_leaves_the_old_one_live() {
-    let Some(standin) = standins::ministack() else { return };
-    let bucket = Bucket::new(standin, "conf");
-    bucket.rules("a.wasm", &["one"]);
-    bucket.compile();
-    let live = bucket.live();
-    let first = now(&live);
+    for standin in standins::all() {
+        let bucket = Bucket::new(standin, "conf");
+        bucket.rules("a.wasm", &["one"]);
+        bucket.compile();
+        let live = bucket.live();
+        let first = now(&live);
 
-    bucket.put_rules("conf/schemas/test.json", "[");
-    bucket.put_rules("conf/README.md", "notes are no configuration");
-    assert_eq!(bucket.compile()["conf"], "refused");
-    let verdict = bucket.verdicts().conf;
-    assert!(verdict.problems[0].starts_with("schemas/test.json: "), "{:?}", verdict.problems);
-    assert!(Arc::ptr_eq(&first, &now(&live)));
-    let since = verdict.since;
-    bucket.compile();
-    assert_eq!(bucket.verdicts().conf.since, since, "it has been so since then");
+        bucket.put_rules("conf/schemas/test.json", "[");
+        bucket.put_rules("conf/README.md", "notes are no configuration");
+        assert_eq!(bucket.compile()["conf"], "refused");
+        let verdict = bucket.verdicts().conf;
+        assert!(verdict.problems[0].starts_with("schemas/test.json: "), "{:?}", verdict.problems);
+        assert!(Arc::ptr_eq(&first, &now(&live)));
+        let since = verdict.since;
+        bucket.compile();
+        assert_eq!(bucket.verdicts().conf.since, since, "it has been so since then");
 
-    // A log type less: the rule about it was taken before and stays, and its verdict says what is wrong now.
-    let schema = json!({"other:row": {"parser": "json", "schema": {"n": "integer"}}});
-    bucket.put_rules("conf/schemas/test.json", schema.to_string());
-    assert_eq!(bucket.compile()["conf"], "live");
-    let verdict = bucket.verdicts().plugins["a.wasm"].clone();
-    assert!(verdict.problems[0].contains("`test:row` is no log type"), "{:?}", verdict.problems);
-    assert_eq!(verdict.serving.as_ref(), Some(&verdict.digest));
-    let other = now(&live);
-    assert_eq!(names(&other), ["one"]);
-    assert!(other.live.classifier.schemas().knows("other:row") && !other.live.classifier.schemas().knows("test:row"));
-    assert!(!Arc::ptr_eq(&first.live.classifier, &other.live.classifier));
+        // A log type less: the rule about it was taken before and stays, and its verdict says what is wrong now.
+        let schema = json!({"other:row": {"parser": "json", "schema": {"n": "integer"}}});
+        bucket.put_rules("conf/schemas/test.json", schema.to_string());
+        assert_eq!(bucket.compile()["conf"], "live");
+        let verdict = bucket.verdicts().plugins["a.wasm"].clone();
+        assert!(verdict.problems[0].contains("`test:row` is no log type"), "{:?}", verdict.problems);
+        assert_eq!(verdict.serving.as_ref(), Some(&verdict.digest));
+        let other = now(&live);
+        assert_eq!(names(&other), ["one"]);
+        assert!(
+            other.live.classifier.schemas().knows("other:row") && !other.live.classifier.schemas().knows("test:row")
+        );
+        assert!(!Arc::ptr_eq(&first.live.classifier, &other.live.classifier));
 
-    let schema = json!({"test:row": {"parser": "json", "schema": {"n": "integer"}}});
-    bucket.put_rules("conf/schemas/test.json", schema.to_string());
-    bucket.compile();
-    assert_eq!(bucket.verdicts().plugins["a.wasm"].state, State::Live);
-    assert_eq!(judge(&now(&live)), ["one"]);
+        let schema = json!({"test:row": {"parser": "json", "schema": {"n": "integer"}}});
+        bucket.put_rules("conf/schemas/test.json", schema.to_string());
+        bucket.compile();
+        assert_eq!(bucket.verdicts().plugins["a.wasm"].state, State::Live);
+        assert_eq!(judge(&now(&live)), ["one"]);
+    }
 }
 
 #[test]
 fn what_stays_keeps_its_code_and_its_instances() {
-    let Some(standin) = standins::ministack() else { return };
-    let bucket = Bucket::new(standin, "stays");
-    bucket.rules("a.wasm", &["a"]);
-    bucket.rules("b.wasm", &["b"]);
-    bucket.compile();
-    let live = bucket.live();
-    let first = now(&live);
-    assert_eq!(judge(&first), ["a", "b"]);
-    assert_eq!(first.counts().loaded, 2);
-    bucket.rules("b.wasm", &["b2"]);
-    bucket.compile();
-    let second = now(&live);
-    assert_eq!(judge(&second), ["a", "b2"]);
-    assert_eq!(second.counts().loaded, 3, "only what changed is loaded");
-    assert!(Arc::ptr_eq(&first.live.rules.plugins.plugins[0], &second.live.rules.plugins.plugins[0]));
-    // What the classifier has learnt about shapes of records stays, too.
-    assert!(Arc::ptr_eq(&first.live.classifier, &second.live.classifier));
+    for standin in standins::all() {
+        let bucket = Bucket::new(standin, "stays");
+        bucket.rules("a.wasm", &["a"]);
+        bucket.rules("b.wasm", &["b"]);
+        bucket.compile();
+        let live = bucket.live();
+        let first = now(&live);
+        assert_eq!(judge(&first), ["a", "b"]);
+        assert_eq!(first.counts().loaded, 2);
+        bucket.rules("b.wasm", &["b2"]);
+        bucket.compile();
+        let second = now(&live);
+        assert_eq!(judge(&second), ["a", "b2"]);
+        assert_eq!(second.counts().loaded, 3, "only what changed is loaded");
+        assert!(Arc::ptr_eq(&first.live.rules.plugins.plugins[0], &second.live.rules.plugins.plugins[0]));
+        // What the classifier has learnt about shapes of records stays, too.
+        assert!(Arc::ptr_eq(&first.live.classifier, &second.live.classifier));
+    }
 }
 
 #[test]
 fn two_compilers_at_once_lose_nothing() {
-    let Some(standin) = standins::ministack() else { return };
-    let bucket = Bucket::new(standin, "two");
-    let compilers = [bucket.compiler.clone(), bucket.function("plugin_compiler")];
-    thread::scope(|scope| {
-        for (who, compiler) in compilers.iter().enumerate() {
-            let bucket = &bucket;
-            scope.spawn(move || {
-                for round in 0..5 {
-                    let name = format!("rule-{who}-{round}");
-                    bucket.rules(&format!("{name}.wasm"), &[&name]);
-                    invoke(compiler, &json!({})).unwrap();
-                    // Whoever came second has looked again: what was uploaded before it looked is live now.
-                    assert_eq!(bucket.verdicts().plugins[&format!("{name}.wasm")].state, State::Live);
-                }
-            });
-        }
-    });
-    let verdicts = bucket.verdicts();
-    assert_eq!(verdicts.plugins.values().filter(|verdict| verdict.state == State::Live).count(), 10);
-    assert_eq!(judge(&now(&bucket.live())).len(), 10);
+    for standin in standins::all() {
+        let bucket = Bucket::new(standin, "two");
+        let compilers = [bucket.compiler.clone(), bucket.function("plugin_compiler")];
+        thread::scope(|scope| {
+            for (who, compiler) in compilers.iter().enumerate() {
+                let bucket = &bucket;
+                scope.spawn(move || {
+                    for round in 0..5 {
+                        let name = format!("rule-{who}-{round}");
+                        bucket.rules(&format!("{name}.wasm"), &[&name]);
+                        invoke(compiler, &json!({})).unwrap();
+                        // Whoever came second has looked again: what was uploaded before it looked is live now.
+                        assert_eq!(bucket.verdicts().plugins[&format!("{name}.wasm")].state, State::Live);
+                    }
+                });
+            }
+        });
+        let verdicts = bucket.verdicts();
+        assert_eq!(verdicts.plugins.values().filter(|verdict| verdict.state == State::Live).count(), 10);
+        assert_eq!(judge(&now(&bucket.live())).len(), 10);
+    }
 }
 
 #[test]
 fn what_was_touched_is_not_run() {
-    let Some(standin) = standins::ministack() else { return };
-    let bucket = Bucket::new(standin, "touched");
-    bucket.rules("a.wasm", &["a"]);
-    bucket.rules("b.wasm", &["b"]);
-    bucket.compile();
-    let (a, b) = (bucket.code_of("a.wasm"), bucket.code_of("b.wasm"));
+    for standin in standins::all() {
+        let bucket = Bucket::new(standin, "touched");
+        bucket.rules("a.wasm", &["a"]);
+        bucket.rules("b.wasm", &["b"]);
+        bucket.compile();
+        let (a, b) = (bucket.code_of("a.wasm"), bucket.code_of("b.wasm"));
 
-    // A byte of one is changed, and the other has the place of the first.
-    let mut code = bucket.get(&a).unwrap();
-    *code.last_mut().unwrap() ^= 1;
-    bucket.put_rules(&a, code);
-    let set = now(&bucket.live());
-    assert_eq!(judge(&set), ["a", "b"]);
-    assert_eq!((set.counts().distrusted, set.counts().compiled, set.failures()), (1, 1, 0));
-    bucket.put_rules(&a, bucket.get(&b).unwrap());
-    let set = now(&bucket.live());
-    assert_eq!(judge(&set), ["a", "b"]);
-    assert_eq!((set.counts().distrusted, set.counts().compiled), (1, 1));
+        // A byte of one is changed, and the other has the place of the first.
+        let mut code = bucket.get(&a).unwrap();
+        *code.last_mut().unwrap() ^= 1;
+        bucket.put_rules(&a, code);
+        let set = now(&bucket.live());
+        assert_eq!(judge(&set), ["a", "b"]);
+        assert_eq!((set.counts().distrusted, set.counts().compiled, set.failures()), (1, 1, 0));
+        bucket.put_rules(&a, bucket.get(&b).unwrap());
+        let set = now(&bucket.live());
+        assert_eq!(judge(&set), ["a", "b"]);
+        assert_eq!((set.counts().distrusted, set.counts().compiled), (1, 1));
 
-    // Without the component itself there is nothing to fall back on: the rows become letters that name the reason.
-    let digest = bucket.verdicts().plugins["a.wasm"].digest.clone();
-    bucket.put_rules(&component_key(&digest), rules(&["evil"]));
-    let set = now(&bucket.live());
-    let payload = Payload::new(Arc::new(Source::new("s3", "logs", "a")), 0, &br#"{"n": 1}"#[..]);
-    let classified = set.live.classifier.worker().classify(payload);
-    let detected = set.live.rules.judge(&classified.batch, "2026-01-02T03:04:05Z");
-    assert_eq!(detected.alerts.iter().map(|alert| &*alert.rule_name).collect::<Vec<_>>(), ["b"]);
-    assert!(detected.dead[0].message.contains("what lies in its place has the digest"), "{}", detected.dead[0].message);
-    assert_eq!(set.failures(), 0, "to judge the rows again would not help");
+        // Without the component itself there is nothing to fall back on: the rows become letters that name the reason.
+        let digest = bucket.verdicts().plugins["a.wasm"].digest.clone();
+        bucket.put_rules(&component_key(&digest), rules(&["evil"]));
+        let set = now(&bucket.live());
+        let payload = Payload::new(Arc::new(Source::new("s3", "logs", "a")), 0, &br#"{"n": 1}"#[..]);
+        let classified = set.live.classifier.worker().classify(payload);
+        let detected = set.live.rules.judge(&classified.batch, "2026-01-02T03:04:05Z");
+        assert_eq!(detected.alerts.iter().map(|alert| &*alert.rule_name).collect::<Vec<_>>(), ["b"]);
+        assert!(
+            detected.dead[0].message.contains("what lies in its place has the digest"),
+            "{}",
+            detected.dead[0].message
+        );
+        assert_eq!(set.failures(), 0, "to judge the rows again would not help");
 
-    // An index that is not ours is no index. Who has one goes on with it.
-    let live = bucket.live();
-    let before = now(&live);
-    let mut index = bucket.get(INDEX).unwrap();
-    index[50] ^= 1;
-    bucket.put_rules(INDEX, index);
-    assert!(Arc::ptr_eq(&before, &now(&live)));
-    let set = now(&bucket.live());
-    assert_eq!((set.serial, judge(&set)), (0, vec!["a".to_owned(), "b".to_owned()]));
-    // The compiler does without it, too.
-    bucket.compile();
-    let set = now(&live);
-    assert!(set.serial > before.serial);
+        // An index that is not ours is no index. Who has one goes on with it.
+        let live = bucket.live();
+        let before = now(&live);
+        let mut index = bucket.get(INDEX).unwrap();
+        index[50] ^= 1;
+        bucket.put_rules(INDEX, index);
+        assert!(Arc::ptr_eq(&before, &now(&live)));
+        let set = now(&bucket.live());
+        assert_eq!((set.serial, judge(&set)), (0, vec!["a".to_owned(), "b".to_owned()]));
+        // The compiler does without it, too.
+        bucket.compile();
+        let set = now(&live);
+        assert!(set.serial > before.serial);
+    }
 }
 
 #[test]
 fn without_an_index_functions_load_the_uploads_themselves() {
-    let Some(standin) = standins::ministack() else { return };
-    let bucket = Bucket::new(standin, "own");
-    bucket.rules("a.wasm", &["a"]);
-    let live = bucket.live();
-    let own = now(&live);
-    assert_eq!((own.serial, judge(&own)), (0, vec!["a".to_owned()]));
-    assert!(Arc::ptr_eq(&own, &now(&live)));
-    bucket.rules("b.wasm", &["b"]);
-    bucket.put_rules("plugins/c.wasm", "no component");
-    assert_eq!(judge(&now(&live)), ["a", "b"]);
-    bucket.compile();
-    let set = now(&live);
-    assert!(set.serial > 0);
-    assert_eq!(judge(&set), ["a", "b"]);
+    for standin in standins::all() {
+        let bucket = Bucket::new(standin, "own");
+        bucket.rules("a.wasm", &["a"]);
+        let live = bucket.live();
+        let own = now(&live);
+        assert_eq!((own.serial, judge(&own)), (0, vec!["a".to_owned()]));
+        assert!(Arc::ptr_eq(&own, &now(&live)));
+        bucket.rules("b.wasm", &["b"]);
+        bucket.put_rules("plugins/c.wasm", "no component");
+        assert_eq!(judge(&now(&live)), ["a", "b"]);
+        bucket.compile();
+        let set = now(&live);
+        assert!(set.serial > 0);
+        assert_eq!(judge(&set), ["a", "b"]);
+    }
 }
 
 #[test]
 fn what_there_is_no_time_for_is_done_later() {
-    let Some(standin) = standins::ministack() else { return };
-    let bucket = Bucket::new(standin, "time");
-    bucket.rules("a.wasm", &["a"]);
-    bucket.compile();
-    bucket.rules("b.wasm", &["b"]);
-    let error = invoke_within(&bucket.compiler, &json!({}), Duration::ZERO).unwrap_err();
-    assert!(error.contains("no time for b.wasm"), "{error}");
-    assert_eq!(bucket.verdicts().plugins["b.wasm"].state, State::Waiting);
-    assert_eq!(judge(&now(&bucket.live())), ["a"], "what was live still is");
-    bucket.compile();
-    assert_eq!(judge(&now(&bucket.live())), ["a", "b"]);
-    // A new process knows nothing, and must not take away what it has no time to look at.
-    bucket.rules("c.wasm", &["c"]);
-    let other = bucket.function("plugin_compiler");
-    let error = invoke_within(&other, &json!({}), Duration::ZERO).unwrap_err();
-    assert!(error.contains("what is live"), "{error}");
-    assert_eq!(judge(&now(&bucket.live())), ["a", "b"]);
-    // It needs nothing compiled again.
-    let before = bucket.verdicts().plugins["a.wasm"].clone();
-    invoke(&other, &json!({})).unwrap();
-    assert_eq!(bucket.verdicts().plugins["a.wasm"], before);
-    assert_eq!(judge(&now(&bucket.live())), ["a", "b", "c"]);
+    for standin in standins::all() {
+        let bucket = Bucket::new(standin, "time");
+        bucket.rules("a.wasm", &["a"]);
+        bucket.compile();
+        bucket.rules("b.wasm", &["b"]);
+        let error = invoke_within(&bucket.compiler, &json!({}), Duration::ZERO).unwrap_err();
+        assert!(error.contains("no time for b.wasm"), "{error}");
+        assert_eq!(bucket.verdicts().plugins["b.wasm"].state, State::Waiting);
+        assert_eq!(judge(&now(&bucket.live())), ["a"], "what was live still is");
+        bucket.compile();
+        assert_eq!(judge(&now(&bucket.live())), ["a", "b"]);
+        // A new process knows nothing, and must not take away what it has no time to look at.
+        bucket.rules("c.wasm", &["c"]);
+        let other = bucket.function("plugin_compiler");
+        let error = invoke_within(&other, &json!({}), Duration::ZERO).unwrap_err();
+        assert!(error.contains("what is live"), "{error}");
+        assert_eq!(judge(&now(&bucket.live())), ["a", "b"]);
+        // It needs nothing compiled again.
+        let before = bucket.verdicts().plugins["a.wasm"].clone();
+        invoke(&other, &json!({})).unwrap();
+        assert_eq!(bucket.verdicts().plugins["a.wasm"], before);
+        assert_eq!(judge(&now(&bucket.live())), ["a", "b", "c"]);
+    }
 }
 
 #[test]

@@ -31,8 +31,8 @@ pub const LIVE: &str = "live/";
 pub const INDEX: &str = "live/index";
 pub const VERDICTS: &str = "live/verdicts.json";
 pub const COMPONENTS: &str = "live/components/";
-const CODE: &str = "live/code/";
-const CONFS: &str = "live/conf/";
+pub const CODE: &str = "live/code/";
+pub const CONFS: &str = "live/conf/";
 
 /// Effort of zstd: what is read by all functions at their start is worth some milliseconds at its making.
 const COMPRESSION: i32 = 9;

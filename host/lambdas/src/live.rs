@@ -217,6 +217,10 @@ impl Looker {
         let Some(key) = self.key.clone() else { return self.own() };
         let object = match self.bucket.aws().wait(self.bucket.get_unless(INDEX, self.etag.as_deref()))? {
             Changed::Same => return Ok(None),
+            Changed::Gone if self.etag.is_some() => {
+                tracing::error!(bucket = self.bucket.name(), "{INDEX} was deleted; what was live goes on");
+                return Ok(None);
+            }
             Changed::Gone => return self.own(),
             Changed::Now(object) => object,
         };
@@ -257,6 +261,7 @@ impl Looker {
             plugins.insert(entry.name, plugin);
         }
         let live = self.assemble(set, &conf, same_conf);
+        tracing::info!(serial = index.serial, components = plugins.len(), "what is live has changed");
         self.plugins = plugins;
         self.conf = Some((index.conf, conf.clone()));
         Ok(self.now(live, conf, index.serial))

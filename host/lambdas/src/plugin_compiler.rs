@@ -18,13 +18,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 use streamalert_aws::Aws;
 use streamalert_aws::rules_bucket::{
-    self, COMPONENTS, CodeVerdict, ConfVerdict, INDEX, LIVE, RulesBucket, State, VERDICTS, Verdict, Verdicts, code_key,
-    component_key,
+    self, CODE, COMPONENTS, CONFS, CodeVerdict, ConfVerdict, INDEX, LIVE, Listed, RulesBucket, State, VERDICTS,
+    Verdict, Verdicts, code_key, component_key,
 };
 use streamalert_intake::{Arrival, unwrap};
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
 use streamalert_pipeline::skip::Skip;
-use streamalert_pipeline::time::rfc3339;
+use streamalert_pipeline::time::{Millis, rfc3339};
 use streamalert_plugins::lazy::Description;
 use streamalert_plugins::loader::missing_names;
 use streamalert_plugins::{
@@ -38,6 +38,11 @@ const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Time kept for writing what was found out, before the function is ended: at least so much, or a quarter of all there is.
 const STOP_BEFORE: Duration = Duration::from_secs(5);
+/// What nothing names any more is kept for so long: functions that have slept for hours may still have the index of then, and a
+/// rollback needs nothing compiled.
+const KEEP: Millis = 30 * 24 * 60 * 60 * 1000;
+/// Objects that one look deletes: each is a call.
+const SWEPT_MAX: usize = 100;
 
 pub struct PluginCompiler {
     bucket: RulesBucket,
@@ -228,6 +233,9 @@ impl PluginCompiler {
             all.plugins.insert(name.clone(), verdict);
         }
         self.write_verdicts(&before, verdicts_etag.as_deref(), &all)?;
+        let named = new.plugins.iter().map(|entry| &entry.digest).chain(known.values().map(|(_, digest)| digest));
+        let named: BTreeSet<&str> = named.chain([&new.conf]).map(String::as_str).collect();
+        self.sweep(expired(&work.listed, &named, millis()));
         let (compiled, waiting) = (std::mem::take(&mut work.compiled), std::mem::take(&mut work.waiting));
         drop(work);
         // What is neither live nor lies there any more is forgotten.
@@ -287,6 +295,16 @@ impl PluginCompiler {
         Ok((verdict, conf))
     }
 
+    /// Best effort: what stays is found by the next look.
+    fn sweep(&self, keys: Vec<String>) {
+        for key in keys {
+            if let Err(error) = self.aws().wait(self.bucket.delete(&key)) {
+                tracing::warn!(key, error = format!("{:#}", anyhow!(error)), "what nobody needs any more stays");
+                return;
+            }
+        }
+    }
+
     fn wait_for_conf(&self, before: Verdicts, etag: Option<String>, conf: ConfVerdict) -> Result<Looked> {
         let all = Verdicts { host: env!("CARGO_PKG_VERSION").to_owned(), serial: 0, conf, plugins: BTreeMap::new() };
         self.write_verdicts(&before, etag.as_deref(), &all)?;
@@ -302,7 +320,7 @@ impl PluginCompiler {
     }
 }
 
-fn entry(name: &str, plugin: &Plugin, listed: &BTreeMap<String, rules_bucket::Listed>, index: Option<&Index>) -> Entry {
+fn entry(name: &str, plugin: &Plugin, listed: &BTreeMap<String, Listed>, index: Option<&Index>) -> Entry {
     let description = Description::of(plugin);
     let before = index.and_then(|index| index.plugins.iter().find(|entry| entry.name == name));
     let size = match before.filter(|before| before.digest == plugin.digest()) {
@@ -316,6 +334,18 @@ fn entry(name: &str, plugin: &Plugin, listed: &BTreeMap<String, rules_bucket::Li
         described: description.digest(),
         description,
     }
+}
+
+/// Keys of what none of these digests names, and has not for long.
+fn expired(listed: &[Listed], named: &BTreeSet<&str>, now: Millis) -> Vec<String> {
+    let digest = |key: &str| {
+        let file = key.rsplit('/').next().unwrap_or(key);
+        file.split('.').next().unwrap_or(file).to_owned()
+    };
+    let gone = |file: &&Listed| {
+        file.modified.is_some_and(|modified| now - modified > KEEP) && !named.contains(digest(&file.name).as_str())
+    };
+    listed.iter().filter(gone).take(SWEPT_MAX).map(|file| file.name.clone()).collect()
 }
 
 /// What became of one upload.
@@ -369,6 +399,8 @@ struct Work<'a> {
     code: Vec<BTreeMap<String, u64>>,
     /// Digests of the components that are kept.
     copies: BTreeSet<String>,
+    /// All that earlier looks have made, by key.
+    listed: Vec<Listed>,
     /// What compiling took, by digest and form.
     took: HashMap<(String, String), u64>,
     /// By form, for metrics.
@@ -387,21 +419,26 @@ impl<'a> Work<'a> {
         stop: Instant,
     ) -> Result<Self> {
         let bucket = &compiler.bucket;
-        let (copies, code) = compiler.aws().wait(async {
-            let copies = bucket.list(COMPONENTS).await?;
-            let mut code = Vec::new();
-            for one in &compiler.compilers {
-                let listed = bucket.list(&code_key(&one.target().form(), "")).await?;
-                code.push(listed.into_iter().map(|file| (file.name, file.size)).collect());
+        let listed = compiler.aws().wait(async {
+            let mut all = Vec::new();
+            for prefix in [COMPONENTS, CODE, CONFS] {
+                let below = bucket.list(prefix).await?;
+                all.extend(below.into_iter().map(|file| Listed { name: format!("{prefix}{}", file.name), ..file }));
             }
-            Ok::<_, BackendError>((copies, code))
+            Ok::<_, BackendError>(all)
         })?;
-        let copies = copies.into_iter().filter_map(|file| Some(file.name.strip_suffix(".wasm")?.to_owned()));
+        let copy = |file: &Listed| Some(file.name.strip_prefix(COMPONENTS)?.strip_suffix(".wasm")?.to_owned());
+        let code = |compiler: &Compiler| {
+            let prefix = code_key(&compiler.target().form(), "");
+            let code = |file: &Listed| Some((file.name.strip_prefix(&prefix)?.to_owned(), file.size));
+            listed.iter().filter_map(code).collect()
+        };
         Ok(Work {
+            code: compiler.compilers.iter().map(code).collect(),
+            copies: listed.iter().filter_map(copy).collect(),
             compiler,
             plugins,
-            code,
-            copies: copies.collect(),
+            listed,
             took: HashMap::new(),
             compiled: Vec::new(),
             stop,
@@ -606,4 +643,29 @@ impl Load for Work<'_> {
 fn refused(name: &str, message: &str, remedy: &str) -> LoadError {
     let problem = Problem { rule: None, field: None, message: message.into(), remedy: remedy.into() };
     LoadError { file: name.to_owned(), problems: vec![problem] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use streamalert_aws::rules_bucket::conf_key;
+
+    #[test]
+    fn what_nothing_names_goes_after_a_month() {
+        let day = KEEP / 30;
+        let file =
+            |name: String, age: Millis| Listed { name, etag: "e".into(), size: 1, modified: Some(100 * day - age) };
+        let listed = [
+            file(component_key("named"), 90 * day),
+            file(code_key("x86_64-wasmtime-1-1", "named"), 90 * day),
+            file(conf_key("named"), 90 * day),
+            file(component_key("young"), 29 * day),
+            file(component_key("old"), 31 * day),
+            // Also of a wasmtime of before.
+            file(code_key("x86_64-wasmtime-0.9.0-1", "old"), 31 * day),
+            file(conf_key("old"), 31 * day),
+        ];
+        let gone = expired(&listed, &BTreeSet::from(["named"]), 100 * day);
+        assert_eq!(gone, listed[4..].iter().map(|file| file.name.clone()).collect::<Vec<_>>());
+    }
 }
