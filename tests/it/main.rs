@@ -16,7 +16,6 @@ mod installation;
 mod outputs_matrix;
 mod readme;
 mod reference;
-mod rb_measure;
 mod rules_bucket;
 mod run_doors;
 mod run_files;
