@@ -3,7 +3,6 @@
 use crate::Failure;
 use crate::commands::output;
 use anyhow::{Context, anyhow};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use streamalert_egress::world;
@@ -11,12 +10,11 @@ use streamalert_local::config_folder::{Config, LookupTables};
 use streamalert_local::reload::{Loaded, PluginSource};
 use streamalert_local::run::{DataFolder, Plugins};
 use streamalert_local::secrets::SecretFile;
-use streamalert_pipeline::alert_processor::publication::named;
-use streamalert_pipeline::alert_processor::publishers::native;
 use streamalert_pipeline::backend::SecretStore;
 use streamalert_pipeline::config::output::{AWS, MACHINE, NATIVE, Place};
 use streamalert_pipeline::config::{Outputs, Schemas};
 use streamalert_pipeline::plugin::PluginSet;
+use streamalert_plugins::loader::missing_names;
 use streamalert_plugins::{Host, HostConfig, LoadCheck, MemoryTables, PluginFolder};
 
 struct Folder {
@@ -150,50 +148,16 @@ impl PluginSource for Folder {
             };
             notices.push(format!("refused: {}{kept}", refusal.error));
         }
-        self.look_at_names(&report.set, &report.loaded, &mut notices);
+        let new = report.set.plugins.iter().filter(|plugin| report.loaded.iter().any(|file| file == plugin.name()));
+        let missing = missing_names(new.flat_map(|plugin| plugin.rules()), &report.set, &self.outputs);
+        notices.extend(missing.into_iter().map(|missing| format!("warning: {missing}")));
         self.look_at_outputs(&report.set, &report.loaded, &mut notices);
         self.set = report.set.clone();
         Loaded { set: report.set, notices }
     }
 }
 
-/// Rules whose missing outputs or publishers are told one by one; a hundred misspell the same one, as a rule.
-const NAMED_MAX: usize = 3;
-
 impl Folder {
-    /// Outputs and publishers that new rules name and that are not there: better heard now than at the first alert.
-    fn look_at_names(&self, set: &PluginSet, loaded: &[String], notices: &mut Vec<String>) {
-        let theirs: Vec<&str> = set
-            .publishers
-            .iter()
-            .flat_map(|plugin| plugin.publishers())
-            .map(|publisher| publisher.name.as_str())
-            .collect();
-        let mut missing: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for plugin in set.plugins.iter().filter(|plugin| loaded.iter().any(|file| file == plugin.name())) {
-            for rule in plugin.rules() {
-                for output in &rule.options.outputs {
-                    if let Some(message) = self.outputs.unknown(output) {
-                        missing.entry(message).or_default().push(&rule.name);
-                    }
-                }
-                for name in named(&rule.options.publishers) {
-                    if native(&name).is_none() && !theirs.contains(&name.as_str()) {
-                        let message =
-                            format!("there is no publisher {name}, native or in a component; alerts are held back");
-                        missing.entry(message).or_default().push(&rule.name);
-                    }
-                }
-            }
-        }
-        for (message, rules) in missing {
-            let more = rules.len().saturating_sub(NAMED_MAX);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let rules = rules[..rules.len().min(NAMED_MAX)].join(", ");
-            notices.push(format!("warning: {rules}{more}: {message}"));
-        }
-    }
-
     /// Configured outputs that could not deliver.
     fn look_at_outputs(&mut self, set: &PluginSet, loaded: &[String], notices: &mut Vec<String>) {
         let Some(secrets) = &self.secrets else { return };
