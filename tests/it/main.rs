@@ -3,6 +3,7 @@
 mod alert_table;
 mod authoring;
 mod aws_end_to_end;
+mod aws_outputs;
 mod aws_records;
 mod aws_stages;
 mod bad_guests;
@@ -11,6 +12,7 @@ mod bad_parsers;
 mod classify_reference;
 mod contracts;
 mod deliveries;
+mod fault_proxy;
 mod fuzz_seeds;
 mod installation;
 mod outputs_matrix;
