@@ -2,7 +2,10 @@
 
 mod alert_table;
 mod authoring;
+mod aws_backends;
+mod aws_alerts;
 mod aws_end_to_end;
+mod aws_faults;
 mod aws_outputs;
 mod aws_records;
 mod aws_stages;
