@@ -349,6 +349,33 @@ fn what_there_is_no_time_for_is_done_later() {
 }
 
 #[test]
+fn what_is_missing_is_made_again() {
+    for standin in standins::all() {
+        let bucket = Bucket::new(standin, "missing");
+        bucket.rules("a.wasm", &["a"]);
+        bucket.compile();
+        let digest = bucket.verdicts().plugins["a.wasm"].digest.clone();
+        let all =
+            Target::ALL.map(|target| code_key(&target.form(), &digest)).into_iter().chain([component_key(&digest)]);
+        let other = bucket.function("plugin_compiler");
+        for (key, compiler) in all.flat_map(|key| [(key.clone(), &bucket.compiler), (key, &other)]) {
+            bucket.remove(&key);
+            // A function that looks meanwhile has what is left.
+            if !key.contains("components") {
+                assert_eq!(judge(&now(&bucket.live())), ["a"]);
+            }
+            invoke(compiler, &json!({})).unwrap();
+            assert!(bucket.get(&key).is_some(), "{key}");
+        }
+        // As after an update of wasmtime: nothing is there by the new names.
+        Target::ALL.iter().for_each(|target| bucket.remove(&code_key(&target.form(), &digest)));
+        invoke(&bucket.function("plugin_compiler"), &json!({})).unwrap();
+        let set = now(&bucket.live());
+        assert_eq!((judge(&set), set.counts().compiled), (vec!["a".to_owned()], 0));
+    }
+}
+
+#[test]
 fn events_about_nothing_wake_nobody() {
     let Some(standin) = standins::ministack() else { return };
     let bucket = Bucket::new(standin, "events");

@@ -55,8 +55,8 @@ pub struct PluginCompiler {
 /// What is known from earlier events; all of it could be found out anew.
 #[derive(Default)]
 struct Warm {
-    /// By name and digest.
-    plugins: HashMap<(String, String), Plugin>,
+    /// What components come to, whatever they are about; by name and digest.
+    plugins: HashMap<(String, String), Result<Plugin, LoadError>>,
     /// ETag and digest of uploads, by name.
     known: BTreeMap<String, (String, String)>,
     files: ConfUploads,
@@ -394,7 +394,10 @@ fn keep_since(verdict: &mut Verdict, old: Option<&Verdict>) {
 /// Makes components live, compiling where that has not been done.
 struct Work<'a> {
     compiler: &'a PluginCompiler,
-    plugins: &'a mut HashMap<(String, String), Plugin>,
+    /// See [`Warm`].
+    plugins: &'a mut HashMap<(String, String), Result<Plugin, LoadError>>,
+    /// Sealed code that was fetched ahead, by digest.
+    ahead: HashMap<String, Vec<u8>>,
     /// Digests and sizes of the code that is there, for each compiler.
     code: Vec<BTreeMap<String, u64>>,
     /// Digests of the components that are kept.
@@ -415,7 +418,7 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     fn new(
         compiler: &'a PluginCompiler,
-        plugins: &'a mut HashMap<(String, String), Plugin>,
+        plugins: &'a mut HashMap<(String, String), Result<Plugin, LoadError>>,
         stop: Instant,
     ) -> Result<Self> {
         let bucket = &compiler.bucket;
@@ -438,6 +441,7 @@ impl<'a> Work<'a> {
             copies: listed.iter().filter_map(copy).collect(),
             compiler,
             plugins,
+            ahead: HashMap::new(),
             listed,
             took: HashMap::new(),
             compiled: Vec::new(),
@@ -453,6 +457,7 @@ impl<'a> Work<'a> {
 
     /// Components that an earlier look made live.
     fn adopt(&mut self, entries: &[Entry]) -> Result<Vec<(String, Plugin)>> {
+        self.fetch_ahead(entries)?;
         let mut adopted = Vec::new();
         for entry in entries {
             let Entry { name, digest, .. } = entry;
@@ -478,6 +483,32 @@ impl<'a> Work<'a> {
         Ok(adopted)
     }
 
+    /// Code of what is live, side by side: a new process needs all of it.
+    fn fetch_ahead(&mut self, entries: &[Entry]) -> Result<(), BackendError> {
+        let Some(native) = self.native() else { return Ok(()) };
+        let form = self.compiler.compilers[native].target().form();
+        let wanted = entries.iter().filter(|entry| {
+            self.code[native].contains_key(&entry.digest)
+                && !self.plugins.contains_key(&(entry.name.clone(), entry.digest.clone()))
+        });
+        let digests: Vec<String> = wanted.map(|entry| entry.digest.clone()).collect();
+        let keys = digests.iter().map(|digest| code_key(&form, digest)).collect();
+        let found = self.compiler.aws().wait(self.compiler.bucket.get_all(keys))?;
+        let found = digests.into_iter().zip(found);
+        self.ahead = found.filter_map(|(digest, object)| Some((digest, object?.bytes.into()))).collect();
+        Ok(())
+    }
+
+    /// All there has to be of a component is there.
+    fn is_whole(&self, digest: &str) -> bool {
+        self.copies.contains(digest) && self.code.iter().all(|code| code.contains_key(digest))
+    }
+
+    /// Place of the compiler for our own processor.
+    fn native(&self) -> Option<usize> {
+        self.compiler.compilers.iter().position(|one| Some(one.target()) == Target::native())
+    }
+
     /// A component, whatever it is about. What it took to compile it is kept in the bucket.
     fn plugin(
         &mut self,
@@ -486,19 +517,17 @@ impl<'a> Work<'a> {
         bytes: &mut dyn FnMut() -> io::Result<Vec<u8>>,
     ) -> io::Result<Result<Plugin, LoadError>> {
         let key = (name.to_owned(), digest.to_owned());
-        if let Some(plugin) = self.plugins.get(&key) {
-            return Ok(Ok(plugin.clone()));
+        let whole = self.is_whole(digest);
+        if let Some(known) = self.plugins.get(&key).filter(|known| known.is_err() || whole) {
+            return Ok(known.clone());
         }
         if Instant::now() >= self.stop {
             self.waiting.insert(name.to_owned());
             return Ok(Err(refused(name, "was not looked at yet", "wait for the next look")));
         }
-        let plugin = match self.compile(name, digest, bytes)? {
-            Ok(plugin) => plugin,
-            Err(error) => return Ok(Err(error)),
-        };
+        let plugin = self.compile(name, digest, bytes)?;
         self.plugins.insert(key, plugin.clone());
-        Ok(Ok(plugin))
+        Ok(plugin)
     }
 
     fn compile(
@@ -507,8 +536,7 @@ impl<'a> Work<'a> {
         digest: &str,
         bytes: &mut dyn FnMut() -> io::Result<Vec<u8>>,
     ) -> io::Result<Result<Plugin, LoadError>> {
-        let compilers = &self.compiler.compilers;
-        let native = compilers.iter().position(|one| Some(one.target()) == Target::native());
+        let native = self.native();
         let mut loaded = None;
         if let Some(native) = native.filter(|native| self.code[*native].contains_key(digest)) {
             match self.sealed(native, digest) {
@@ -518,9 +546,10 @@ impl<'a> Work<'a> {
             }
             self.failed_if_error()?;
         }
-        let missing = self.code.iter().any(|code| !code.contains_key(digest));
-        if loaded.is_some() && !missing && self.copies.contains(digest) {
-            return Ok(loaded.unwrap_or_else(|| Err(refused(name, "is not there", "upload it again"))));
+        match loaded {
+            Some(Err(error)) => return Ok(Err(error)),
+            Some(Ok(plugin)) if self.is_whole(digest) => return Ok(Ok(plugin)),
+            _ => {}
         }
         let bytes = bytes()?;
         if let Some(native) = native
@@ -568,9 +597,14 @@ impl<'a> Work<'a> {
     fn sealed(&mut self, compiler: usize, digest: &str) -> Option<Compiled> {
         let target = self.compiler.compilers[compiler].target();
         let key = code_key(&target.form(), digest);
-        match self.compiler.aws().wait(self.compiler.bucket.get(&key)) {
-            Ok(object) => {
-                let unsealed = Compiled::unseal(target, digest, object?.bytes.into(), &self.compiler.key);
+        let ahead = (Some(compiler) == self.native()).then(|| self.ahead.remove(digest)).flatten();
+        let sealed = match ahead.map(Ok) {
+            Some(sealed) => sealed.map(Some),
+            None => self.compiler.aws().wait(self.compiler.bucket.get(&key)).map(|found| Some(found?.bytes.into())),
+        };
+        match sealed {
+            Ok(sealed) => {
+                let unsealed = Compiled::unseal(target, digest, sealed?, &self.compiler.key);
                 unsealed.map_err(|error| tracing::error!(key, %error, "code is made anew")).ok()
             }
             Err(error) => {
