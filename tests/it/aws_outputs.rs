@@ -1,6 +1,7 @@
 //! Outputs of AWS against servers that stand in for it. What the services do with partial failures and limits, the stand-ins do
 //! not; that is tested against answers made for it (`host/aws/src/outputs/tests.rs`).
 
+use crate::run_world::{World, every_row_to, rows};
 use crate::standins::{self, Place, Standin};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -283,5 +284,53 @@ fn a_function_that_is_not_there_is_waited_for() {
             "{}: {outcome:?}",
             standin.name
         );
+    }
+}
+
+#[test]
+fn one_machine_knows_outputs_of_aws_and_says_where_they_are_delivered() {
+    let world = World::new();
+    let said = |arguments: &[&str]| {
+        let output = world.streamalert(arguments);
+        let text = [&output.stdout[..], &output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let new = ["output", "new", "aws-sqs", "soc", "--set"];
+    let (code, text) = said(&[&new[..], &["queue=a queue"]].concat());
+    assert!(code == Some(2) && text.contains("queue: is the name of a queue or its URL"), "{text}");
+    let (code, text) = said(&[&new[..], &["queue=soc"]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    let (_, text) = said(&["output", "list"]);
+    assert!(text.contains("aws-sqs:soc") && text.contains("ready") && !text.contains("NOT READY"), "{text}");
+    let (code, text) = said(&["output", "test", "aws-sqs:soc"]);
+    assert!(code == Some(2) && text.contains("aws.json"), "{text}");
+
+    world.write("in.json", rows(0..2));
+    world.write("plugins/every_row.wasm", every_row_to("aws-sqs:soc"));
+    let (code, text) = said(&["run", "--input", "in.json"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("warning: output aws-sqs:soc is not ready: it is delivered where StreamAlert runs on AWS"),
+        "{text}"
+    );
+    assert!(text.contains("2 given up"), "{text}");
+    let (_, text) = said(&["alerts", "list", "--state", "dead"]);
+    assert!(text.lines().count() == 2 && text.contains("and this is one machine"), "{text}");
+}
+
+#[test]
+fn an_output_of_aws_is_tried_by_the_way_of_the_installation() {
+    for standin in standins::all() {
+        let place = standin.place("tried");
+        let (url, _) = queue(&place, "soc");
+        let world = World::new();
+        let settings = json!({"prefix": place.names.prefix, "endpoint": standin.endpoint, "region": "us-east-1"});
+        world.write("conf/aws.json", settings.to_string());
+        world.write("conf/outputs.json", json!({"aws-sqs": {"soc": {"settings": {"queue": url}}}}).to_string());
+        let mut test = world.command(&["output", "test", "aws-sqs:soc"]);
+        let output = test.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("delivered to aws-sqs:soc"), "{}: {said}", standin.name);
+        assert_eq!(received(&place, &url, 1)[0]["message"], "a test");
     }
 }

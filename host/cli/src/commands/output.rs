@@ -1,7 +1,7 @@
 //! `streamalert output`: where alerts go.
 
 use super::run::{Output, say};
-use crate::{Failure, rules, world};
+use crate::{Failure, cloud, rules, world};
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ use streamalert_local::secrets::variable_of;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::alert_processor::parcel;
 use streamalert_pipeline::backend::{Lease, SecretStore};
-use streamalert_pipeline::config::output::{MACHINE, OutputConfig, is_name};
+use streamalert_pipeline::config::output::{AWS, MACHINE, OutputConfig, is_name};
 use streamalert_pipeline::plugin::{Disposition, OutputInfo, OutputPlugin, PluginSet};
 use streamalert_pipeline::time::rfc3339;
 
@@ -114,7 +114,10 @@ impl Desk {
             eprintln!("{notice}");
         }
         let secrets = rules::secrets(args.secrets.as_deref(), &data);
-        Ok(Desk { config, set: loaded.set, secrets, file: outputs_file(&args.config) })
+        let mut set = loaded.set;
+        // They tell of themselves and check settings; where they deliver, they are made anew.
+        set.outputs.extend(streamalert_aws::outputs::offline());
+        Ok(Desk { config, set, secrets, file: outputs_file(&args.config) })
     }
 
     fn plugin(&self, service: &str) -> Result<&Arc<dyn OutputPlugin>, Failure> {
@@ -122,7 +125,7 @@ impl Desk {
             let known: Vec<&str> = self.set.outputs.iter().map(|output| output.info().service.as_str()).collect();
             let known = if known.is_empty() { "none".into() } else { known.join(", ") };
             Failure::Usage(anyhow!(
-                "no component delivers to {service}; the plugins folder has outputs for: {known}. `streamalert build example-rules --out plugins` builds those that come along"
+                "no component delivers to {service}; there are outputs for: {known}. `streamalert build example-rules --out plugins` builds those that come along"
             ))
         })
     }
@@ -149,7 +152,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             make(&desk, &asked)
         }
         Command::List => list(&desk, args.output),
-        Command::Test { name, ca } => test(&desk, name, ca.as_deref(), args.output),
+        Command::Test { name, ca } => test(&desk, name, &args.config, ca.as_deref(), args.output),
         Command::Delete { name } => {
             if !desk.config.outputs.configured.contains_key(name) {
                 let known: Vec<&str> = desk.config.outputs.configured.keys().map(String::as_str).collect();
@@ -396,7 +399,7 @@ fn list(desk: &Desk, output: Output) -> Result<(), Failure> {
     }
     if output == Output::Text {
         let services: Vec<&str> = desk.set.outputs.iter().map(|plugin| plugin.info().service.as_str()).collect();
-        eprintln!("components for: {}; without configuration: file:NAME, stdout:NAME", services.join(", "));
+        eprintln!("to be had: {}; without configuration: file:NAME, stdout:NAME", services.join(", "));
     }
     Ok(())
 }
@@ -445,12 +448,16 @@ pub fn problems(
     problems
 }
 
-fn test(desk: &Desk, name: &str, ca: Option<&Path>, output: Output) -> Result<(), Failure> {
+fn test(desk: &Desk, name: &str, config: &Path, ca: Option<&Path>, output: Output) -> Result<(), Failure> {
     if let Some(message) = desk.config.outputs.unknown(name) {
         return Err(Failure::Usage(anyhow!("{message}")));
     }
     let service = name.split_once(':').map_or(name, |(service, _)| service);
-    let plugin = desk.plugin(service)?;
+    // To AWS, the way of the installation that the configuration is about.
+    let cloud = if AWS.contains(&service) { Some(cloud::connect(config)?) } else { None };
+    let on_aws = cloud.as_ref().map(|cloud| streamalert_aws::outputs::outputs(&cloud.aws, &cloud.names));
+    let on_aws = on_aws.iter().flatten().find(|output| output.info().service == service);
+    let plugin = on_aws.map_or_else(|| desk.plugin(service), Ok)?;
     let (config, secrets) = (desk.config.outputs.get(name), desk.secrets_of(name)?);
     let problems = problems(name, &**plugin, &config, &secrets);
     if !problems.is_empty() {
