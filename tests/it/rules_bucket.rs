@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::ops::Deref;
+use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use streamalert_lambdas::environment::Environment;
 use streamalert_lambdas::function::Function;
 use streamalert_lambdas::live::{LiveSet, Now};
 use streamalert_pipeline::log_record::{Payload, Source};
+use streamalert_pipeline::plugin::{Disposition, Nowhere, Outside, Parcel};
 use streamalert_plugins::Target;
 
 /// A component of rules that report every row.
@@ -346,6 +348,72 @@ fn what_there_is_no_time_for_is_done_later() {
         assert_eq!(bucket.verdicts().plugins["a.wasm"], before);
         assert_eq!(judge(&now(&bucket.live())), ["a", "b", "c"]);
     }
+}
+
+/// A component of the examples.
+fn example(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/example-rules/{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; build it with `make guests`", path.display()))
+}
+
+#[test]
+fn parsers_publishers_and_outputs_come_when_they_are_needed() {
+    let Some(standin) = standins::ministack() else { return };
+    let bucket = Bucket::new(standin, "worlds");
+    for name in ["netflow", "northwind_publishers", "webhook"] {
+        bucket.put_rules(&format!("plugins/{name}.wasm"), example(name));
+    }
+    bucket.compile();
+    let verdicts = bucket.verdicts();
+    let worlds: Vec<&str> = verdicts.plugins.values().filter_map(|verdict| verdict.world.as_deref()).collect();
+    assert_eq!(worlds, ["parser", "publisher", "output"]);
+    let set = now(&bucket.live());
+    let plugins = &set.live.rules.plugins;
+    // What they say of themselves needs no code.
+    assert!(set.live.classifier.schemas().knows("netflow"));
+    assert_eq!(plugins.publishers[0].publishers()[0].name, "northwind_cloudtrail_link");
+    assert_eq!((&*plugins.outputs[0].info().service, set.counts().loaded), ("webhook", 0));
+
+    assert!(!plugins.parsers[0].sniff(b"no netflow").unwrap());
+    assert!(plugins.parsers[0].parse(b"no netflow").unwrap()[0].outcome.is_err());
+    assert_eq!(set.counts().loaded, 1);
+    let mut alert = json!({"id": "a", "rule_name": "r", "rule_description": "", "title": "t", "severity": "low",
+        "created": "2026-01-02T03:04:05Z", "cluster": "prod", "log_source": "a:b", "log_type": "json",
+        "source": {"service": "s3", "resource": "r", "object": "o"}, "outputs": [], "context": {}, "tags": [],
+        "references": [], "record": {}});
+    let masked = plugins.publishers[0].publish(1, &alert.to_string(), r#"{"a": "b@example.com"}"#, "webhook:x");
+    assert!(!masked.unwrap().unwrap()["a"].to_string().contains("b@"));
+    alert["publication"] = json!({});
+    let faults = plugins.outputs[0].validate(&[("url".into(), "no URL".into())]).unwrap();
+    assert!(!faults.is_empty());
+    assert_eq!((set.counts().loaded, set.counts().compiled, set.failures()), (3, 0, 0));
+
+    // Code that cannot be had is no fault of an output: its alert is tried again, and not given up after five times.
+    let gate = Gate::start(&standin.endpoint);
+    let aws = Arc::new(Aws::connect(&standins::connection(&gate.endpoint), RUNTIME.handle().clone()));
+    let live = bucket.live_with(&aws, "10000");
+    let set = now(&live);
+    gate.closed.store(true, Ordering::SeqCst);
+    live.current(Instant::now() + Duration::from_millis(50)).unwrap();
+    let parcel = Parcel {
+        descriptor: "x".into(),
+        idempotency_key: "k".into(),
+        attempt: 1,
+        now: 0,
+        alert: alert.to_string(),
+        publication: "{}".into(),
+        settings: vec![],
+        progress: Some("half".into()),
+    };
+    let nowhere: Arc<dyn Outside> = Arc::new(Nowhere);
+    match set.live.rules.plugins.outputs[0].deliver(&parcel, &nowhere).unwrap() {
+        Disposition::Retry { reason, progress, .. } => {
+            assert!(reason.contains("load webhook.wasm"), "{reason}");
+            assert_eq!(progress.as_deref(), Some("half"));
+        }
+        other => panic!("{other:?}"),
+    }
+    gate.closed.store(false, Ordering::SeqCst);
 }
 
 #[test]
