@@ -12,11 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use streamalert_aws::alert_table::DynamoAlerts;
 use streamalert_aws::secrets::SsmSecrets;
-use streamalert_pipeline::backend::SecretStore;
+use streamalert_pipeline::backend::{AlertDesk, DeliveryFilter, SecretStore};
 
 /// What takes longer than that on a busy machine does not happen.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How soon a rule is to be live after it was uploaded.
 const LIVE_WITHIN: Duration = Duration::from_secs(15);
 
@@ -193,7 +194,11 @@ fn cloudtrail() -> Vec<u8> {
 #[test]
 fn an_object_of_cloudtrail_becomes_messages_in_slack_and_lines_in_the_archive() {
     let Some(standin) = standins::ministack() else { return };
-    let deployed = Deployed::new(standin, "whole", &[("STREAMALERT_ARCHIVE_LOGS", "cloudtrail")]);
+    let deployed = Deployed::new(
+        standin,
+        "whole",
+        &[("STREAMALERT_ARCHIVE_LOGS", "cloudtrail"), ("STREAMALERT_REFRESH_SECONDS", "1")],
+    );
     let installation = &deployed.installation;
     let stream = installation.place.archive_stream("cloudtrail:events");
     let vendors = Vendors::start();
@@ -209,18 +214,32 @@ fn an_object_of_cloudtrail_becomes_messages_in_slack_and_lines_in_the_archive() 
     installation.put_rules("conf/schemas/cloudtrail.json", std::fs::read(schema).unwrap());
     installation.put_rules("conf/outputs.json", outputs.to_string());
     installation.put_rules("plugins/slack.wasm", component("slack"));
-    installation.put_rules("plugins/cloudtrail.wasm", component("cloudtrail"));
+    installation.put_rules("plugins/aws_defense_evasion.wasm", component("aws_defense_evasion"));
     until("all of it is live", || {
         let verdicts = installation.verdicts();
         let live = |name: &str| verdicts.contains(name) && verdicts.matches("\"live\"").count() >= 2;
-        if live("slack.wasm") && live("cloudtrail.wasm") { Ok(()) } else { Err(verdicts) }
+        if live("slack.wasm") && live("aws_defense_evasion.wasm") { Ok(()) } else { Err(verdicts) }
     });
+    // Functions that were started by notices of the set-up look again within a second.
+    std::thread::sleep(Duration::from_secs(2));
     let begun = Instant::now();
     deployed.put("AWSLogs/1/CloudTrail/us-east-1/2026/01/02/a.json.gz", cloudtrail());
     let expected = 100;
     let told = until("every alert is delivered", || {
         let kept = vendors.kept("slack");
-        if kept.len() >= expected { Ok(kept.len()) } else { Err(format!("{} of {expected} messages", kept.len())) }
+        if kept.len() >= expected {
+            return Ok(kept.len());
+        }
+        let table = DynamoAlerts::new(installation.place.aws.clone(), &installation.place.names);
+        let owed = table.deliveries(&DeliveryFilter::default(), 1).unwrap();
+        let (alerts, letters) = (installation.alerts().len(), installation.letters());
+        let last = vendors.faults("slack");
+        Err(format!(
+            "{} of {expected} messages, {alerts} alerts, {:?}, {:?}, {last:?}",
+            kept.len(),
+            letters.first(),
+            owed
+        ))
     });
     println!(
         "10,000 records and {expected} alerts took {:.1} s from the object to the last message",
@@ -229,7 +248,11 @@ fn an_object_of_cloudtrail_becomes_messages_in_slack_and_lines_in_the_archive() 
     assert_eq!(told, expected, "some were told twice");
     let alerts = installation.alerts();
     assert_eq!(alerts.len(), expected);
-    assert!(alerts.iter().all(|alert| alert.rule_name == alerts[0].rule_name && alert.outputs == ["slack:security"]));
+    assert!(
+        alerts.iter().all(
+            |alert| alert.rule_name == alerts[0].rule_name && alert.outputs.iter().any(|to| to == "slack:security")
+        )
+    );
     assert!(installation.letters().is_empty(), "{:?}", installation.letters().first());
     let lines = until("the archive has all records", || {
         let lines = installation.archived(&stream);
