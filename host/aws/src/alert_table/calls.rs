@@ -272,6 +272,20 @@ impl Table {
         }
     }
 
+    /// Unless there is one.
+    pub async fn put_new(&self, action: &str, item: Item) -> Result<(), BackendError> {
+        let call = self.aws.dynamodb.put_item().table_name(&*self.name).set_item(Some(item));
+        let call = call.condition_expression(NEW).set_expression_attribute_names(names(&[NEW]));
+        match call.send().await {
+            Err(error)
+                if !error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Err(failed(action, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// As it is now.
     pub async fn get(&self, action: &str, key: &Key) -> Result<Option<Item>, BackendError> {
         let call = self.aws.dynamodb.get_item().table_name(&*self.name).set_key(Some(key.attributes()));

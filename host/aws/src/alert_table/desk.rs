@@ -1,7 +1,7 @@
 //! The table as an operator sees it.
 
 use super::DynamoAlerts;
-use super::calls::{Change, Changed, Item, Key, Query, Write, count, n, number, pause, queue, s, text};
+use super::calls::{Change, Changed, Item, Key, Query, Write, count, n, number, pause, queue, s, text, token};
 use super::items::{TO, Unread, alert_key, due, expiry, queue_name, read_alert, state, stored};
 use super::layout::{DUE, EXPIRY, ID, NEWEST_INDEX, PART, SEQ};
 use super::lease::DAYS;
@@ -22,6 +22,15 @@ const DROP: &str = "drop deliveries";
 const COUNT: &str = "count what is owed";
 /// Alerts of one page of the index.
 const PAGE: usize = 100;
+
+/// What came of changing one delivery.
+enum Tried {
+    Done,
+    /// Somebody else changed it meanwhile.
+    Conflict,
+    /// It cannot be, now or later.
+    Impossible,
+}
 
 /// Alerts by when they were stored, the newest first, a page at a time.
 struct Newest {
@@ -196,7 +205,7 @@ impl DynamoAlerts {
             .await
     }
 
-    /// Changes deliveries in these states; `change` says whether it could, or whether somebody was faster. Says how many.
+    /// Changes deliveries in these states. Says how many.
     async fn change_all<F>(
         &self,
         action: &'static str,
@@ -205,7 +214,7 @@ impl DynamoAlerts {
         change: impl Fn(DynamoAlerts, Key, Item) -> F + Clone + Send + Sync + 'static,
     ) -> Result<u64, BackendError>
     where
-        F: Future<Output = Result<bool, BackendError>> + Send,
+        F: Future<Output = Result<Tried, BackendError>> + Send,
     {
         states.retain(|state| filter.state.is_none_or(|wanted| wanted == *state));
         let keys = match &filter.alert_id {
@@ -222,10 +231,11 @@ impl DynamoAlerts {
                         is_meant(&filter, item) && state(item).is_some_and(|state| states.contains(&state))
                     });
                     let Some(item) = meant else { return Ok(false) };
-                    if change(all.clone(), key.clone(), item).await? {
-                        return Ok(true);
+                    match change(all.clone(), key.clone(), item).await? {
+                        Tried::Done => return Ok(true),
+                        Tried::Impossible => return Ok(false),
+                        Tried::Conflict => pause(time).await,
                     }
-                    pause(time).await;
                 }
                 Err(super::add::stuck(action))
             }
@@ -237,7 +247,7 @@ impl DynamoAlerts {
         Ok(count)
     }
 
-    async fn retry_one(&self, key: Key, item: Item, now: Millis) -> Result<bool, BackendError> {
+    async fn retry_one(&self, key: Key, item: Item, now: Millis) -> Result<Tried, BackendError> {
         let output = text(&item, "output").unwrap_or_default();
         if state(&item) == Some(DeliveryState::Owed) {
             // What somebody is sending right now stays theirs until their lease ends.
@@ -259,7 +269,10 @@ impl DynamoAlerts {
                     (":owed", s(DeliveryState::Owed.name())),
                 ],
             };
-            return Ok(matches!(self.table.change(RETRY, change, ReturnValue::None).await?, Changed::Done(_)));
+            return Ok(match self.table.change(RETRY, change, ReturnValue::None).await? {
+                Changed::Done(_) => Tried::Done,
+                Changed::Refused(_) => Tried::Conflict,
+            });
         }
         // See `retire`: the alert must not expire any more, and whoever is about to let it hears of that.
         let alert = Change {
@@ -286,23 +299,26 @@ impl DynamoAlerts {
         };
         let refused = self.table.transact(RETRY, [Write::Change(alert), Write::Change(delivery)]).await?;
         match refused {
-            None => Ok(true),
+            None => Ok(Tried::Done),
             // There is nothing any more that could be sent.
             Some(refused) if refused.first() == Some(&true) => {
                 let id = text(&item, ID).unwrap_or_default();
                 tracing::warn!(alert = id, output, "the alert of this delivery is gone; it cannot be sent again");
-                Ok(false)
+                Ok(Tried::Impossible)
             }
-            Some(_) => Ok(false),
+            Some(_) => Ok(Tried::Conflict),
         }
     }
 
-    async fn drop_one(&self, key: Key, item: Item, now: Millis) -> Result<bool, BackendError> {
+    async fn drop_one(&self, key: Key, item: Item, now: Millis) -> Result<Tried, BackendError> {
         let output = text(&item, "output").unwrap_or_default();
+        // By which a second attempt knows the first.
+        let by = token();
         let change = Change {
             key,
             update: format!(
-                "SET #state = :dropped, #queue = :queue, #settled = :now, #{EXPIRY} = :exp REMOVE #owner, #lease"
+                "SET #state = :dropped, #queue = :queue, #settled = :now, #by = :by, #{EXPIRY} = :exp \
+                 REMOVE #owner, #lease"
             ),
             condition: "#state = :was".into(),
             values: vec![
@@ -310,15 +326,20 @@ impl DynamoAlerts {
                 (":queue", s(queue_name(DeliveryState::Dropped, output))),
                 (":now", n(now)),
                 (":exp", expiry(now)),
+                (":by", s(&by)),
                 (":was", s(text(&item, "state").unwrap_or_default())),
             ],
         };
         match self.table.change(DROP, change, ReturnValue::AllNew).await? {
             Changed::Done(item) => {
                 self.retire(&item, now).await?;
-                Ok(true)
+                Ok(Tried::Done)
             }
-            Changed::Refused(_) => Ok(false),
+            Changed::Refused(Some(item)) if text(&item, "by") == Some(&by) => {
+                self.retire(&item, now).await?;
+                Ok(Tried::Done)
+            }
+            Changed::Refused(_) => Ok(Tried::Conflict),
         }
     }
 

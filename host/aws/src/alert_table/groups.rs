@@ -597,7 +597,7 @@ impl DynamoAlerts {
         let owed = at_once(CALLS_AT_ONCE, items, move |item| {
             let table = table.clone();
             // One that is there already may have been delivered.
-            async move { table.transact(FOLD, [Write::put(item, NEW)]).await.map(drop) }
+            async move { table.put_new(FOLD, item).await }
         });
         owed.await.into_iter().collect()
     }
