@@ -80,9 +80,8 @@ pub const CREDENTIALS_KEPT: Duration = Duration::from_secs(15 * 60);
 /// So long before their end, others are asked for: longer than a call and its repetitions take.
 pub const CREDENTIALS_MARGIN: Duration = Duration::from_secs(2 * 60);
 
-/// One delivery to an output of AWS, all its calls and their repetitions: less than the 30 s after which a delivery counts as
-/// lost, if the operator says nothing.
-pub const OUTPUT_ATTEMPT: Duration = Duration::from_secs(25);
+/// One delivery to an output of AWS, all its calls and their repetitions, if nobody says how long it may take.
+pub const OUTPUT_ATTEMPT: Duration = Duration::from_secs(30);
 /// Bytes of one message of SNS with its attributes; docs: `Publish`.
 pub const SNS_BYTES_MAX: usize = 256 << 10;
 /// Characters of its subject: fewer than 100; docs: `Publish`.

@@ -43,6 +43,7 @@ pub struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    delay: Duration,
 }
 
 impl Answer {
@@ -52,7 +53,7 @@ impl Answer {
 
     pub fn text(status: u16, content: &str, body: impl Into<Vec<u8>>) -> Answer {
         let headers = vec![("content-type".to_owned(), content.to_owned())];
-        Answer { cut: false, status, headers, body: body.into() }
+        Answer { cut: false, status, headers, body: body.into(), delay: Duration::ZERO }
     }
 
     pub fn cut() -> Answer {
@@ -62,6 +63,10 @@ impl Answer {
     pub fn with_header(mut self, name: &str, value: &str) -> Answer {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    pub fn after(self, delay: Duration) -> Answer {
+        Answer { delay, ..self }
     }
 }
 
@@ -164,6 +169,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
 }
 
 fn write(mut stream: &TcpStream, answer: &Answer) -> bool {
+    thread::sleep(answer.delay);
     if answer.cut {
         // Dead already is dead enough.
         let _ = stream.shutdown(std::net::Shutdown::Both);

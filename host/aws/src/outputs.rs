@@ -428,7 +428,7 @@ impl<S: Service> OutputPlugin for Native<S> {
         S::BULK
     }
 
-    fn deliver_all(&self, parcels: &[Parcel], _: &Arc<dyn Outside>) -> Vec<Result<Disposition, PluginError>> {
+    fn deliver_all(&self, parcels: &[Parcel], outside: &Arc<dyn Outside>) -> Vec<Result<Disposition, PluginError>> {
         let all = |disposition: Disposition| parcels.iter().map(|_| Ok(disposition.clone())).collect();
         let Some(first) = parcels.first() else { return Vec::new() };
         let Some(desk) = &self.desk else {
@@ -440,11 +440,12 @@ impl<S: Service> OutputPlugin for Native<S> {
             return all(retry(format!("the settings in outputs.json: {}", told.join("; "))));
         }
         let answers = Answers(RefCell::new(vec![None; parcels.len()]));
-        let sending = async { tokio::time::timeout(OUTPUT_ATTEMPT, self.send(desk, parcels, &answers)).await };
+        let patience = outside.time_left().unwrap_or(OUTPUT_ATTEMPT);
+        let sending = async { tokio::time::timeout(patience, self.send(desk, parcels, &answers)).await };
         // What was answered before the time was over counts.
         let late = desk.aws.wait(sending).is_err();
         let silent = || match late {
-            true => retry(format!("{} took longer than {} s", self.info.service, OUTPUT_ATTEMPT.as_secs())),
+            true => retry(format!("{} took longer than {:.0} s", self.info.service, patience.as_secs_f64())),
             false => retry("the output does not say what became of it"),
         };
         answers.0.into_inner().into_iter().map(|answer| Ok(answer.unwrap_or_else(silent))).collect()

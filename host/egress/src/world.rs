@@ -89,4 +89,8 @@ impl Outside for Errand {
     fn secret(&self, name: &str) -> Option<String> {
         self.secrets.get(name).cloned()
     }
+
+    fn time_left(&self) -> Option<Duration> {
+        Some(self.deadline.saturating_duration_since(Instant::now()))
+    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use streamalert_packed::{Frame, Record, frame_into};
 
 /// Who should be told about a failure.
@@ -402,6 +403,10 @@ pub trait Outside: Send + Sync {
     fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure>;
     /// A secret setting of the descriptor at hand.
     fn secret(&self, name: &str) -> Option<String>;
+    /// What is left of the time that the delivery may take, if somebody has said so.
+    fn time_left(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Makes what outputs may do in the world.

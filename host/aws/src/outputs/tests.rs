@@ -6,8 +6,9 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use streamalert_pipeline::config::output::AWS;
-use streamalert_pipeline::plugin::Nowhere;
+use streamalert_pipeline::plugin::{HttpFailure, HttpRequest, HttpResponse, Nowhere};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:soc";
 
@@ -246,6 +247,36 @@ fn a_throttled_call_is_made_again_at_once() {
         let outcome = send_one(&server, service, json!({}));
         assert!(matches!(outcome, Disposition::Delivered(_)), "{service}: {outcome:?}");
         assert_eq!(server.requests().len(), 2, "{service}");
+    }
+}
+
+#[test]
+fn what_was_answered_before_the_time_was_over_counts() {
+    struct Brief;
+    impl Outside for Brief {
+        fn http(&self, _: HttpRequest) -> Result<HttpResponse, HttpFailure> {
+            unreachable!("outputs of AWS have a way of their own")
+        }
+        fn secret(&self, _: &str) -> Option<String> {
+            None
+        }
+        fn time_left(&self) -> Option<Duration> {
+            Some(Duration::from_secs(1))
+        }
+    }
+    let calls = AtomicUsize::new(0);
+    let server = Loopback::start(move |request| match calls.fetch_add(1, Ordering::SeqCst) {
+        0 => well(request),
+        _ => well(request).after(Duration::from_secs(5)),
+    });
+    let parcels: Vec<Parcel> = (0..15).map(|n| parcel("aws-sqs", &format!("a{n}"), json!({}))).collect();
+    let outside: Arc<dyn Outside> = Arc::new(Brief);
+    let outcomes = output(&server, "aws-sqs").deliver_all(&parcels, &outside);
+    for (number, outcome) in outcomes.into_iter().map(Result::unwrap).enumerate() {
+        match number {
+            0..10 => assert!(matches!(outcome, Disposition::Delivered(_)), "{number}: {outcome:?}"),
+            _ => assert_eq!(reason(&outcome), "aws-sqs took longer than 1 s"),
+        }
     }
 }
 
