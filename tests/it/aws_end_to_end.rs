@@ -1,7 +1,7 @@
 //! The real `bootstrap` behind the services of a stand-in: objects in a bucket become messages at a webhook of Slack.
 
 use crate::installation::{CODE_KEY, Installation};
-use crate::run_world::every_row_with;
+use crate::run_world::{World, every_row_with};
 use crate::standins::{self, Standin};
 use crate::vendors::Vendors;
 use aws_sdk_lambda::primitives::Blob;
@@ -260,6 +260,56 @@ fn an_object_of_cloudtrail_becomes_messages_in_slack_and_lines_in_the_archive() 
     });
     let ids: BTreeSet<&str> = lines.iter().map(|line| line["eventID"].as_str().unwrap()).collect();
     assert_eq!((lines.len(), ids.len()), (10_000, 10_000));
+    an_operator_looks(standin, &deployed);
+}
+
+/// What `streamalert … --aws` shows and does.
+fn an_operator_looks(standin: &Standin, deployed: &Deployed) {
+    let installation = &deployed.installation;
+    let world = World::new();
+    let settings = json!({"prefix": installation.place.names.prefix, "region": "us-east-1", "endpoint": standin.endpoint, "path_style": true});
+    world.write("conf/aws.json", settings.to_string());
+    let run = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        let output = command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), said)
+    };
+    let (code, alerts, said) = run(&["alerts", "list", "--aws", "--limit", "1000", "--output", "json"]);
+    assert_eq!((code, alerts.lines().count()), (Some(0), 100), "{said}");
+    let id = serde_json::from_str::<Value>(alerts.lines().next().unwrap()).unwrap()["id"].as_str().unwrap().to_owned();
+    let (_, shown, said) = run(&["alerts", "show", &id, "--aws"]);
+    assert!(shown.contains("slack:security  delivered"), "{shown}{said}");
+    let (code, _, said) = run(&["alerts", "retry", "--aws", "--state", "dead"]);
+    assert_eq!((code, said.contains("are due again")), (Some(0), true), "{said}");
+
+    // A line that is nothing becomes a letter, which an operator sees, tries again and drops.
+    deployed.put("broken.json", "no json\n");
+    let letter = until("the letter is there", || {
+        let (_, letters, said) = run(&["dead", "list", "--aws", "--output", "json"]);
+        letters.lines().next().map(str::to_owned).ok_or(said)
+    });
+    let id = serde_json::from_str::<Value>(&letter).unwrap()["id"].as_str().unwrap().to_owned();
+    let (code, shown, _) = run(&["dead", "show", &id, "--aws"]);
+    assert!(code == Some(0) && shown.contains("not_json") && shown.contains("broken.json"), "{shown}");
+    let (code, _, said) = run(&["dead", "resend", &id, "--aws"]);
+    assert!(code == Some(1) && said.contains(&format!("{id} stays")), "{said}");
+    let (code, _, said) = run(&["dead", "drop", "--all", "--aws"]);
+    assert_eq!((code, said.contains("1 dropped")), (Some(0), true), "{said}");
+    assert!(installation.letters().is_empty());
+
+    // One function by hand.
+    world.write("event.json", json!({"Records": []}).to_string());
+    let (code, answer, said) = run(&["invoke", "classifier", "event.json"]);
+    let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+    assert_eq!((code, answer), (Some(0), json!({"batchItemFailures": []})), "{said}");
+    let (code, answer, said) = run(&["invoke", "alert_merger"]);
+    assert!(code == Some(0) && answer.contains("groups"), "{answer}{said}");
+    let (code, _, said) = run(&["invoke", "rules_engine", "event.json"]);
+    assert!(code == Some(1) && said.contains("without messages"), "{said}");
+    std::fs::remove_file(world.at("conf/aws.json")).unwrap();
+    let (code, _, said) = run(&["dead", "list", "--aws"]);
+    assert!(code == Some(2) && said.contains("aws.json"), "{said}");
 }
 
 #[test]
