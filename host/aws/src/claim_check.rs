@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
 
-/// Where all of them lie; the bucket's life cycle removes them after [`crate::limits::CLAIM_DAYS`].
+/// Where all of them lie; the bucket's life cycle removes them after [`crate::limits::CLAIM_DAYS`], but for those of the kind
+/// `archive`, to which lines of the archive point.
 pub const CLAIMS: &str = "claims/";
 
 /// The pointer.

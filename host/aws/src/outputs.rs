@@ -62,6 +62,9 @@ fn all(desk: Option<&Desk>) -> Vec<Arc<dyn OutputPlugin>> {
     ]
 }
 
+/// Kind of what lies in the bucket until somebody has fetched it.
+const PASSING: &str = "alerts";
+
 /// What all of them work with.
 #[derive(Clone)]
 struct Desk {
@@ -71,8 +74,8 @@ struct Desk {
 
 impl Desk {
     /// Puts what is too large into the data bucket. The JSON object travels instead: who the alert is, and where it lies.
-    async fn claim(&self, alert: &Alert, text: String) -> Result<String, CallError> {
-        let claim = Claim::check_in(&self.claims, "alerts", text.into_bytes()).await.map_err(stored)?;
+    async fn claim(&self, kind: &str, alert: &Alert, text: String) -> Result<String, CallError> {
+        let claim = Claim::check_in(&self.claims, kind, text.into_bytes()).await.map_err(stored)?;
         let pointer = json!({
             "id": alert.id, "rule_name": alert.rule_name, "severity": alert.severity, "created": alert.created,
             "cluster": alert.cluster, "log_source": alert.log_source, "streamalert:claim": claim,
@@ -82,7 +85,7 @@ impl Desk {
 
     /// The text, or what travels instead of it.
     async fn fitting(&self, alert: &Alert, text: String, most: usize) -> Result<String, CallError> {
-        if text.len() <= most { Ok(text) } else { self.claim(alert, text).await }
+        if text.len() <= most { Ok(text) } else { self.claim(PASSING, alert, text).await }
     }
 }
 

@@ -15,6 +15,9 @@ const LIMITS: BatchLimits = BatchLimits {
     between: 0,
 };
 
+/// Kind of what lies in the bucket for as long as the archive: whoever reads that will look for it.
+const LASTING: &str = "archive";
+
 pub(super) struct Firehose;
 
 impl Service for Firehose {
@@ -34,9 +37,13 @@ impl Service for Firehose {
         let stream = settings.required("stream");
         let mut entries = Vec::with_capacity(letters.len());
         for letter in letters {
+            let text = letter.parcel.publication.clone();
             // One byte is the newline's.
-            let line = desk.fitting(&letter.alert, letter.parcel.publication.clone(), FIREHOSE_RECORD_BYTES_MAX - 1);
-            match line.await {
+            let line = match text.len() < FIREHOSE_RECORD_BYTES_MAX {
+                true => Ok(text),
+                false => desk.claim(LASTING, &letter.alert, text).await,
+            };
+            match line {
                 Ok(line) => {
                     let line = format!("{line}\n").into_bytes();
                     entries.push(Entry { place: letter.place, bytes: line.len(), item: Blob::new(line) });

@@ -1,6 +1,6 @@
 //! `aws-ses`: a mail with a few lines for a person and the record as an attachment.
 
-use super::{Answers, CallError, Desk, Letter, REGION, Service, Settings, info, required};
+use super::{Answers, CallError, Desk, Letter, PASSING, REGION, Service, Settings, info, required};
 use crate::claim_check::hex;
 use crate::limits::{SES_BYTES_MAX, SES_RECIPIENTS_MAX};
 use crate::signed;
@@ -65,7 +65,7 @@ async fn one(desk: &Desk, settings: &Settings<'_>, letter: &Letter<'_>) -> Resul
     let mut mail = mail(from, &to, letter, attachments(letter));
     if mail.len() > SES_BYTES_MAX {
         // The text comes as it is, and says where the rest lies.
-        let pointer = desk.claim(&letter.alert, letter.parcel.publication.clone()).await?;
+        let pointer = desk.claim(PASSING, &letter.alert, letter.parcel.publication.clone()).await?;
         mail = self::mail(from, &to, letter, vec![("record.json".into(), pointer)]);
     }
     let body = json!({

@@ -347,7 +347,8 @@ fn pointed(server: &Loopback, sent: impl Fn(&Request) -> String) {
         ("PUT", &*format!("/test-streamalert-data/{}", claim["key"].as_str().unwrap()))
     );
     assert_eq!(claim["bytes"], put.body.len());
-    assert!(claim["key"].as_str().unwrap().starts_with("claims/alerts/"));
+    let kind = if call.header("x-amz-target").contains("Firehose") { "archive" } else { "alerts" };
+    assert!(claim["key"].as_str().unwrap().starts_with(&format!("claims/{kind}/")));
     assert_eq!(
         (&pointer["id"], &pointer["rule_name"], &pointer["severity"]),
         (&json!("a1"), &json!("root_login"), &json!("high"))
