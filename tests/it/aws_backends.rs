@@ -5,7 +5,7 @@ use crate::fault_proxy::{self, Fault, FaultProxy};
 use crate::standins::{self, Place};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use streamalert_aws::Connection;
 use streamalert_aws::alert_table::DynamoAlerts;
 use streamalert_pipeline::alert::{Alert, Merge};
@@ -280,8 +280,15 @@ fn what_an_index_says_is_a_hint() {
 /// The answer is lost, and the effect is there: nothing is done twice, and nothing is said wrongly.
 #[test]
 fn a_lost_answer_is_no_second_time() {
-    let Some(standin) = standins::ministack() else { return };
-    let (proxy, direct, through) = fault_proxy::before(standin, "lost");
+    // One of them knows a transaction by its token, the other does it again, as AWS does after ten minutes.
+    for standin in standins::all() {
+        what_is_lost_is_done_once(standin);
+    }
+}
+
+fn what_is_lost_is_done_once(standin: &standins::Standin) {
+    let (proxy, direct, _) = fault_proxy::before(standin, "lost");
+    let through = direct.through(&Connection { silence: Duration::from_secs(10), ..proxy.connection() });
     direct.alerts_table();
     direct.data_bucket();
     let table = table(&through);
@@ -328,6 +335,39 @@ fn a_lost_answer_is_no_second_time() {
     assert_eq!(table.lease("m:x", "me", 1_000_000, 1_000_001, 10).unwrap().len(), 2);
     let waiting = DeliveryFilter { state: Some(DeliveryState::Waiting), ..DeliveryFilter::default() };
     assert_eq!(table.deliveries(&waiting, 10).unwrap(), []);
+}
+
+/// A busy service does some of what it is asked to, or asks to come again.
+#[test]
+fn what_is_left_undone_is_asked_for_again() {
+    let Some(standin) = standins::ministack() else { return };
+    let (proxy, direct, through) = fault_proxy::before(standin, "partly");
+    direct.alerts_table();
+    direct.data_bucket();
+    let table = table(&through);
+    let outputs: Vec<String> = (0..30).map(|number| format!("a:{number}")).collect();
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    proxy.next("DynamoDB.BatchWriteItem", 3, Fault::Partly);
+    proxy.next("DynamoDB.TransactWriteItems", 3, Fault::Conflict);
+    assert_eq!(add(&table, &[alert("1", &outputs)], 100), [true]);
+    assert_eq!(table.due(None).unwrap().len(), 30, "every output is known");
+    let alerts: Vec<Alert> = (0..40).map(|number| alert(&format!("b{number:02}"), &["b:x"])).collect();
+    add(&table, &alerts, 100);
+    proxy.next("DynamoDB.BatchGetItem", 3, Fault::Partly);
+    proxy.next("DynamoDB.UpdateItem", 10, Fault::Conflict);
+    assert_eq!(table.lease("b:x", "me", 100, 200, 100).unwrap().len(), 40);
+    add(&table, &[waits("3"), waits("4")], 100);
+    let group = table.groups(60_100, 10).unwrap().remove(0);
+    proxy.next("DynamoDB.TransactWriteItems", 2, Fault::Conflict);
+    let into = FoldInto::Merged(Box::new(alert("merged", &["m:x"])));
+    let members = vec!["3".to_owned(), "4".to_owned()];
+    table.fold(&[Fold { group, members, into, undeliverable: vec![] }], 60_100).unwrap();
+    assert_eq!(table.merged_into("4").unwrap().as_deref(), Some("merged"));
+    let failed = proxy.failed();
+    let partly: u64 = failed.iter().filter(|((fault, _), _)| *fault == Fault::Partly).map(|(_, count)| count).sum();
+    let conflicts: u64 =
+        failed.iter().filter(|((fault, _), _)| *fault == Fault::Conflict).map(|(_, count)| count).sum();
+    assert_eq!((partly, conflicts), (6, 15));
 }
 
 /// Whoever folds a group dies between the two steps, and somebody else finishes.

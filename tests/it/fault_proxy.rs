@@ -1,6 +1,7 @@
 //! What stands between us and a stand-in and fails, as AWS does at times: by chance from a seed, or as a test says.
 
 use crate::standins::{self, Standin};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -23,33 +24,41 @@ pub enum Fault {
     CutBefore,
     /// The service does what it is asked to, and the connection ends before it can say so.
     CutAfter,
+    /// Of calls with many entries: every second one is refused, as by a service that is busy.
+    Partly,
+    /// Of writes to DynamoDB: a transaction of somebody else has the item in hand.
+    Conflict,
     /// Of `ReceiveMessage`: what was received last is received once more.
     Twice,
 }
 
 impl Fault {
     /// By chance, one of these; silence costs time and comes seldom.
-    const ANY: [Fault; 16] = {
-        use Fault::{Broken, CutAfter, CutBefore, Silent, Throttled, Unavailable};
-        [
-            Throttled,
-            Throttled,
-            Throttled,
-            Broken,
-            Broken,
-            Broken,
-            Unavailable,
-            Unavailable,
-            Unavailable,
-            CutBefore,
-            CutBefore,
-            CutAfter,
-            CutAfter,
-            CutAfter,
-            CutAfter,
-            Silent,
-        ]
-    };
+    fn any(operation: &str) -> Vec<Fault> {
+        use Fault::{Broken, Conflict, CutAfter, CutBefore, Partly, Silent, Throttled, Twice, Unavailable};
+        let often = [Throttled, Broken, Unavailable, CutBefore, CutAfter, CutAfter];
+        let mut any = [often, often, often].concat();
+        any.push(Silent);
+        match operation {
+            "SQS.ReceiveMessage" => any.extend([Twice; 5]),
+            "DynamoDB.TransactWriteItems" | "DynamoDB.UpdateItem" => any.extend([Conflict; 5]),
+            operation if is_of_many(operation) => any.extend([Partly; 5]),
+            _ => {}
+        }
+        any
+    }
+}
+
+/// Whether some entries of a call may fail while others do not.
+fn is_of_many(operation: &str) -> bool {
+    [
+        "DynamoDB.BatchGetItem",
+        "DynamoDB.BatchWriteItem",
+        "SQS.SendMessageBatch",
+        "SQS.DeleteMessageBatch",
+        "Firehose.PutRecordBatch",
+    ]
+    .contains(&operation)
 }
 
 /// How long a connection is silent, at most: longer than any test is patient.
@@ -166,11 +175,8 @@ impl State {
                 if (chance >> 11) as f64 / (1u64 << 53) as f64 >= self.rate {
                     return None;
                 }
-                match mixed(chance, 1) as usize % (Fault::ANY.len() + 4) {
-                    kind if kind < Fault::ANY.len() => Fault::ANY[kind],
-                    kind if queue.is_none() => Fault::ANY[kind % Fault::ANY.len()],
-                    _ => Fault::Twice,
-                }
+                let any = Fault::any(operation);
+                any[mixed(chance, 1) as usize % any.len()]
             }
         };
         if fault == Fault::Twice && !queue.is_some_and(|queue| self.received.contains_key(queue)) {
@@ -189,6 +195,7 @@ fn mixed(seed: u64, number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+#[derive(Clone)]
 struct Message {
     /// Request or status line.
     first: String,
@@ -304,6 +311,8 @@ fn serve(mut client: TcpStream, shared: &Mutex<State>) -> std::io::Result<()> {
                 forward(&behind, &request)?;
                 return client.shutdown(Shutdown::Both);
             }
+            Some(Fault::Partly) => partly(&behind, &operation, request.clone())?,
+            Some(Fault::Conflict) => conflict(&operation, &request.body),
             Some(Fault::Twice) => {
                 let state = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 let body = queue.and_then(|queue| state.received.get(&queue).cloned()).unwrap_or_default();
@@ -382,9 +391,88 @@ fn operation(request: &Message) -> String {
     format!("S3.{name}")
 }
 
+/// Hands on every second entry, and says that the others have failed.
+fn partly(behind: &str, operation: &str, mut request: Message) -> std::io::Result<Message> {
+    let mut body: Value = serde_json::from_slice(&request.body)?;
+    // Of lists, in the request and under which name the rest is told of.
+    let mut rest: Vec<Value> = Vec::new();
+    let mut halve = |list: &mut Value| -> Vec<Value> {
+        let all = std::mem::take(list).as_array().cloned().unwrap_or_default();
+        let (kept, left): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(number, _)| number % 2 == 1);
+        *list = kept.into_iter().map(|(_, entry)| entry).collect();
+        let left: Vec<Value> = left.into_iter().map(|(_, entry)| entry).collect();
+        rest.extend(left.iter().cloned());
+        left
+    };
+    let mut unprocessed = body.get("RequestItems").cloned().unwrap_or_default();
+    if let Some(tables) = body.get_mut("RequestItems").and_then(Value::as_object_mut) {
+        for (table, asked) in tables {
+            if asked.is_array() {
+                unprocessed[table] = halve(asked).into();
+            } else {
+                unprocessed[table]["Keys"] = halve(&mut asked["Keys"]).into();
+            }
+        }
+    } else {
+        let name = if operation.starts_with("SQS") { "Entries" } else { "Records" };
+        halve(&mut body[name]);
+    }
+    let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+    let nothing = match body.get("RequestItems").and_then(Value::as_object) {
+        Some(tables) => tables.values().all(|asked| is_empty(asked) || asked.get("Keys").is_some_and(is_empty)),
+        None => ["Entries", "Records"].iter().any(|name| body.get(*name).is_some_and(is_empty)),
+    };
+    request.body = body.to_string().into_bytes();
+    let mut answer = if nothing { json(200, "", "") } else { forward(behind, &request)? };
+    if !answer.first.contains(" 200") {
+        return Ok(answer);
+    }
+    let mut said: Value = if nothing { json!({}) } else { serde_json::from_slice(&answer.body)? };
+    match operation {
+        "DynamoDB.BatchGetItem" => {
+            said["UnprocessedKeys"] = unprocessed;
+            if nothing {
+                said["Responses"] = json!({});
+            }
+        }
+        "DynamoDB.BatchWriteItem" => said["UnprocessedItems"] = unprocessed,
+        "Firehose.PutRecordBatch" => {
+            let mut done = said["RequestResponses"].as_array().cloned().unwrap_or_default().into_iter();
+            let failed = json!({"ErrorCode": "ServiceUnavailableException", "ErrorMessage": "Slow down."});
+            let all = (0..rest.len() + done.len()).map(|number| if number % 2 == 1 { done.next() } else { None });
+            said["RequestResponses"] = all.map(|one| one.unwrap_or_else(|| failed.clone())).collect();
+            said["FailedPutCount"] = rest.len().into();
+            said["Encrypted"] = false.into();
+        }
+        _ => {
+            let failed = |entry: &Value| json!({"Id": entry["Id"], "SenderFault": false, "Code": "InternalError"});
+            said["Failed"] = rest.iter().map(failed).collect();
+            if nothing {
+                said["Successful"] = json!([]);
+            }
+        }
+    }
+    answer.body = said.to_string().into_bytes();
+    answer.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("x-amz-crc32"));
+    Ok(answer)
+}
+
+fn conflict(operation: &str, body: &[u8]) -> Message {
+    if operation != "DynamoDB.TransactWriteItems" {
+        return json(400, "com.amazonaws.dynamodb.v20120810#TransactionConflictException", "Transaction is ongoing");
+    }
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let count = body["TransactItems"].as_array().map_or(0, Vec::len);
+    let reason = |number: usize| json!({"Code": if number + 1 == count { "TransactionConflict" } else { "None" }});
+    let code = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+    let reasons: Vec<Value> = (0..count).map(reason).collect();
+    let said = json!({"__type": code, "message": "Transaction cancelled", "CancellationReasons": reasons});
+    Message { body: said.to_string().into_bytes(), ..json(400, code, "") }
+}
+
 /// A text of a JSON object.
 fn text_of(body: &[u8], name: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let value: Value = serde_json::from_slice(body).ok()?;
     Some(value.get(name)?.as_str()?.to_owned())
 }
 
@@ -417,7 +505,7 @@ fn json(status: u16, code: &str, message: &str) -> Message {
         .into_iter()
         .filter(|(_, value): &(String, String)| !value.is_empty())
         .collect(),
-        body: serde_json::json!({"__type": code, "message": message}).to_string().into_bytes(),
+        body: json!({"__type": code, "message": message}).to_string().into_bytes(),
     }
 }
 
@@ -497,6 +585,35 @@ fn each_fault_is_what_it_says() {
     assert_eq!((&first.message_id, &first.body), (&again.message_id, &again.body));
     assert_eq!(first.receipt_handle, again.receipt_handle);
     assert_ne!(receive().message_id, first.message_id);
+}
+
+#[test]
+fn some_entries_of_a_call_fail() {
+    let Some(standin) = standins::ministack() else { return };
+    let (proxy, direct, through) = before(standin, "partly");
+    let (url, _) = direct.records_queue();
+    let send = |count: usize| {
+        let entry = |number: usize| {
+            let entry = aws_sdk_sqs::types::SendMessageBatchRequestEntry::builder().id(number.to_string());
+            entry.message_body("text").build().unwrap()
+        };
+        let send = through.aws.sqs.send_message_batch().queue_url(&url);
+        let sent = through.aws.wait(send.set_entries(Some((0..count).map(entry).collect())).send()).unwrap();
+        let failed: Vec<&str> = sent.failed().iter().map(|failed| failed.id()).collect();
+        let done: Vec<&str> = sent.successful().iter().map(|done| done.id()).collect();
+        (failed.join(" "), done.join(" "))
+    };
+    proxy.next("SQS.SendMessageBatch", 2, Fault::Partly);
+    assert_eq!(send(5), ("0 2 4".into(), "1 3".into()));
+    assert_eq!(send(1), ("0".into(), String::new()));
+    direct.data_bucket();
+    let stream = direct.archive_stream("test:row");
+    proxy.next("Firehose.PutRecordBatch", 1, Fault::Partly);
+    let record = |_| aws_sdk_firehose::types::Record::builder().data(b"{}\n".to_vec().into()).build().unwrap();
+    let put = through.aws.firehose.put_record_batch().delivery_stream_name(stream);
+    let put = through.aws.wait(put.set_records(Some((0..5).map(record).collect())).send()).unwrap();
+    let failed: Vec<bool> = put.request_responses().iter().map(|one| one.error_code().is_some()).collect();
+    assert_eq!((put.failed_put_count(), failed), (3, vec![true, false, true, false, true]));
 }
 
 #[test]

@@ -4,11 +4,24 @@
 //! let Some(standin) = standins::ministack() else { return };
 //! let place = standin.place("lost");
 //! place.alerts_table();
-//! let alerts = DynamoAlerts::new(&place.aws, &place.names);
+//! let alerts = DynamoAlerts::new(place.aws.clone(), &place.names);
 //! ```
 //!
 //! They are installed by `tests/standins.sh`. Where that is not possible, tests say so and are skipped, unless `CI=true`: there
 //! a missing stand-in is a failure.
+//!
+//! No contract is left out on either of them. What they do otherwise than AWS, as far as it matters here:
+//!
+//! | stand-in | what it does | so |
+//! |---|---|---|
+//! | moto | its transactions copy whole tables and put the copies back, losing what others wrote meanwhile | it gets one request at a time, and less to do |
+//! | moto | a transaction that comes again with its token is done again, as on AWS after ten minutes | lost answers are tried on both |
+//! | both | indexes are never behind | tests write entries that say what is not so |
+//! | both | nothing ever expires | that nothing owed may expire is looked at in the items |
+//! | both | are never busy | [`crate::fault_proxy`] is: throttling, conflicts, entries left undone |
+//! | ministack | counts 4 MB of a transaction as JSON, where AWS counts items | transactions are that much smaller |
+//! | ministack | refuses to delete a message that was deleted already | nothing asks what came of deleting |
+//! | ministack | receives messages for functions itself | what is delivered twice to a function, a test delivers twice |
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -7,6 +7,7 @@ use crate::limits::{
     CALLS_AT_ONCE, CONFLICT_PAUSE_FIRST, CONFLICT_PAUSE_LONGEST, CONFLICTS_MAX, DYNAMODB_GET_BATCH_MAX,
     DYNAMODB_WRITE_BATCH_MAX,
 };
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
@@ -274,15 +275,17 @@ impl Table {
 
     /// Unless there is one.
     pub async fn put_new(&self, action: &str, item: Item) -> Result<(), BackendError> {
-        let call = self.aws.dynamodb.put_item().table_name(&*self.name).set_item(Some(item));
-        let call = call.condition_expression(NEW).set_expression_attribute_names(names(&[NEW]));
-        match call.send().await {
-            Err(error)
-                if !error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Err(failed(action, error))
+        let mut time = 0;
+        loop {
+            let call = self.aws.dynamodb.put_item().table_name(&*self.name).set_item(Some(item.clone()));
+            let call = call.condition_expression(NEW).set_expression_attribute_names(names(&[NEW]));
+            let Err(error) = call.send().await else { return Ok(()) };
+            match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => return Ok(()),
+                Some(PutItemError::TransactionConflictException(_)) if time < CONFLICTS_MAX => pause(time).await,
+                _ => return Err(failed(action, error)),
             }
-            _ => Ok(()),
+            time += 1;
         }
     }
 

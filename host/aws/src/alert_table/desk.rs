@@ -111,7 +111,7 @@ impl DynamoAlerts {
     }
 
     /// All deliveries of one alert, by output.
-    async fn of_alert(&self, action: &str, id: &str) -> Result<Vec<Item>, BackendError> {
+    pub(super) async fn of_alert(&self, action: &str, id: &str) -> Result<Vec<Item>, BackendError> {
         let query = Query {
             condition: "#id = :id AND begins_with(#part, :to)",
             values: vec![(":id", s(id)), (":to", s(TO))],

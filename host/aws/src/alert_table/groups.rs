@@ -377,13 +377,13 @@ impl DynamoAlerts {
         let bucket = self.bucket.clone();
         let read = at_once(CALLS_AT_ONCE, wanted, move |(item, id): (Option<Item>, String)| {
             let bucket = bucket.clone();
-            async move { (read_alert(&bucket, item.as_ref()).await, item, id) }
+            async move { (read_alert(&bucket, item.as_ref()).await, id) }
         });
         let (mut members, mut lost) = (Vec::new(), Vec::new());
-        for (alert, item, id) in read.await {
+        for (alert, id) in read.await {
             match alert {
                 Ok(alert) => members.push(alert),
-                Err(Unread::Lost(error)) => lost.push((id, item, error)),
+                Err(Unread::Lost(error)) => lost.push((id, error)),
                 Err(Unread::Later(error)) => return Err(error),
             }
         }
@@ -394,16 +394,13 @@ impl DynamoAlerts {
     }
 
     /// Gives up members that cannot be read, so that the others are told of.
-    async fn lose(
-        &self,
-        key: &Key,
-        mut stored: Stored,
-        lost: Vec<(String, Option<Item>, String)>,
-    ) -> Result<(), BackendError> {
+    async fn lose(&self, key: &Key, mut stored: Stored, lost: Vec<(String, String)>) -> Result<(), BackendError> {
         let now = stored.state.due;
-        for (id, item, error) in &lost {
-            for output in item.as_ref().map(waits).unwrap_or_default() {
-                self.give_up(&delivery_key(id, &output), &output, error, now).await?;
+        for (id, error) in &lost {
+            for delivery in self.of_alert(READ, id).await? {
+                if let (Some(delivery_key), Some(output)) = (Key::of(&delivery), text(&delivery, "output")) {
+                    self.give_up(&delivery_key, output, error, now).await?;
+                }
             }
         }
         let gone: HashSet<&str> = lost.iter().map(|(id, ..)| id.as_str()).collect();

@@ -124,7 +124,9 @@ impl Draft {
     }
 
     pub fn is_large(&self) -> bool {
-        matches!(&self.body, Body::Here(packed) if packed.len() > ALERT_INLINE_BYTES_MAX)
+        // The outputs that it may wait with are in its item, too.
+        let names: usize = self.outputs.iter().map(|(output, _)| output.len()).sum();
+        matches!(&self.body, Body::Here(packed) if packed.len() + names + self.rule.len() > ALERT_INLINE_BYTES_MAX)
     }
 
     /// Puts the text into the bucket, where its own digest names it: an alert that is there already stays as it is.

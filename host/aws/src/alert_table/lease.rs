@@ -74,7 +74,12 @@ impl DynamoAlerts {
         query.limit = Some(limit.saturating_add(SPARE).min(PAGE_MAX));
         let (mut got, mut bytes, mut from) = (Vec::new(), 0, None);
         'pages: loop {
-            let page = self.table.page(LEASE, &query, from).await?;
+            let page = match self.table.page(LEASE, &query, from).await {
+                Ok(page) => page,
+                // What is ours already is worth more than an error.
+                Err(_) if !got.is_empty() => break,
+                Err(error) => return Err(error),
+            };
             let mut entries = page.items;
             // The order of what is due at the same time is the table's own.
             entries.sort_by_cached_key(|entry| (due(entry), text(entry, SEQ).map(str::to_owned)));
@@ -123,7 +128,7 @@ impl DynamoAlerts {
             }
         }
         match first_error {
-            // What is ours already is worth more than an error.
+            // As above.
             Some(error) if got.is_empty() => Err(error),
             _ => Ok(got),
         }
