@@ -82,6 +82,14 @@ pub fn store(
     Ok(added)
 }
 
+/// What one round of merging was about.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Folded {
+    pub groups: usize,
+    /// Ids of their members.
+    pub alerts: Vec<String>,
+}
+
 /// What all lanes share.
 pub struct Post {
     pub(crate) setup: Setup,
@@ -265,17 +273,17 @@ impl Post {
         }
     }
 
-    /// Folds groups whose time has come, a few of them. Says how many.
-    pub fn fold_some(&self, now: Millis) -> Result<usize, BackendError> {
+    /// Folds groups whose time has come, a few of them.
+    pub fn fold_some(&self, now: Millis) -> Result<Folded, BackendError> {
         let groups = self.setup.table.groups(now, FOLDS_AT_ONCE)?;
         let count = groups.len();
-        self.fold(groups)?;
-        Ok(count)
+        let alerts = self.fold(groups)?;
+        Ok(Folded { groups: count, alerts })
     }
 
     /// The same, and lanes hear of it.
     pub fn merge(self: &Arc<Self>, now: Millis) -> Result<usize, BackendError> {
-        let count = self.fold_some(now)?;
+        let count = self.fold_some(now)?.groups;
         self.look()?;
         if count > 0 {
             self.bell.ring();
@@ -286,21 +294,21 @@ impl Post {
     /// Merges all that waits, whatever its window.
     pub fn flush(self: &Arc<Self>) -> Result<(), BackendError> {
         // A group whose first alert was sent stays to the end of its window, and has nobody in it any more.
-        while self.fold(self.setup.table.groups(Millis::MAX, usize::MAX)?)? > 0 {}
+        while !self.fold(self.setup.table.groups(Millis::MAX, usize::MAX)?)?.is_empty() {}
         self.look()?;
         self.bell.ring();
         Ok(())
     }
 
-    /// Says how many alerts were in the groups.
-    fn fold(&self, groups: Vec<Group>) -> Result<usize, BackendError> {
+    /// Gives the ids of the alerts in the groups.
+    fn fold(&self, groups: Vec<Group>) -> Result<Vec<String>, BackendError> {
         let (table, outputs) = (&self.setup.table, self.setup.outputs.load());
-        let (mut folds, mut bytes, mut count) = (Vec::new(), 0, 0);
+        let (mut folds, mut bytes, mut all) = (Vec::new(), 0, Vec::new());
         let (mut merged, mut silent) = (0, 0);
         for group in groups {
             let members = table.members(&group)?;
             let ids: Vec<String> = members.iter().map(|member| member.id.clone()).collect();
-            count += ids.len();
+            all.extend_from_slice(&ids);
             bytes += members.iter().map(|member| member.record.as_str().len()).sum::<usize>();
             let (into, undeliverable) = if group.below_threshold {
                 silent += ids.len() as u64;
@@ -325,7 +333,7 @@ impl Post {
         }
         self.record(&folds)?;
         self.metrics.merged(merged, silent);
-        Ok(count)
+        Ok(all)
     }
 
     fn record(&self, folds: &[Fold]) -> Result<(), BackendError> {

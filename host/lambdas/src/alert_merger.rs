@@ -97,16 +97,23 @@ impl AlertMerger {
 
     /// Says how many groups; what is done is done.
     fn fold(&self, stop: Instant) -> Result<usize, BackendError> {
-        let mut groups = 0;
+        let (mut groups, mut last) = (0, None);
         loop {
             if Instant::now() >= stop {
                 tracing::warn!(groups, "time is over, and more groups may be due; the next round goes on");
                 return Ok(groups);
             }
-            match self.post.fold_some(millis())? {
-                0 => return Ok(groups),
-                some => groups += some,
+            let folded = self.post.fold_some(millis())?;
+            if folded.groups == 0 {
+                return Ok(groups);
             }
+            // Somebody else is at them, or an index does not know yet that they are folded.
+            if last.as_ref() == Some(&folded) {
+                tracing::warn!(groups = folded.groups, "the same groups are due again; the next round goes on");
+                return Ok(groups);
+            }
+            groups += folded.groups;
+            last = Some(folded);
         }
     }
 
