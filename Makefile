@@ -34,6 +34,7 @@ lint:
 	cd example-rules && cargo fmt --all --check && cargo clippy --all-targets --quiet -- -D warnings
 	cd tests/bench-rules && cargo fmt --all --check
 	cd tests/bad-guests && cargo fmt --all --check
+	cd rule-sdk/rust/conformance && cargo fmt --check
 	cd fuzz && cargo fmt --check
 
 SECONDS ?= 600
@@ -49,6 +50,7 @@ fuzz:
 guests: toolchain dev
 	$(DEV) build example-rules --out target/guests/example-rules
 	$(DEV) build tests/bench-rules --out target/guests/bench-rules
+	$(DEV) build rule-sdk/rust/conformance --out target/guests/conformance-rust
 	CARGO_TARGET_DIR=$(abspath target/guests/build) tests/bad-guests/build.sh
 
 # Servers that stand in for AWS. Where they cannot be had, tests that ask for them are skipped, but in CI.
