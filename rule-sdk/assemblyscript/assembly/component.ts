@@ -1,0 +1,165 @@
+// Exports `detection` for all rules that were declared. The build gives these functions the names of the contract.
+
+import { packed, wellFormed } from "./abi";
+import { Finding, severityNumber } from "./finding";
+import { Json } from "./json";
+import { recordOf } from "./packed";
+import { Record, watch } from "./record";
+import { Condition, Test, optionsJson, rules } from "./rule";
+
+export { cabi_realloc } from "./abi";
+
+/** Bytes of the contract's records in memory. */
+const RULE_INFO: usize = 40;
+const CONDITION: usize = 20;
+const VALUE: usize = 16;
+const TEXT: usize = 8;
+const FINDING: usize = 52;
+
+/** What the host is about to read: texts, kept from the collector, and plain memory. */
+const texts: string[] = [];
+const blocks: usize[] = [];
+/** A list that is answered: its address and length. */
+const ANSWER: usize = memory.data(8, 4);
+
+/** The rows of the last call: the host asks one rule after the other about the same rows. */
+let frame: usize = 0;
+let batch: u64 = 0;
+
+function block(bytes: usize): usize {
+  const address = heap.alloc(bytes);
+  memory.fill(address, 0, bytes);
+  blocks.push(address);
+  return address;
+}
+
+function lowerText(at: usize, text: string): void {
+  const fit = wellFormed(text);
+  texts.push(fit);
+  store<usize>(at, changetype<usize>(fit));
+  store<u32>(at, fit.length, 4);
+}
+
+/** 1 and the text, or 0. */
+function lowerOptionalText(at: usize, text: string | null): void {
+  if (text === null) return;
+  store<u32>(at, 1);
+  lowerText(at + 4, text);
+}
+
+function lowerTexts(at: usize, list: string[]): void {
+  const from = block(<usize>list.length * TEXT);
+  for (let index = 0; index < list.length; index++) lowerText(from + <usize>index * TEXT, list[index]);
+  store<usize>(at, from);
+  store<u32>(at, list.length, 4);
+}
+
+function lowerValue(at: usize, value: Json): void {
+  if (value.isBool()) {
+    store<u8>(at, 1);
+    store<u8>(at, value.boolOr(false) ? 1 : 0, 8);
+  } else if (value.isInt()) {
+    store<u8>(at, 2);
+    store<i64>(at, value.intOr(0), 8);
+  } else if (value.isNumber()) {
+    store<u8>(at, 3);
+    store<f64>(at, value.floatOr(0), 8);
+  } else {
+    store<u8>(at, 4);
+    lowerText(at + 8, value.textOr(value.toString()));
+  }
+}
+
+function lowerCondition(at: usize, condition: Condition): void {
+  lowerText(at, condition.path);
+  store<u8>(at, <u8>condition.test, 8);
+  const values = condition.values;
+  if (condition.test == Test.Equals) {
+    const from = block(<usize>values.length * VALUE);
+    for (let index = 0; index < values.length; index++) lowerValue(from + <usize>index * VALUE, values[index]);
+    store<usize>(at, from, 12);
+    store<u32>(at, values.length, 16);
+  } else if (condition.test != Test.Exists) {
+    lowerTexts(at + 12, values.map<string>((value: Json) => value.textOr(value.toString())));
+  }
+}
+
+export function describe(): usize {
+  const from = block(<usize>rules.length * RULE_INFO);
+  for (let index = 0; index < rules.length; index++) {
+    const at = from + <usize>index * RULE_INFO;
+    const options = rules[index].options;
+    lowerText(at, options.name);
+    lowerText(at + 8, options.description);
+    lowerTexts(at + 16, options.logs);
+    const when = block(<usize>options.when.length * CONDITION);
+    for (let place = 0; place < options.when.length; place++) {
+      lowerCondition(when + <usize>place * CONDITION, options.when[place]);
+    }
+    store<usize>(at, when, 24);
+    store<u32>(at, options.when.length, 28);
+    lowerText(at + 32, optionsJson(options));
+  }
+  store<usize>(ANSWER, from);
+  store<u32>(ANSWER, rules.length, 4);
+  return ANSWER;
+}
+
+/** The row is written last, so that memory for more findings may move before. */
+function lowerFinding(at: usize, row: u32, finding: Finding): void {
+  store<u32>(at, row);
+  lowerOptionalText(at + 4, finding.title);
+  const severity = finding.getSeverity();
+  if (severity !== null) {
+    store<u8>(at, 1, 16);
+    store<u8>(at, <u8>severityNumber(severity), 17);
+  }
+  lowerOptionalText(at + 20, finding.getDedupKey());
+  const context = finding.getContext();
+  if (context.len() > 0) lowerOptionalText(at + 32, context.toString());
+  const outputs = finding.getOutputs();
+  if (outputs.length) lowerTexts(at + 44, outputs);
+}
+
+export function evaluate(number: u32, id: u64, rows: usize, count: u32, explain: u32): usize {
+  if (!frame || id != batch) {
+    if (frame) heap.free(frame);
+    frame = packed();
+    batch = id;
+  }
+  const rule = rules[number];
+  let found: usize = 0;
+  let findings: u32 = 0;
+  for (let index: u32 = 0; index < count; index++) {
+    const row = load<u32>(rows + (<usize>index << 2));
+    const base = recordOf(frame, row);
+    if (!base) continue;
+    if (explain) watch(row);
+    const finding = rule.evaluate(new Record(base));
+    if (finding === null) continue;
+    // Rows come in order and have one finding at most: there is room for the rest.
+    if (!found) found = block(<usize>(count - index) * FINDING);
+    lowerFinding(found + <usize>findings * FINDING, row, finding);
+    findings++;
+  }
+  watch(-1);
+  if (rows) heap.free(rows);
+  store<usize>(ANSWER, found);
+  store<u32>(ANSWER, findings, 4);
+  return ANSWER;
+}
+
+/** The host has read the answer. */
+export function cabi_post_describe(_answer: usize): void {
+  release();
+}
+
+export function cabi_post_evaluate(_answer: usize): void {
+  release();
+}
+
+function release(): void {
+  for (let at = 0; at < blocks.length; at++) heap.free(unchecked(blocks[at]));
+  blocks.length = 0;
+  texts.length = 0;
+}
