@@ -277,6 +277,22 @@ fn what_an_index_says_is_a_hint() {
     assert_eq!(table.retry(&DeliveryFilter::default(), 150).unwrap(), 5);
 }
 
+/// What is leased at once is held in memory.
+#[test]
+fn a_lease_is_bounded_by_bytes_and_goes_on_where_it_ended() {
+    let Some(standin) = standins::ministack() else { return };
+    let place = place(standin);
+    let table = table(&place);
+    // They compress well, so they are small in the table.
+    let large = |number: usize| Alert {
+        record: serde_json::json!({ "text": "x".repeat(6 << 20) }).into(),
+        ..alert(&format!("{number:02}"), &["a:x"])
+    };
+    add(&table, &(0..5).map(large).collect::<Vec<_>>(), 100);
+    let lease = || table.lease("a:x", "me", 100, 200, 10).unwrap().len();
+    assert_eq!([lease(), lease(), lease(), lease()], [2, 2, 1, 0]);
+}
+
 /// The answer is lost, and the effect is there: nothing is done twice, and nothing is said wrongly.
 #[test]
 fn a_lost_answer_is_no_second_time() {

@@ -66,13 +66,16 @@ impl DynamoAlerts {
         let mut query = queue(queue_name(DeliveryState::Owed, &terms.output));
         query.condition = "#queue = :queue AND #due <= :now";
         query.values.push((":now", n(terms.now)));
+        query.limit = Some(limit.saturating_add(SPARE).min(PAGE_MAX));
         if terms.untried {
             query.filter = "#attempts = :none";
             query.values.push((":none", n(0)));
             query.backwards = true;
+            // Most of what is owed may have been tried.
+            query.limit = Some(PAGE_MAX);
         }
-        query.limit = Some(limit.saturating_add(SPARE).min(PAGE_MAX));
-        let (mut got, mut bytes, mut from) = (Vec::new(), 0, None);
+        let size = |item: &Item| number(item, "bytes").unwrap_or_default().unsigned_abs();
+        let (mut got, mut from): (Vec<Got>, _) = (Vec::new(), None);
         'pages: loop {
             let page = match self.table.page(LEASE, &query, from).await {
                 Ok(page) => page,
@@ -89,18 +92,23 @@ impl DynamoAlerts {
             let mut entries = entries.into_iter().peekable();
             while entries.peek().is_some() {
                 let mut some = Vec::new();
+                let mut bytes: u64 = got.iter().map(|got| size(&got.item)).sum();
                 let mut full = false;
                 while let Some(entry) = entries.peek().filter(|_| got.len() + some.len() < limit) {
-                    let more = number(entry, "bytes").unwrap_or_default().unsigned_abs();
-                    if bytes + more > LEASE_BYTES_MAX && !(got.is_empty() && some.is_empty()) {
-                        full = true;
+                    full = bytes + size(entry) > LEASE_BYTES_MAX && !(got.is_empty() && some.is_empty());
+                    if full {
                         break;
                     }
-                    bytes += more;
+                    bytes += size(entry);
                     some.extend(entries.next());
                 }
-                got.extend(self.take(&terms, some).await?);
-                if full || got.len() >= limit {
+                match self.take(&terms, some).await {
+                    Ok(took) => got.extend(took),
+                    Err(_) if !got.is_empty() => break 'pages,
+                    Err(error) => return Err(error),
+                }
+                // All of these may have been somebody else's.
+                if (full && !got.is_empty()) || got.len() >= limit {
                     break 'pages;
                 }
             }
