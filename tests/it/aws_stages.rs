@@ -372,3 +372,42 @@ fn a_thousand_messages_take_no_more_calls_than_limits_force() {
     assert!(all <= 21 + 3, "{all} calls: {calls:?} after {before:?}");
     assert_eq!(installation.alerted(), (0..1_000).collect::<Vec<_>>());
 }
+
+#[test]
+fn every_alert_is_archived_also_those_that_wait_or_are_on_trial() {
+    use streamalert_aws::rule_table::DynamoRules;
+    use streamalert_pipeline::backend::{RuleState, RuleTable};
+    let merge = json!({"severity": "low", "outputs": ["aws-sqs:x"], "merge": {"by": ["text"], "minutes": 10}});
+    let mut installation = Installation::with_every_row(standin!(), "archived", &merge);
+    let stream = installation.place.archive_stream("alerts");
+    installation.variables.insert("STREAMALERT_ALERTS_STREAM", stream.clone());
+    let rule = |name: &'static str| {
+        crate::run_world::Guest {
+            rules: vec![(name, crate::run_world::EVERY_ROW)],
+            logs: "test:row",
+            ..crate::run_world::Guest::default()
+        }
+        .build()
+    };
+    installation.put_rules("plugins/staged.wasm", rule("staged"));
+    installation.put_rules("plugins/loud.wasm", rule("loud"));
+    let states = DynamoRules::new(installation.place.aws.clone(), &installation.place.names);
+    states.put("staged", &RuleState { staged: true, digest: String::new(), since: 0, until: None }).unwrap();
+    let (classifier, engine) = (installation.function("classifier"), installation.function("rules_engine"));
+    let event = installation.put_log("a.json", "{\"n\": 1, \"text\": \"same\"}\n{\"n\": 2, \"text\": \"same\"}\n");
+    invoke(&classifier, &event).unwrap();
+    let messages = installation.receive(&installation.records, 10).unwrap();
+    assert!(failed(&invoke(&engine, &messages).unwrap()).is_empty());
+    invoke(&installation.function("alert_processor"), &json!({})).unwrap();
+    let mut archived: Vec<(String, u64)> = installation
+        .archived(&stream)
+        .iter()
+        .map(|line| (line["rule_name"].as_str().unwrap().to_owned(), line["record"]["n"].as_u64().unwrap()))
+        .collect();
+    archived.sort();
+    let expected = ["every_row", "loud", "staged"].map(|rule| [(rule.to_owned(), 1), (rule.to_owned(), 2)]).concat();
+    assert_eq!(archived, expected);
+    let staged: Vec<bool> =
+        installation.alerts().iter().filter(|alert| alert.rule_name == "staged").map(|alert| alert.staged).collect();
+    assert_eq!(staged, [true, true]);
+}

@@ -14,16 +14,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use streamalert_aws::alert_table::DynamoAlerts;
+use streamalert_aws::archive::put_lines;
 use streamalert_aws::call::at_once;
 use streamalert_aws::dead_letters::S3DeadLetters;
 use streamalert_aws::limits::CALLS_AT_ONCE;
 use streamalert_aws::objects::Bucket;
 use streamalert_aws::queue::{self, MessageError};
 use streamalert_aws::rule_table::DynamoRules;
-use streamalert_delivery::store;
+use streamalert_delivery::{Components, store};
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::alert_merger::waiting;
-use streamalert_pipeline::backend::{DeadLetters, RuleState, RuleTable};
+use streamalert_pipeline::alert_processor::publication::shape;
+use streamalert_pipeline::backend::{BackendError, DeadLetters, RuleState, RuleTable};
 use streamalert_pipeline::classifier::log_batch;
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 use streamalert_pipeline::log_record::{Payload, Position, Source};
@@ -232,13 +234,47 @@ impl Round {
     }
 }
 
+/// Alerts of which no output hears by itself: those on trial, and those that wait for others.
+fn is_quiet(alert: &Alert) -> bool {
+    alert.staged || waiting(alert).is_some()
+}
+
 impl RulesEngine {
+    /// Every alert goes to the archive, if there is one: these by our hand, all others as one of their outputs.
+    fn archive_quiet(&self, alerts: &[Alert], now: &Now) -> Result<(), BackendError> {
+        let Some(archive) = &now.outputs.archive else { return Ok(()) };
+        let config = now.outputs.get(archive);
+        let Some((_, stream)) = config.settings().into_iter().find(|(name, _)| name == "stream") else {
+            return Ok(());
+        };
+        let publishers = Components(now.live.rules.plugins.clone());
+        let mut lines = Vec::new();
+        for alert in alerts.iter().filter(|alert| is_quiet(alert)) {
+            // The alert itself is kept all the same; what a publisher would take out must not be kept elsewhere.
+            match shape(alert, archive, &publishers) {
+                Ok(publication) => lines.push(Value::Object(publication).to_string()),
+                Err(error) => tracing::error!(alert = alert.id, error = error.message, "an alert was not archived"),
+            }
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let aws = &self.environment.aws;
+        aws.wait(put_lines(aws, &stream, lines.into_iter(), &self.claims))
+    }
+
     /// Alerts first, then letters; a message is done when both are stored.
     fn store(&self, round: &mut Round, now: &Now, metrics: &mut Metrics) {
         let at = millis();
         let undeliverable = |output: &str, reason: &str| {
             tracing::warn!(output, reason, "an alert names an output that nothing can be delivered to");
         };
+        // Before they are stored: who comes twice is no news to the table.
+        if let Err(error) = self.archive_quiet(&round.alerts, now) {
+            tracing::error!(error = told(&error), "alerts were not archived; their messages come again");
+            let quiet = round.alerts.iter().zip(&round.raised).filter(|(alert, _)| is_quiet(alert));
+            round.failed.extend(quiet.map(|(_, id)| id.clone()));
+        }
         let put = |alerts: &mut [Alert]| store(&self.table, &now.outputs, alerts, at, undeliverable);
         let mut new: Vec<Option<bool>> = Vec::new();
         match put(&mut round.alerts) {
