@@ -22,6 +22,6 @@ if cmp -s "$here/toolchain/package-lock.json" "$into/installed-lock.json"; then
     exit 0
 fi
 cp "$here/toolchain/package.json" "$here/toolchain/package-lock.json" "$into/"
-(cd "$into" && npm ci --no-audit --no-fund --loglevel=error >&2)
+(cd "$into" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
 cp "$here/toolchain/package-lock.json" "$into/installed-lock.json"
 say "done: $(cd "$into" && pwd)"
