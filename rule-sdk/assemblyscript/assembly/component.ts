@@ -25,6 +25,8 @@ const ANSWER: usize = memory.data(8, 4);
 /** The rows of the last call: the host asks one rule after the other about the same rows. */
 let frame: usize = 0;
 let batch: u64 = 0;
+/** The row at work. */
+const record = new Record(0);
 
 function block(bytes: usize): usize {
   const address = heap.alloc(bytes);
@@ -105,7 +107,6 @@ export function describe(): usize {
   return ANSWER;
 }
 
-/** The row is written last, so that memory for more findings may move before. */
 function lowerFinding(at: usize, row: u32, finding: Finding): void {
   store<u32>(at, row);
   lowerOptionalText(at + 4, finding.title);
@@ -116,7 +117,7 @@ function lowerFinding(at: usize, row: u32, finding: Finding): void {
   }
   lowerOptionalText(at + 20, finding.getDedupKey());
   const context = finding.getContext();
-  if (context.len() > 0) lowerOptionalText(at + 32, context.toString());
+  if (context !== null) lowerOptionalText(at + 32, context.toString());
   const outputs = finding.getOutputs();
   if (outputs.length) lowerTexts(at + 44, outputs);
 }
@@ -135,11 +136,12 @@ export function evaluate(number: u32, id: u64, rows: usize, count: u32, explain:
     const base = recordOf(frame, row);
     if (!base) continue;
     if (explain) watch(row);
-    const finding = rule.evaluate(new Record(base));
-    if (finding === null) continue;
+    record.move(base);
+    const finding = rule.evaluateAt(changetype<usize>(record));
+    if (!finding) continue;
     // Rows come in order and have one finding at most: there is room for the rest.
     if (!found) found = block(<usize>(count - index) * FINDING);
-    lowerFinding(found + <usize>findings * FINDING, row, finding);
+    lowerFinding(found + <usize>findings * FINDING, row, changetype<Finding>(finding));
     findings++;
   }
   watch(-1);

@@ -14,12 +14,15 @@ export function severityNumber(severity: Severity): i32 {
   return number;
 }
 
+/** Most findings name no outputs: they share this. */
+const NONE: string[] = [];
+
 /** A report about one record, for rules that say more than yes. Every part may be left out; the rule's options apply then. */
 export class Finding {
   private _severity: Severity | null = null;
   private _dedupKey: string | null = null;
-  private _context: Json = Json.object();
-  private _outputs: string[] = [];
+  private _context: Json | null = null;
+  private _outputs: string[] = NONE;
 
   /** A finding under this title. Without one it goes by the rule's name. */
   constructor(public readonly title: string | null = null) {}
@@ -39,12 +42,15 @@ export class Finding {
 
   /** Adds one entry to what goes with the alert; the same key again replaces it. */
   context<T>(key: string, value: T): this {
-    this._context.set(key, value);
+    const context = this._context;
+    if (context !== null) context.set(key, value);
+    else this._context = Json.object().set(key, value);
     return this;
   }
 
   /** Sends the alert to one more output, written `service:descriptor`. */
   output(output: string): this {
+    if (this._outputs === NONE) this._outputs = [];
     this._outputs.push(output);
     return this;
   }
@@ -58,7 +64,7 @@ export class Finding {
     return this._dedupKey;
   }
 
-  getContext(): Json {
+  getContext(): Json | null {
     return this._context;
   }
 

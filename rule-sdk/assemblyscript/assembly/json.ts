@@ -16,13 +16,17 @@ const enum Is {
 /** How deep lists and objects may lie in one another; deeper text is no JSON to us. */
 const DEPTH_MAX = 128;
 
+/** What is neither list nor object has these. */
+const NO_VALUES: Json[] = [];
+const NO_NAMES: string[] = [];
+
 /** A JSON value. Integers of up to 64 bits are exact. */
 export class Json {
   private kind: Is = Is.Null;
   private bits: u64 = 0;
   private string: string = "";
-  private list: Json[] = [];
-  private names: string[] = [];
+  private list: Json[] = NO_VALUES;
+  private names: string[] = NO_NAMES;
 
   /** JSON text as a value. `null`: it is no JSON. */
   static parse(text: string): Json | null {
@@ -36,12 +40,15 @@ export class Json {
   static object(): Json {
     const json = new Json();
     json.kind = Is.Object;
+    json.list = [];
+    json.names = [];
     return json;
   }
 
   static list(): Json {
     const json = new Json();
     json.kind = Is.List;
+    json.list = [];
     return json;
   }
 
@@ -56,6 +63,7 @@ export class Json {
       json.string = changetype<string>(value);
     } else if (isArray<T>()) {
       json.kind = Is.List;
+      json.list = [];
       for (let at = 0; at < value.length; at++) json.list.push(Json.of(value[at]));
     } else if (isManaged<T>()) {
       if (!(value instanceof Json)) ERROR("Json.of takes a text, a number, a boolean, a Json, or an array of those");

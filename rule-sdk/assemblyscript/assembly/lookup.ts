@@ -34,8 +34,8 @@ export namespace lookup {
   export function fake(table: string, entries: string): void {
     const json = Json.parse(entries);
     if (json === null || !json.isObject()) throw new Error("lookup.fake: " + table + " is no JSON object: " + entries);
-    let made = fakes;
-    if (made === null) made = fakes = new Map<string, Json>();
+    const made = fakes === null ? new Map<string, Json>() : fakes!;
+    fakes = made;
     made.set(table, json);
   }
 

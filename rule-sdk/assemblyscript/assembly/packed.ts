@@ -149,6 +149,14 @@ function widen(four: u32): u64 {
 
 const NOT_ASCII_4: u32 = 0x80808080;
 
+/** A character of four bytes as the two code units that it is in a string. */
+function pair(from: usize): u32 {
+  const point = (<u32>load<u8>(from) & 0x07) << 18 | (<u32>load<u8>(from, 1) & 0x3f) << 12
+    | (<u32>load<u8>(from, 2) & 0x3f) << 6 | <u32>load<u8>(from, 3) & 0x3f;
+  const rest = point - 0x10000;
+  return 0xd800 | rest >> 10 | (0xdc00 | rest & 0x3ff) << 16;
+}
+
 // Runs of characters of one, two or three bytes, as their bytes lie in memory: what stays of the bits and what it must be.
 const ASCII_8: u64 = 0x8080808080808080;
 const TWO_8: u64 = 0xc0e0c0e0c0e0c0e0;
@@ -197,10 +205,7 @@ export function decode(from: usize, length: u32): string {
       store<u16>(out, (first & 0x0f) << 12 | (<u32>load<u8>(from, 1) & 0x3f) << 6 | <u32>load<u8>(from, 2) & 0x3f);
       from += 3;
     } else {
-      const point = (first & 0x07) << 18 | (<u32>load<u8>(from, 1) & 0x3f) << 12
-        | (<u32>load<u8>(from, 2) & 0x3f) << 6 | <u32>load<u8>(from, 3) & 0x3f;
-      const rest = point - 0x10000;
-      store<u32>(out, 0xd800 | rest >> 10 | (0xdc00 | rest & 0x3ff) << 16);
+      store<u32>(out, pair(from));
       from += 4;
       out += 2;
     }
@@ -209,30 +214,47 @@ export function decode(from: usize, length: u32): string {
   return changetype<string>(out - text == <usize>length << 1 ? text : __renew(text, out - text));
 }
 
-/** Whether UTF-8 says the same as a string, without making a string of it. */
-export function equals(from: usize, length: u32, text: string): bool {
-  const units = <u32>text.length;
-  const other = changetype<usize>(text);
-  let at: u32 = 0;
-  // As long as both are ASCII, they go side by side.
-  const both = min(length, units);
-  for (; at + 4 <= both; at += 4) {
-    const four = load<u32>(from + at);
-    if (four & NOT_ASCII_4) return mixed(from, length, text, at);
-    if (widen(four) != load<u64>(other + (<usize>at << 1))) return false;
-  }
-  for (; at < both; at++) {
-    const one = load<u8>(from + at);
-    if (one & 0x80) return mixed(from, length, text, at);
-    if (<u16>one != load<u16>(other + (<usize>at << 1))) return false;
-  }
-  return length == units;
+/** Bytes of the string at this address: they stand before it. */
+// @ts-ignore: decorator
+@inline
+export function bytesOf(text: usize): u32 {
+  return load<u32>(text - 4);
 }
 
-/** The same from byte `at` on, where the first character beyond ASCII is. */
-function mixed(from: usize, length: u32, text: string, at: u32): bool {
-  const rest = decode(from + at, length - at);
-  const other = changetype<usize>(text) + (<usize>at << 1);
-  const units = <u32>text.length - at;
-  return <u32>rest.length == units && memory.compare(changetype<usize>(rest), other, <usize>units << 1) == 0;
+/**
+ * Whether UTF-8 says the same as the string at `text`, without making a string of it. It takes an address, and allocates
+ * nothing, so that neither it nor its callers have to tell the collector of the string.
+ */
+export function equals(from: usize, length: u32, text: usize): bool {
+  const end = from + length;
+  const textEnd = text + bytesOf(text);
+  // As long as both are ASCII, they go side by side.
+  while (from + 4 <= end && text + 8 <= textEnd) {
+    const four = load<u32>(from);
+    if (four & NOT_ASCII_4) break;
+    if (widen(four) != load<u64>(text)) return false;
+    from += 4;
+    text += 8;
+  }
+  while (from < end && text < textEnd) {
+    const first = <u32>load<u8>(from);
+    let point = first;
+    if (first < 0x80) {
+      from++;
+    } else if (first < 0xe0) {
+      point = (first & 0x1f) << 6 | <u32>load<u8>(from, 1) & 0x3f;
+      from += 2;
+    } else if (first < 0xf0) {
+      point = (first & 0x0f) << 12 | (<u32>load<u8>(from, 1) & 0x3f) << 6 | <u32>load<u8>(from, 2) & 0x3f;
+      from += 3;
+    } else {
+      if (text + 4 > textEnd || load<u32>(text) != pair(from)) return false;
+      from += 4;
+      text += 4;
+      continue;
+    }
+    if (<u32>load<u16>(text) != point) return false;
+    text += 2;
+  }
+  return from == end && text == textEnd;
 }

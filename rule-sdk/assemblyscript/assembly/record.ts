@@ -17,6 +17,11 @@ export function watch(row: i64): void {
   watched = row;
 }
 
+/** Takes an address, so that those who do not call it need not tell the collector of the string. */
+function show(path: usize): void {
+  abi.showRead(<u32>watched, changetype<string>(path));
+}
+
 /**
  * A log record. Values are found by path: `userIdentity.arn`, with `\.` for a dot inside a key (in a string: `"\\."`) and a
  * number for an item of a list, `resources.0.type`.
@@ -28,6 +33,11 @@ export class Record {
   /** Where it lies. */
   constructor(private base: usize) {}
 
+  /** Makes it another one: the rows of a batch share one object. */
+  move(base: usize): void {
+    this.base = base;
+  }
+
   /** A record for tests, from JSON text. It is read in the same way as the host's. */
   static parse(text: string): Record {
     const json = Json.parse(text);
@@ -38,8 +48,8 @@ export class Record {
   // @ts-ignore: decorator
   @inline
   private slot(path: string): usize {
-    if (watched >= 0) abi.showRead(<u32>watched, path);
-    return find(this.base, path);
+    if (watched >= 0) show(changetype<usize>(path));
+    return find(this.base, changetype<usize>(path));
   }
 
   /** The text at `path`. `null`: nothing there, or something else than text. A number that fits neither 64 bits nor a double counts as text, as it was written. */
@@ -120,7 +130,7 @@ export class Record {
   /** Whether the text at `path` is `text`; `false` when nothing is there. */
   is(path: string, text: string): bool {
     const slot = this.slot(path);
-    return slot != 0 && isText(slot) && equals(this.base + payload(slot), length(slot), text);
+    return slot != 0 && isText(slot) && equals(this.base + payload(slot), length(slot), changetype<usize>(text));
   }
 
   /** Whether the text at `path` is one of these; `false` when nothing is there. */
@@ -128,7 +138,7 @@ export class Record {
     const slot = this.slot(path);
     if (!slot || !isText(slot)) return false;
     for (let at = 0; at < texts.length; at++) {
-      if (equals(this.base + payload(slot), length(slot), unchecked(texts[at]))) return true;
+      if (equals(this.base + payload(slot), length(slot), changetype<usize>(unchecked(texts[at])))) return true;
     }
     return false;
   }
@@ -188,7 +198,7 @@ export class Field {
 
   /** Whether it is this text. */
   is(text: string): bool {
-    return this.slot && isText(this.slot) && equals(this.base + payload(this.slot), length(this.slot), text);
+    return this.slot && isText(this.slot) && equals(this.base + payload(this.slot), length(this.slot), changetype<usize>(text));
   }
 
   /** `null`: no integer (1.0 is none), or above `i64.MAX_VALUE`. */

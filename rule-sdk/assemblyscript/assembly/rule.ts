@@ -92,15 +92,20 @@ export function exists(path: string): Condition {
 export class Rule {
   constructor(
     public readonly options: RuleOptions,
-    /** The function, of one of two types. */
+    /** Where the function object lies: its place in the table of functions stands first. */
     private readonly judge: usize,
     private readonly saysMore: bool,
   ) {}
 
   /** `null`: nothing to report. */
   evaluate(record: Record): Finding | null {
-    if (this.saysMore) return changetype<(record: Record) => Finding | null>(this.judge)(record);
-    return changetype<(record: Record) => bool>(this.judge)(record) ? PLAIN : null;
+    return changetype<Finding | null>(this.evaluateAt(changetype<usize>(record)));
+  }
+
+  /** The same with addresses; 0: nothing to report. Functions of both kinds take an address and answer a number. */
+  evaluateAt(record: usize): usize {
+    const answer = call_indirect<usize>(load<u32>(this.judge), record);
+    return answer && !this.saysMore ? changetype<usize>(PLAIN) : answer;
   }
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Builds and tests rules in AssemblyScript.
 //
-//   streamalert-as build [DIR] [--out FILE.wasm]    assembly/index.ts as a component [DIR/build/<name of the package>.wasm]
+//   streamalert-as build [DIR] [--out FILE.wasm]    assembly/index.ts as a component [DIR/target/plugins/<name of the package>.wasm]
 //   streamalert-as test [DIR]                       tests/*.ts, compiled to WebAssembly and run by node
 //
 // Exit codes: 0 done; 1 a compiler error or a failed test; 2 a wrong argument or a missing tool.
@@ -149,7 +149,7 @@ async function build(project, out) {
   const { componentEmbed, componentNew } = await import(tool(project, "@bytecodealliance/jco-transpile/wasm-tools"));
   const embedded = await componentEmbed({ binary: core, witSource: contract(), world: name, stringEncoding: "utf16" });
   const component = await componentNew(embedded, []);
-  const file = out ?? path.join(project, "build", `${manifest.name.replace(/^@.*\//, "")}.wasm`);
+  const file = out ?? path.join(project, "target/plugins", `${manifest.name.replace(/^@.*\//, "")}.wasm`);
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.writeFileSync(file, component);
   console.log(`${file} (${component.length} bytes)`);

@@ -2,7 +2,7 @@
 // Builds and tests rules in JavaScript or TypeScript.
 //
 //   streamalert-js build [DIR] [--out FILE.wasm]    the main file of DIR/package.json as a component
-//                                                   [DIR/build/<name of the package>.wasm]
+//                                                   [DIR/target/plugins/<name of the package>.wasm]
 //   streamalert-js test [DIR]                       test/*.test.js and *.test.ts, by node's test runner
 //
 // The main file is "main" of package.json, else src/index.ts or src/index.js. Exit codes: 0 done; 1 an error in the rules or a failed
@@ -131,7 +131,7 @@ async function build(project, out) {
   } finally {
     fs.rmSync(work, { recursive: true });
   }
-  const file = out ?? path.join(project, "build", `${manifest.name.replace(/^@.*\//, "")}.wasm`);
+  const file = out ?? path.join(project, "target/plugins", `${manifest.name.replace(/^@.*\//, "")}.wasm`);
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.writeFileSync(file, component);
   console.log(`${file} (${component.length} bytes)`);

@@ -9,5 +9,9 @@ rule(
     outputs: ["slack:security"],
     severity: "high",
   },
-  (record: Record): bool => record.is("responseElements.ConsoleLogin", "Success"),
+  rootLogin,
 );
+
+export function rootLogin(record: Record): bool {
+  return record.is("responseElements.ConsoleLogin", "Success");
+}

@@ -43,8 +43,11 @@ export function pathMatchesAny(path: string | null, patterns: string[]): bool {
 }
 
 export function safeJson(text: string | null): Json {
-  const json = text === null ? null : Json.parse(text);
-  return json === null ? Json.object() : json;
+  if (text !== null) {
+    const json = Json.parse(text);
+    if (json !== null) return json;
+  }
+  return Json.object();
 }
 
 function parts(path: string): string[] {
