@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""Makes one component of a folder of rules in Python.
+
+    rule-sdk/python/build.py FOLDER [--out FILE.wasm]
+
+FOLDER holds a pyproject.toml and the modules of the rules: every .py file and package in it, but for tests. What
+`dependencies` in pyproject.toml name goes into the component, too; it must be pure Python, since there is no machine code in
+WebAssembly. The component is FOLDER/target/plugins/<name>.wasm, or --out.
+
+The tools, of the versions in requirements.txt, lie in target/toolchains/python of the checkout, and are fetched from PyPI when
+they are not there. Environment:
+
+    STREAMALERT_PYTHON_TOOLCHAIN   a folder for them instead
+"""
+
+import argparse
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import tomllib
+from pathlib import Path
+
+SDK = Path(__file__).resolve().parent
+WIT = SDK.parent.parent / "wit"
+#: What is imported late by the standard library itself: in a component there are no files to import from.
+LATE = ("_strptime", "encodings.idna", "encodings.latin_1", "encodings.utf_16", "encodings.punycode", "encodings.cp1252")
+#: Files of a folder that are no rules.
+NO_RULES = re.compile(r"(test_.*|.*_test|conftest|setup)\.py")
+NO_PACKAGES = {"tests", "test", "cases", "target", "build", "dist", "venv", "node_modules"}
+#: Under this name the component begins; no module of a rule may have it.
+ENTRY = "streamalert_component"
+#: What the tool's own Python has installed beside it lies at this place of the path; it is no part of a component.
+TOOLS_OWN = "/1"
+
+
+class BuildError(Exception):
+    """What went wrong, for whoever builds."""
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Makes one component of a folder of rules in Python.")
+    parser.add_argument("folder", type=Path, help="folder with pyproject.toml and the modules of the rules")
+    parser.add_argument("--out", type=Path, help="the component [FOLDER/target/plugins/<name>.wasm]")
+    arguments = parser.parse_args()
+    try:
+        print(build(arguments.folder, arguments.out))
+    except BuildError as error:
+        sys.exit(f"error: {error}")
+
+
+def build(folder, out=None):
+    """The component of a folder of rules."""
+    name, dependencies = manifest(folder)
+    out = out or folder / "target" / "plugins" / f"{name.replace('-', '_')}.wasm"
+    with tempfile.TemporaryDirectory() as place:
+        stage = Path(place) / "stage"
+        modules = take(folder, stage)
+        if not modules:
+            raise BuildError(f"{folder} holds no modules, so there is nothing to make a component of")
+        install(dependencies, stage)
+        shutil.copytree(SDK / "streamalert_sdk", stage / "streamalert_sdk", ignore=shutil.ignore_patterns("__pycache__"))
+        entry = ["from streamalert_sdk.guest import Detection"]
+        componentize("rule", stage, modules, entry, out)
+    return out
+
+
+def manifest(folder):
+    """Name and dependencies of pyproject.toml."""
+    file = folder / "pyproject.toml"
+    try:
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        name = project["name"]
+    except FileNotFoundError:
+        raise BuildError(f"{file} is not there; write one with [project], name and version") from None
+    except KeyError as key:
+        raise BuildError(f"{file} has no {key}; write [project] with name and version") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BuildError(f"{file}: {error}") from None
+    own = re.compile(r"streamalert[-_.]sdk\b", re.IGNORECASE)
+    return name, [wanted for wanted in project.get("dependencies", []) if not own.match(wanted)]
+
+
+def take(folder, stage):
+    """Copies the modules and packages of a folder, and names them."""
+    stage.mkdir(parents=True, exist_ok=True)
+    modules = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if path.name in NO_PACKAGES or path.name == "__pycache__" or not any(path.rglob("*.py")):
+                continue
+            shutil.copytree(path, stage / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+            modules += packages(stage, stage / path.name)
+        elif path.suffix == ".py" and not NO_RULES.fullmatch(path.name):
+            shutil.copy(path, stage / path.name)
+            modules.append(path.stem)
+    return modules
+
+
+def packages(stage, folder):
+    """All modules below a folder that was copied."""
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        if NO_RULES.fullmatch(path.name):
+            continue
+        parts = path.relative_to(stage).with_suffix("").parts
+        if all(part.isidentifier() for part in parts):
+            found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return [module for module in found if module]
+
+
+def install(requirements, stage):
+    """Puts packages from PyPI beside the modules."""
+    if not requirements:
+        return
+    command = [str(tool("python")), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    done = run([*command, "--target", str(stage), *requirements])
+    if done.returncode:
+        raise BuildError(f"pip could not install {', '.join(requirements)}:\n{done.stdout}")
+    shutil.rmtree(stage / "bin", ignore_errors=True)
+    native = [path.name for path in stage.rglob("*.so")]
+    if native:
+        raise BuildError(f"{', '.join(requirements)} bring machine code ({', '.join(native[:3])}); only pure Python can be used")
+
+
+def componentize(world, stage, modules, entry, out):
+    """Runs the modules once, and makes a component of what Python's memory holds then."""
+    if (stage / f"{ENTRY}.py").exists():
+        raise BuildError(f"a module is called {ENTRY}, which is taken; give it another name")
+    if not WIT.is_dir():
+        raise BuildError(f"{WIT} is not there: this script belongs into a checkout of StreamAlert")
+    lines = [
+        "import importlib, sys",
+        f"sys.path[:] = [place for place in sys.path if place != {TOOLS_OWN!r}]",
+        *(f"importlib.import_module({module!r})" for module in modules),
+        f"for late in {late_imports(stage)!r}:",
+        "    try:",
+        "        importlib.import_module(late)",
+        "    except Exception:",
+        "        pass",
+        *entry,
+    ]
+    (stage / f"{ENTRY}.py").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    made = stage.parent / "made.wasm"
+    command = [str(tool("componentize-py")), "--quiet", "--wit-path", str(WIT), "--world", world]
+    done = run([*command, "componentize", "--python-path", str(stage), "--output", str(made), ENTRY])
+    if done.returncode or not made.is_file():
+        raise BuildError(told(done.stdout))
+    # Whole or not at all: a process that watches the folder never sees half a file.
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new = out.with_name(f".{out.name}.{os.getpid()}")
+    shutil.copyfile(made, new)
+    os.replace(new, out)
+
+
+def told(output):
+    """What the author can use of the tool's words: not its own backtrace."""
+    lines = output.partition("\nStack backtrace:")[0].splitlines()
+    begin = next((at for at, line in enumerate(lines) if line.startswith("AssertionError: ")), None)
+    if begin is not None:
+        lines = [lines[begin].removeprefix("AssertionError: "), *lines[begin + 1 :]]
+    end = next((at for at, line in enumerate(lines) if line.startswith("Caused by:")), len(lines))
+    # `/0` is where the modules lay.
+    return "\n".join(line.replace('"/0/', '"') for line in lines[:end]).strip() or "componentize-py failed and said nothing"
+
+
+def late_imports(stage):
+    """What modules import within functions. At run time there are no files, so it must be there from the start."""
+    found = set(LATE)
+    for path in sorted(stage.rglob("*.py")):
+        try:
+            tree = ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError):
+            continue
+        package = path.relative_to(stage).parts[:-1]
+        for function in ast.walk(tree):
+            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                for statement in ast.walk(function):
+                    found.update(imported(statement, package))
+    return sorted(found)
+
+
+def imported(statement, package):
+    if isinstance(statement, ast.Import):
+        yield from (alias.name for alias in statement.names)
+    elif isinstance(statement, ast.ImportFrom):
+        base = list(package[: len(package) - statement.level + 1]) if statement.level else []
+        module = ".".join([*base, *([statement.module] if statement.module else [])])
+        if module:
+            yield module
+            # A name may be a module of the package as well.
+            yield from (f"{module}.{alias.name}" for alias in statement.names if alias.name != "*")
+
+
+def tool(name):
+    """A program of the toolchain, which is made if it is not there."""
+    wanted = (SDK / "requirements.txt").read_text(encoding="utf-8").strip()
+    place = os.environ.get("STREAMALERT_PYTHON_TOOLCHAIN")
+    place = Path(place) if place else SDK.parent.parent / "target" / "toolchains" / "python"
+    home = place / wanted.replace("==", "-")
+    folder = home / ("Scripts" if sysconfig.get_platform().startswith("win") else "bin")
+    if not (home / "ready").is_file():
+        print(f"fetching {wanted} into {home}", file=sys.stderr)
+        shutil.rmtree(home, ignore_errors=True)
+        done = run([sys.executable, "-m", "venv", str(home)])
+        if done.returncode:
+            raise BuildError(f"`python3 -m venv` failed; on Debian, install python3-venv:\n{done.stdout}")
+        pip = [str(folder / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        done = run([*pip, "--requirement", str(SDK / "requirements.txt")])
+        if done.returncode:
+            raise BuildError(f"pip could not install {wanted}:\n{done.stdout}")
+        (home / "ready").touch()
+    return folder / name
+
+
+def run(command):
+    # What these name is put into components otherwise, or into what is told of a failure.
+    leave_out = ("VIRTUAL_ENV", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "PYTHONPATH", "PYTHONHOME")
+    environment = {name: value for name, value in os.environ.items() if name not in leave_out}
+    return subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
+
+
+if __name__ == "__main__":
+    main()
