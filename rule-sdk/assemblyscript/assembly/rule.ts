@@ -1,6 +1,6 @@
 // What a file of rules declares.
 
-import { Finding, Severity, severityNumber } from "./finding";
+import { Finding, Severity } from "./finding";
 import { Json } from "./json";
 import { Record } from "./record";
 
@@ -144,10 +144,7 @@ export function optionsJson(options: RuleOptions): string {
     json.set("merge", inner);
   }
   if (options.context.length) json.set("context", object(options, "context", options.context));
-  if (options.severity.length) {
-    severityNumber(options.severity);
-    json.set("severity", options.severity);
-  }
+  if (options.severity.length) json.set("severity", options.severity);
   if (options.tags.length) json.set("tags", options.tags);
   if (options.references.length) json.set("references", options.references);
   if (options.tests.length) json.set("tests", options.tests);
