@@ -25,10 +25,20 @@ const ANSWER: usize = memory.data(16, 8);
 /** UTF-16 code units have two bytes; nothing else that crosses the border is aligned to two. */
 const TEXT_ALIGN: usize = 2;
 
+/** Texts that the host writes at once, at most: it hands three to `publish`. */
+const TEXTS = 4;
+/** The last texts the host made room for: nobody else holds them until the call is under way. */
+const written = new StaticArray<string>(TEXTS);
+let last = 0;
+
 /** Memory for what the host is about to write: a string object for a text, plain memory for anything else. */
 export function cabi_realloc(old: usize, oldSize: usize, align: usize, size: usize): usize {
-  if (align == TEXT_ALIGN) return old ? __renew(old, size) : __new(size, idof<string>());
-  return old ? heap.realloc(old, size) : heap.alloc(size);
+  if (align != TEXT_ALIGN) return old ? heap.realloc(old, size) : heap.alloc(size);
+  // Each text is given its last size before the next one is begun.
+  const text = old ? __renew(old, size) : __new(size, idof<string>());
+  if (!old) last = (last + 1) & (TEXTS - 1);
+  written[last] = changetype<string>(text);
+  return text;
 }
 
 /** The string object that the host filled. */

@@ -1,8 +1,9 @@
 // Exports `detection` for all rules that were declared. The build gives these functions the names of the contract.
 
-import { packed, wellFormed } from "./abi";
+import { packed } from "./abi";
 import { Finding, severityNumber } from "./finding";
 import { Json } from "./json";
+import { block, lowerOptionalText, lowerText, lowerTexts, release } from "./lower";
 import { recordOf } from "./packed";
 import { Record, watch } from "./record";
 import { Condition, Test, optionsJson, rules } from "./rule";
@@ -13,48 +14,17 @@ export { cabi_realloc } from "./abi";
 const RULE_INFO: usize = 40;
 const CONDITION: usize = 20;
 const VALUE: usize = 16;
-const TEXT: usize = 8;
 const FINDING: usize = 52;
 
-/** What the host is about to read: texts, kept from the collector, and plain memory. */
-const texts: string[] = [];
-const blocks: usize[] = [];
 /** A list that is answered: its address and length. */
 const ANSWER: usize = memory.data(8, 4);
 
 /** The rows of the last call: the host asks one rule after the other about the same rows. */
 let frame: usize = 0;
 let batch: u64 = 0;
-/** The row at work. */
+/** The row at work, and what was found: known by their addresses, so they are kept from the collector here. */
 const record = new Record(0);
-
-function block(bytes: usize): usize {
-  const address = heap.alloc(bytes);
-  memory.fill(address, 0, bytes);
-  blocks.push(address);
-  return address;
-}
-
-function lowerText(at: usize, text: string): void {
-  const fit = wellFormed(text);
-  texts.push(fit);
-  store<usize>(at, changetype<usize>(fit));
-  store<u32>(at, fit.length, 4);
-}
-
-/** 1 and the text, or 0. */
-function lowerOptionalText(at: usize, text: string | null): void {
-  if (text === null) return;
-  store<u32>(at, 1);
-  lowerText(at + 4, text);
-}
-
-function lowerTexts(at: usize, list: string[]): void {
-  const from = block(<usize>list.length * TEXT);
-  for (let index = 0; index < list.length; index++) lowerText(from + <usize>index * TEXT, list[index]);
-  store<usize>(at, from);
-  store<u32>(at, list.length, 4);
-}
+let reported: Finding = new Finding();
 
 function lowerValue(at: usize, value: Json): void {
   if (value.isBool()) {
@@ -139,9 +109,10 @@ export function evaluate(number: u32, id: u64, rows: usize, count: u32, explain:
     record.move(base);
     const finding = rule.evaluateAt(changetype<usize>(record));
     if (!finding) continue;
+    reported = changetype<Finding>(finding);
     // Rows come in order and have one finding at most: there is room for the rest.
     if (!found) found = block(<usize>(count - index) * FINDING);
-    lowerFinding(found + <usize>findings * FINDING, row, changetype<Finding>(finding));
+    lowerFinding(found + <usize>findings * FINDING, row, reported);
     findings++;
   }
   watch(-1);
@@ -158,10 +129,4 @@ export function cabi_post_describe(_answer: usize): void {
 
 export function cabi_post_evaluate(_answer: usize): void {
   release();
-}
-
-function release(): void {
-  for (let at = 0; at < blocks.length; at++) heap.free(unchecked(blocks[at]));
-  blocks.length = 0;
-  texts.length = 0;
 }

@@ -96,6 +96,16 @@ export class Json {
     return this;
   }
 
+  /** Takes one entry out of an object. */
+  delete(key: string): this {
+    const at = this.names.indexOf(key);
+    if (at >= 0) {
+      this.names.splice(at, 1);
+      this.list.splice(at, 1);
+    }
+    return this;
+  }
+
   /** Adds one item to a list. */
   push<T>(value: T): this {
     assert(this.kind == Is.List, "Json.push: not a list");

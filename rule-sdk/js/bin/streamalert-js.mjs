@@ -22,6 +22,9 @@ const SDK = path.dirname(path.dirname(fs.realpathSync(fileURLToPath(import.meta.
 const TOOLCHAIN = process.env.STREAMALERT_JS_TOOLCHAIN ?? path.join(SDK, "../../target/toolchains/js");
 const WIT = process.env.STREAMALERT_WIT ?? path.join(SDK, "../../wit");
 
+/** For each world, the SDK's file that exports its interface, and the interface. */
+const WORLDS = { rule: ["component.js", "detection"], publisher: ["component.publisher.js", "publishing"] };
+
 class Failure extends Error {
   constructor(message, code) {
     super(message);
@@ -54,10 +57,10 @@ function sdk(inComponent) {
   return {
     name: "streamalert-js",
     setup(bundler) {
-      bundler.onResolve({ filter: /^streamalert-js(\/component)?$/ }, ({ path: name }) => ({
-        path: path.join(source, name.endsWith("/component") ? "component.js" : "index.js"),
-      }));
+      bundler.onResolve({ filter: /^streamalert-js$/ }, () => ({ path: path.join(source, "index.js") }));
       if (!inComponent) return;
+      // What is not used of them is left out: a world does not have them all.
+      bundler.onResolve({ filter: /^streamalert:plugin\// }, ({ path: name }) => ({ path: name, external: true, sideEffects: false }));
       bundler.onResolve({ filter: /^\.\/host\.js$/ }, ({ importer }) =>
         path.dirname(importer) === source ? { path: path.join(source, "host.component.js") } : undefined,
       );
@@ -77,14 +80,14 @@ async function bundle(project, options) {
 }
 
 /** One module of everything. */
-async function rules(project, main) {
-  const contents = [`import ${JSON.stringify(main)};`, 'export { detection } from "streamalert-js/component";'].join("\n");
+async function rules(project, main, [file, exported]) {
+  const component = JSON.stringify(path.join(SDK, "src", file));
+  const contents = `import ${JSON.stringify(main)};\nexport { ${exported} } from ${component};\n`;
   const [{ text }] = await bundle(project, {
     stdin: { contents, resolveDir: project, sourcefile: "entry.js" },
     platform: "neutral",
     mainFields: ["module", "main"],
     target: "es2023",
-    external: ["streamalert:plugin/*"],
     plugins: [sdk(true)],
   });
   return text;
@@ -115,7 +118,11 @@ async function test(project) {
 
 async function build(project, out) {
   const manifest = JSON.parse(fs.readFileSync(path.join(project, "package.json"), "utf8"));
-  const jsSource = await rules(project, mainFile(project, manifest));
+  const world = manifest.streamalert?.world ?? "rule";
+  if (!Object.hasOwn(WORLDS, world)) {
+    throw new Failure(`package.json, streamalert.world: ${world} is none of ${Object.keys(WORLDS).join(", ")}`, 2);
+  }
+  const jsSource = await rules(project, mainFile(project, manifest), WORLDS[world]);
   const { componentize } = tool(project, "componentize-qjs");
   // Nothing of this machine goes into the component: it is made in a folder of its own.
   const work = fs.mkdtempSync(path.join(os.tmpdir(), "streamalert-js-"));
@@ -124,7 +131,7 @@ async function build(project, out) {
     const jsPath = path.join(work, "rules.js");
     fs.writeFileSync(jsPath, jsSource);
     // No WASI: a rule has no clock, no files and no random numbers that would differ from run to run.
-    const options = { witPath: WIT, world: "rule", jsSource, jsPath, moduleRoot: work, sync: true, stubWasi: true };
+    const options = { witPath: WIT, world, jsSource, jsPath, moduleRoot: work, sync: true, stubWasi: true };
     ({ component } = await componentize(options));
   } catch (error) {
     throw new Failure(`the rules could not be made a component: ${error.message}`, 1);

@@ -133,6 +133,22 @@ export type Verdict = boolean | Finding | null | undefined;
 /** Declares a rule, and gives its function back for tests. */
 export function rule(options: RuleOptions, judge: (record: Record) => Verdict): (record: Record) => Verdict;
 
+/** What a publication is for. */
+export class Target {
+  /** From `service:descriptor`. */
+  constructor(output: string);
+  readonly service: string;
+  readonly descriptor: string;
+  /** The key by which a publisher speaks to an output of this service: `@service.field`. */
+  magic(field: string): string;
+}
+
+/** The alert, the publication so far and what it is for; the answer is the publication. What it throws is why it cannot be shaped. */
+export type Publish = (alert: { [key: string]: Json }, publication: { [key: string]: Json }, target: Target) => { [key: string]: unknown };
+
+/** Declares a publisher under the name that rules call it by. In a package with `"streamalert": { "world": "publisher" }`. */
+export function publisher(about: { name?: string; description?: string }, publish: Publish): Publish;
+
 /** Lines for whoever runs the pipeline. `console.log` and its kin write there, too. */
 export const log: {
   debug(message: string): void;
