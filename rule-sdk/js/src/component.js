@@ -1,11 +1,11 @@
 // Exports `detection` for all rules that were declared.
 
 import { Finding } from "./finding.js";
-import { log, wellFormed } from "./log.js";
+import { console, log, wellFormed } from "./log.js";
 import { Record, forget } from "./record.js";
 import { rules } from "./rule.js";
 
-globalThis.console = { ...log, log: log.info, trace: log.debug };
+globalThis.console = console;
 
 let batch = null;
 

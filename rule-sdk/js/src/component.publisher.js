@@ -1,9 +1,9 @@
 // Exports `publishing` for all publishers that were declared.
 
-import { log, wellFormed } from "./log.js";
+import { console, wellFormed } from "./log.js";
 import { Target, publishers } from "./publishing.js";
 
-globalThis.console = { ...log, log: log.info, trace: log.debug };
+globalThis.console = console;
 
 export const publishing = {
   describe: () => publishers.map((publisher) => publisher.info),
