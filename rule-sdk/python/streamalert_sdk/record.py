@@ -168,10 +168,12 @@ def dumps(value):
     """JSON text that any reader takes, whatever Python has made of a log: half of a surrogate pair stands as its escape, what
     is no number as its name, a set as a list, and anything that JSON does not have as its text."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return clean(_encode(value))
     except (TypeError, ValueError):
-        text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return clean(text)
+        return clean(_encode(_plain(value)))
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def _plain(value):
