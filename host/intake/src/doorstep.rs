@@ -34,7 +34,8 @@ use streamalert_pipeline::log_record::{Payload, Position, Source};
 use streamalert_pipeline::skip::Skip;
 
 /// What came of one envelope. `id` is that of the outermost one, by which a function says what of its batch failed: the
-/// sequence number of a Kinesis record, the id of an SQS message.
+/// sequence number of a Kinesis record, the id of an SQS message. Of all others it is empty: nobody listens to a function that
+/// says what failed of an event of SNS or S3, so all of it has to come again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arrival {
     Bytes { source: Source, bytes: Vec<u8>, id: Arc<str> },
@@ -248,6 +249,10 @@ impl Doorstep {
 
     fn records(&mut self, records: &[&RawValue], depth: usize) {
         for record in records {
+            // Not that of the record before.
+            if depth == 0 {
+                self.id = Arc::from("");
+            }
             let Some(fields) = fields(record) else {
                 self.dead(Source::new("lambda", "event", ""), "a record that is no object", record.get().as_bytes());
                 continue;
@@ -255,6 +260,9 @@ impl Doorstep {
             if !self.record(&fields, record, depth) {
                 let origin = name(&fields, "eventSourceARN").or_else(|| name(&fields, "eventSource"));
                 let object = name(&fields, "eventID").unwrap_or_default();
+                if depth == 0 {
+                    self.id = name(&fields, "messageId").unwrap_or_default().into();
+                }
                 let source = Source::new("lambda", origin.unwrap_or_else(|| "event".to_owned()), object);
                 self.dead(source, "a record of no kind that is known here", record.get().as_bytes());
             }
@@ -275,13 +283,10 @@ impl Doorstep {
             id(self, sequence.clone());
             self.kinesis(fields, &kinesis, event.unwrap_or(sequence), raw);
         } else if let Some(s3) = object(fields, "s3") {
-            id(self, String::new());
             self.s3(fields, &s3, raw);
         } else if let Some(sns) = object(fields, "Sns") {
-            id(self, name(&sns, "MessageId").unwrap_or_default());
             self.sns(&sns, raw, depth);
         } else if fields.contains_key("streamalert_app") {
-            id(self, String::new());
             self.app(fields, raw);
         } else if let (Some(body), Some("aws:sqs")) = (fields.get("body"), name(fields, "eventSource").as_deref()) {
             let message = name(fields, "messageId").unwrap_or_default();

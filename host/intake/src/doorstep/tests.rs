@@ -174,6 +174,26 @@ fn empty_objects_and_other_events_are_counted_and_not_read() {
 }
 
 #[test]
+fn only_queues_and_streams_are_told_what_of_an_event_failed() {
+    let ids = |event: Value| -> Vec<String> {
+        unwrap(event.to_string().as_bytes()).iter().map(|arrival| arrival.id().to_string()).collect()
+    };
+    assert_eq!(ids(sqs(&json!({"Records": [s3("a"), s3("b")]}).to_string())), ["q1", "q1"]);
+    assert_eq!(ids(sqs(&sns_body("x").to_string())), ["q1"]);
+    assert_eq!(ids(kinesis(b"x")), ["495"]);
+    // What a function answers to these is read by nobody: an answer that names an item is a success.
+    for event in [sns("x"), sns(&json!({"Records": [s3("a")]}).to_string()), json!({"Records": [s3("a")]})] {
+        assert_eq!(ids(event), [""]);
+    }
+    assert_eq!(ids(event_bridge("k")), [""]);
+    // What has no id of its own does not pass for its neighbour.
+    let mut event = sqs("x");
+    let records = event["Records"].as_array_mut().unwrap();
+    records.extend([json!(5), json!({"eventSource": "aws:sqs", "messageId": "q2"}), json!({}), s3("k")]);
+    assert_eq!(ids(event), ["q1", "", "q2", "", ""]);
+}
+
+#[test]
 fn what_is_broken_or_unknown_costs_no_neighbour() {
     let mut event = kinesis(b"{\"a\": 1}");
     let records = event["Records"].as_array_mut().unwrap();
