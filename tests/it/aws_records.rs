@@ -19,7 +19,7 @@ use streamalert_pipeline::log_record::{Position, Source};
 use streamalert_pipeline::record_batch::{BatchRecord, RecordBatch};
 
 /// Text that no compression makes smaller than three quarters.
-fn noise(seed: u64, bytes: usize) -> String {
+pub fn noise(seed: u64, bytes: usize) -> String {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut out = Vec::with_capacity(bytes);
     while out.len() < bytes {
@@ -335,6 +335,38 @@ fn an_object_that_cannot_be_read_is_gone_or_denied_or_broken() {
         let error = ObjectReader::open(&place.aws, &object(&place.names.data_bucket(), "nobody")).err().unwrap();
         assert_eq!(error.kind, BackendErrorKind::NotFound, "{}", standin.name);
     }
+}
+
+#[test]
+fn what_was_signed_is_not_told_when_a_signature_does_not_fit() {
+    // As S3 answers; the request it repeats has the session's token.
+    let body = "<Error><Code>SignatureDoesNotMatch</Code><Message>The signature does not match.</Message>\
+                <CanonicalRequest>GET\nx-amz-security-token:hunter2</CanonicalRequest></Error>";
+    let endpoint =
+        scripted::start(move |_| Answer { status: 403, headers: vec![], length: None, body: body.as_bytes().to_vec() });
+    let error = ObjectReader::open(&aws(&endpoint), &object("bucket", "key")).err().unwrap();
+    assert_eq!(error.kind, BackendErrorKind::Denied);
+    let told = format!("{error:?} {}", error.source.as_ref().unwrap());
+    assert!(!told.contains("hunter2"), "{told}");
+    assert!(told.contains("SignatureDoesNotMatch") && told.contains("The signature does not match."), "{told}");
+}
+
+#[test]
+fn a_function_is_waited_for_as_long_as_it_may_take_and_is_begun_once() {
+    let begun = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = begun.clone();
+    let endpoint = scripted::start(move |_| {
+        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        std::thread::sleep(std::time::Duration::from_millis(1_500));
+        Answer::json(200, &json!({"through": []}))
+    });
+    // All else is given up by then.
+    let impatient = std::time::Duration::from_millis(100);
+    let connection = streamalert_aws::Connection { silence: impatient, ..standins::connection(&endpoint) };
+    let aws = Aws::connect(&connection, RUNTIME.handle().clone());
+    let invoked = streamalert_aws::functions::invoke(&aws, "acme-streamalert-classifier", "{}").unwrap();
+    assert_eq!(invoked.answer.unwrap(), r#"{"through":[]}"#);
+    assert_eq!(begun.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! What a failed call means, and how many are made at a time.
 
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::future::Future;
 use std::sync::Arc;
@@ -15,9 +14,23 @@ where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     let kind = error.code().map_or(BackendErrorKind::Other, kind_of);
-    // The whole chain in one text: the SDK's own says `service error` and no more.
-    let source = format!("{}", DisplayErrorContext(&error));
-    BackendError { kind, action: action.to_owned(), source: Some(source.into()) }
+    BackendError { kind, action: action.to_owned(), source: Some(chain(&error).into()) }
+}
+
+/// An error with all its causes: the text of SDKs and HTTP clients says `service error` or `dispatch failure` and no more. Not
+/// what it looks like inside, which holds the whole answer: where a signature does not fit, S3 sends back what was signed, the
+/// session's token included.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Of the codes that services answer with.

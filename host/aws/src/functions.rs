@@ -2,8 +2,10 @@
 
 use crate::Aws;
 use crate::call::failed;
+use crate::limits::LAMBDA_ANSWER_TIMEOUT;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{InvocationType, LogType};
+use aws_smithy_types::timeout::TimeoutConfig;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
@@ -18,10 +20,15 @@ pub struct Invoked {
     pub answer: Result<String, String>,
 }
 
-/// Blocks until the function has answered.
+/// Blocks until the function has answered, which may take minutes: to give up before would be to begin it once more.
 pub fn invoke(aws: &Aws, name: &str, event: &str) -> Result<Invoked, BackendError> {
     let invoke = aws.lambda.invoke().function_name(name).payload(Blob::new(event)).log_type(LogType::Tail);
-    let invoke = invoke.invocation_type(InvocationType::RequestResponse);
+    let patience = TimeoutConfig::builder()
+        .read_timeout(LAMBDA_ANSWER_TIMEOUT)
+        .operation_attempt_timeout(LAMBDA_ANSWER_TIMEOUT)
+        .build();
+    let invoke = invoke.invocation_type(InvocationType::RequestResponse).customize();
+    let invoke = invoke.config_override(aws_sdk_lambda::config::Builder::new().timeout_config(patience));
     let answer = aws.wait(invoke.send()).map_err(|error| failed(&format!("invoke the function {name}"), error))?;
     let text = answer.payload.map(|payload| payload.into_inner()).unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();

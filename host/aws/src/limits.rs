@@ -38,6 +38,8 @@ pub const DYNAMODB_TRANSACTION_BYTES_MAX: usize = 4 << 20;
 /// Bytes of an event for an asynchronous invocation; docs: "Lambda quotas" (1 MB since October 2025, 256 KB before: the
 /// smaller one, as regions follow one after another).
 pub const LAMBDA_EVENT_BYTES_MAX: usize = 256 << 10;
+/// How long a function may take at most, with room for its answer to arrive; docs: "Lambda quotas".
+pub const LAMBDA_ANSWER_TIMEOUT: Duration = Duration::from_secs(15 * 60 + 10);
 /// Bytes of the answer of a function.
 pub const LAMBDA_ANSWER_BYTES_MAX: usize = 6 << 20;
 /// Keys of one `DeleteObjects`.

@@ -16,11 +16,11 @@ mod sqs;
 #[cfg(test)]
 mod tests;
 
-use crate::call::kind_of;
+use crate::call::{chain, kind_of};
 use crate::claim_check::Claim;
 use crate::limits::{ATTEMPTS_MAX, OUTPUT_ATTEMPT, RETRY_FIRST};
 use crate::objects::Bucket;
-use crate::signed::{CallError, chain};
+use crate::signed::CallError;
 use crate::{Aws, Names};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;

@@ -1,7 +1,7 @@
 //! Calls of services that have no client here: one operation each is not worth minutes of building a whole SDK crate. JSON
 //! goes out, signed, and JSON comes back; patience and repetition are as with the SDK.
 
-use crate::call::kind_of;
+use crate::call::{chain, kind_of};
 use crate::clients::Calls;
 use crate::limits::{CREDENTIALS_KEPT, CREDENTIALS_MARGIN};
 use aws_config::SdkConfig;
@@ -253,20 +253,6 @@ fn answered(status: u16, kind: Option<&str>, body: &[u8]) -> Result<Value, CallE
     let code = code.split(':').next().unwrap_or_default().rsplit('#').next().unwrap_or_default().to_owned();
     let message = text(&["message", "Message", "errorMessage"]).unwrap_or_else(|| format!("HTTP {status}"));
     Err(CallError::new(code, Some(status), message))
-}
-
-/// An error with all its causes: those of HTTP clients say `dispatch failure` and no more.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Of the partition that a region is in.
