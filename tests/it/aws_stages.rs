@@ -1,7 +1,9 @@
 //! The classifier and the rules engine as functions: hostile and awkward events, what comes twice, what breaks off, what comes
 //! again. Numbers of `T…` are those of the project's list of test inputs.
 
+use crate::fault_proxy::{Fault, FaultProxy};
 use crate::installation::{Installation, by_queue, failed, invoke, invoke_within, notice};
+use crate::rules_bucket::example;
 use crate::run_world::rows;
 use crate::standins;
 use base64::Engine;
@@ -149,6 +151,73 @@ fn t34_an_object_for_which_there_was_no_time_goes_on_where_it_was() {
     assert!(installation.queued_numbers() == (0..count).collect::<Vec<_>>(), "each once");
     let bucket = streamalert_aws::objects::Bucket::new(&installation.place.aws, installation.place.names.data_bucket());
     assert!(installation.place.aws.wait(bucket.keys("cursors/")).unwrap().is_empty(), "a cursor is left");
+}
+
+#[test]
+fn an_object_that_was_replaced_meanwhile_is_read_from_its_beginning() {
+    let installation = Installation::new(standin!(), "replaced");
+    let classifier = installation.function("classifier");
+    // Long ago: who announces it says neither version nor ETag nor size.
+    let line = |n: u64| format!("{{\"n\": {n}, \"text\": \"{}\"}}\n", "lorem ipsum dolor sit amet ".repeat(40));
+    let mut event = installation.put_log("now.json", (0..30_000).map(line).collect::<String>());
+    event["Records"][0]["s3"]["object"].as_object_mut().unwrap().remove("size");
+    let event = json!({"Records": [by_queue("m1", &event)]});
+    let answer = invoke_within(&classifier, &event, Duration::from_millis(3_100)).unwrap();
+    assert_eq!(failed(&answer), ["m1"], "there was time for all of it");
+    let before = installation.queued_numbers().len();
+    assert!(0 < before && before < 30_000, "{before}");
+    installation.put_log("now.json", (50_000..80_000).map(line).collect::<String>());
+    assert!(failed(&invoke(&classifier, &event).unwrap()).is_empty());
+    assert!(installation.queued_numbers() == (50_000..80_000).collect::<Vec<_>>(), "a part of it is lost");
+    assert!(installation.letters().is_empty());
+}
+
+#[test]
+fn many_large_letters_are_stored_as_they_come() {
+    let installation = Installation::new(standin!(), "large-letters");
+    let classifier = installation.function("classifier");
+    // 48 MB that nobody can read, of which no more than some MB may lie in memory.
+    let line = |n: u64| format!("no log of ours {n} {}\n", "and more of it ".repeat(70_000));
+    let event = installation.put_log("letters.log", (0..48).map(line).collect::<String>());
+    assert!(failed(&invoke(&classifier, &json!({"Records": [by_queue("m1", &event)]})).unwrap()).is_empty());
+    assert_eq!(installation.letters().len(), 48);
+    let bucket = streamalert_aws::objects::Bucket::new(&installation.place.aws, installation.place.names.data_bucket());
+    let sheets = installation.place.aws.wait(bucket.keys("dead/")).unwrap();
+    assert!(sheets.len() >= 4, "{} objects", sheets.len());
+}
+
+#[test]
+fn an_event_that_nobody_hears_the_answer_to_fails_as_a_whole() {
+    let installation = Installation::new(standin!(), "unheard");
+    let proxy = FaultProxy::start(&standin!().endpoint);
+    let classifier = installation.through(&proxy.connection()).function("classifier");
+    let message =
+        json!({"Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:us-east-1:0:topic", "Message": "{"});
+    let event = json!({"Records": [{"EventSource": "aws:sns", "Sns": message}]});
+    proxy.next("S3.PutObject", 100, Fault::Broken);
+    // Its letter was not stored. An answer that names the message would be a success to SNS.
+    let error = invoke(&classifier, &event).unwrap_err();
+    assert!(error.contains("has to come again"), "{error}");
+}
+
+#[test]
+fn a_log_whose_parser_cannot_be_fetched_comes_again() {
+    let mut installation = Installation::new(standin!(), "no-parser");
+    installation.put_rules("plugins/netflow.wasm", example("netflow"));
+    invoke(&installation.function("plugin_compiler"), &json!({})).unwrap();
+    installation.variables.insert("STREAMALERT_REFRESH_SECONDS", "10000".into());
+    let proxy = FaultProxy::start(&standin!().endpoint);
+    let classifier = installation.through(&proxy.connection()).function("classifier");
+    let kinesis = |sequence: &str, data: &[u8]| {
+        json!({"eventSource": "aws:kinesis", "eventID": sequence, "eventSourceARN": "arn:aws:kinesis:us-east-1:0:stream/logs",
+            "kinesis": {"sequenceNumber": sequence, "data": BASE64_STANDARD.encode(data)}})
+    };
+    let event = json!({"Records": [kinesis("1", b"{\"n\": 1}"), kinesis("2", b"\x00\x05\x00\x00what a parser knows")]});
+    proxy.next("S3.GetObject", 10_000, Fault::Broken);
+    let answer = invoke(&classifier, &event).unwrap();
+    // What needs none goes on.
+    assert_eq!((failed(&answer), installation.queued_numbers()), (vec!["2"], vec![1]));
+    assert!(installation.letters().is_empty(), "{:?}", installation.letters());
 }
 
 #[test]

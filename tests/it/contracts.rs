@@ -248,6 +248,21 @@ fn dead_letters_of_this_machine() {
 }
 
 #[test]
+fn a_letter_that_comes_again_while_it_is_sent_again_stays() {
+    on_aws("dead-again", |place| {
+        let store = S3DeadLetters::new(&place.aws, place.names.data_bucket());
+        store.put(&[letter("one"), letter("two")]).unwrap();
+        let pile = store.pile().unwrap();
+        // The rules engine is faster than whoever sent it: the rule has failed on it once more.
+        std::thread::sleep(Duration::from_millis(5));
+        S3DeadLetters::new(&place.aws, place.names.data_bucket()).put(&[letter("one")]).unwrap();
+        store.remove_from(&pile, &[letter("one").id]).unwrap();
+        let left: Vec<(String, u64)> = store.list().unwrap().into_iter().map(|one| (one.id, one.count)).collect();
+        assert_eq!(left, [(letter("two").id, 1), (letter("one").id, 1)]);
+    });
+}
+
+#[test]
 fn dead_letters_in_s3() {
     on_aws("dead", |place| {
         let open = || S3DeadLetters::new(&place.aws, place.names.data_bucket());

@@ -351,7 +351,7 @@ fn what_there_is_no_time_for_is_done_later() {
 }
 
 /// A component of the examples.
-fn example(name: &str) -> Vec<u8> {
+pub fn example(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/example-rules/{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; build it with `make guests`", path.display()))
 }

@@ -7,7 +7,7 @@ use crate::limits::{CALLS_AT_ONCE, ZSTD_LEVEL};
 use crate::objects::Bucket;
 use aws_sdk_s3::primitives::ByteStream;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind, DeadLetters};
 use streamalert_pipeline::dead_letter::DeadLetter;
@@ -19,6 +19,13 @@ const CONFLICTS_MAX: u32 = 10;
 
 pub struct S3DeadLetters {
     bucket: Bucket,
+}
+
+/// All letters there were, and where they lay.
+pub struct Pile {
+    /// The oldest first.
+    pub letters: Vec<DeadLetter>,
+    keys: Vec<String>,
 }
 
 /// One object, as it was read.
@@ -69,8 +76,7 @@ impl S3DeadLetters {
         Ok(Some(Sheet { key, etag, letters }))
     }
 
-    async fn sheets(&self) -> Result<Vec<Sheet>, BackendError> {
-        let keys = self.bucket.keys(DEAD).await?;
+    async fn sheets(&self, keys: Vec<String>) -> Result<Vec<Sheet>, BackendError> {
         let bucket = self.bucket.clone();
         let sheets = at_once(CALLS_AT_ONCE, keys, move |key| Self::sheet(bucket.clone(), key)).await;
         let mut found = Vec::new();
@@ -88,9 +94,9 @@ impl S3DeadLetters {
         Ok(found)
     }
 
-    async fn remove_all(&self, ids: &HashSet<&str>) -> Result<(), BackendError> {
+    async fn remove_all(&self, ids: &HashSet<&str>, keys: Vec<String>) -> Result<(), BackendError> {
         let gone = |letter: &DeadLetter| ids.contains(letter.id.as_str());
-        for sheet in self.sheets().await?.into_iter().filter(|sheet| sheet.letters.iter().any(gone)) {
+        for sheet in self.sheets(keys).await?.into_iter().filter(|sheet| sheet.letters.iter().any(gone)) {
             let mut sheet = Some(sheet);
             let mut conflicts = 0;
             while let Some(now) = sheet.take() {
@@ -107,6 +113,38 @@ impl S3DeadLetters {
             }
         }
         Ok(())
+    }
+
+    /// All letters as of now.
+    pub fn pile(&self) -> Result<Pile, BackendError> {
+        let aws = &self.bucket.aws;
+        let keys = aws.wait(self.bucket.keys(DEAD))?;
+        let sheets = aws.wait(self.sheets(keys.clone()))?;
+        let mut by_id: BTreeMap<String, DeadLetter> = BTreeMap::new();
+        for letter in sheets.into_iter().flat_map(|sheet| sheet.letters) {
+            match by_id.get_mut(&letter.id) {
+                Some(known) => {
+                    known.count += letter.count;
+                    if letter.first_seen < known.first_seen {
+                        known.first_seen = letter.first_seen;
+                    }
+                }
+                None => drop(by_id.insert(letter.id.clone(), letter)),
+            }
+        }
+        let mut letters: Vec<DeadLetter> = by_id.into_values().collect();
+        letters.sort_by(|a, b| (&a.first_seen, &a.id).cmp(&(&b.first_seen, &b.id)));
+        Ok(Pile { letters, keys })
+    }
+
+    /// Forgets these letters of the pile. One of the same id that came since stays: what was sent again may have been lost again,
+    /// faster than this is done.
+    pub fn remove_from(&self, pile: &Pile, ids: &[String]) -> Result<(), BackendError> {
+        let ids: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.bucket.aws.wait(self.remove_all(&ids, pile.keys.clone()))
     }
 
     /// Only if nobody else has changed it.
@@ -141,29 +179,14 @@ impl DeadLetters for S3DeadLetters {
     }
 
     fn list(&self) -> Result<Vec<DeadLetter>, BackendError> {
-        let sheets = self.bucket.aws.wait(self.sheets())?;
-        let mut by_id: BTreeMap<String, DeadLetter> = BTreeMap::new();
-        for letter in sheets.into_iter().flat_map(|sheet| sheet.letters) {
-            match by_id.get_mut(&letter.id) {
-                Some(known) => {
-                    known.count += letter.count;
-                    if letter.first_seen < known.first_seen {
-                        known.first_seen = letter.first_seen;
-                    }
-                }
-                None => drop(by_id.insert(letter.id.clone(), letter)),
-            }
-        }
-        let mut letters: Vec<DeadLetter> = by_id.into_values().collect();
-        letters.sort_by(|a, b| (&a.first_seen, &a.id).cmp(&(&b.first_seen, &b.id)));
-        Ok(letters)
+        Ok(self.pile()?.letters)
     }
 
     fn remove(&self, ids: &[String]) -> Result<(), BackendError> {
-        let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+        let ids: HashSet<&str> = ids.iter().map(String::as_str).collect();
         if ids.is_empty() {
             return Ok(());
         }
-        self.bucket.aws.wait(self.remove_all(&ids.into_iter().collect()))
+        self.bucket.aws.wait(async { self.remove_all(&ids, self.bucket.keys(DEAD).await?).await })
     }
 }

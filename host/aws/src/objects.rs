@@ -112,6 +112,11 @@ impl ObjectReader {
         Ok(reader)
     }
 
+    /// Of the object as it is read.
+    pub fn etag(&self) -> Option<&str> {
+        self.etag.as_deref()
+    }
+
     fn connect(&mut self) -> Result<(), BackendError> {
         let action = format!("read s3://{}/{}", self.bucket, self.key);
         let range = (self.read > 0).then(|| format!("bytes={}-", self.read));

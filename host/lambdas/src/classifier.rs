@@ -7,7 +7,7 @@ use crate::live::{LiveSet, Now};
 use crate::metrics::Metrics;
 use crate::outbox::{Outbox, told};
 use anyhow::{Result, anyhow, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
@@ -21,7 +21,7 @@ use streamalert_aws::queue::SqsQueue;
 use streamalert_intake::{Arrival, Cursor, Object, Piece, Pieces, unwrap};
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind, DeadLetters};
 use streamalert_pipeline::classifier::{Classified, Classifier as Shared, Framing, Worker};
-use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
+use streamalert_pipeline::dead_letter::{DeadLetter, Input, Reason};
 use streamalert_pipeline::log_record::{Payload, Position};
 use streamalert_pipeline::record_batch::RecordBatch;
 use streamalert_pipeline::skip::Skip;
@@ -30,13 +30,15 @@ use streamalert_pipeline::time::Millis;
 /// Bytes of records that are gathered before they are sent: some messages for each of the usual log types, and a small part of
 /// the memory of the smallest function.
 const GATHERED_BYTES: usize = 8 << 20;
-/// Dead letters that are gathered before they are stored.
+/// Dead letters that are gathered before they are stored, if they have not [`GATHERED_BYTES`] before.
 const GATHERED_LETTERS: usize = 1_000;
 /// Time kept for sending what is gathered, before the function is ended: at least so much, or a tenth of all there is.
 const STOP_BEFORE: Duration = Duration::from_secs(3);
 /// Bytes of an object from which on it may take more than one invocation; only then is a look at its cursor worth a call.
 const CURSOR_BYTES: u64 = 64 << 20;
 const CURSORS: &str = "cursors/";
+/// Why an item comes again whose parser is not there.
+const LACKED_CODE: &str = "the code of a parser could not be fetched";
 /// Letters that one invocation sends again.
 const LETTERS_MAX: usize = 10_000;
 
@@ -49,6 +51,13 @@ pub struct Classifier {
     data: Bucket,
     /// Knows the shapes of records it has met; for as long as its classifier is live.
     worker: Mutex<Option<(Arc<Shared>, Worker)>>,
+}
+
+/// How far an object was read, and which state of it.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    etag: Option<String>,
+    cursor: Cursor,
 }
 
 /// Sends dead letters again, by their ids.
@@ -92,6 +101,9 @@ impl Function for Classifier {
             worker: &mut worker,
             outbox: Outbox::new(&self.queue, &self.archive),
             letters: Vec::new(),
+            letter_bytes: 0,
+            finished: Vec::new(),
+            failures: now.failures(),
             failed: BTreeMap::new(),
             metrics: Metrics::default(),
             arrived: millis(),
@@ -117,6 +129,12 @@ struct Run<'a> {
     outbox: Outbox<'a>,
     /// With the item each is of.
     letters: Vec<(Arc<str>, DeadLetter)>,
+    /// Bytes that they keep.
+    letter_bytes: usize,
+    /// Objects that were read to their end from a cursor, with the item each is of.
+    finished: Vec<(Arc<str>, Object)>,
+    /// See [`Now::failures`].
+    failures: u64,
     /// Items that are to come again, and why.
     failed: BTreeMap<Arc<str>, String>,
     metrics: Metrics,
@@ -141,6 +159,7 @@ impl Run<'_> {
             self.arrival(arrival, &item);
         }
         self.flush();
+        self.forget();
         self.answer()
     }
 
@@ -149,8 +168,12 @@ impl Run<'_> {
             Arrival::Bytes { source, bytes, .. } => {
                 let mut pieces = self.pieces(source, Bytes::new(bytes));
                 // What lies in the event itself is small, and is never left in the middle.
-                while let Ok(Some(piece)) = pieces.read_piece() {
-                    self.piece(piece, item);
+                while !self.failed.contains_key(item) {
+                    match pieces.read_piece() {
+                        Ok(Some(piece)) => self.piece(piece, item),
+                        Ok(None) => break,
+                        Err(error) => self.fail(item, format!("read what the event brought: {}", chain(&error))),
+                    }
                 }
             }
             Arrival::Object(object) => self.object(&object, item),
@@ -168,8 +191,8 @@ impl Run<'_> {
     /// Reads an object to its end, or until there is no time left: then its cursor is kept for the next invocation.
     fn object(&mut self, object: &Object, item: &Arc<str>) {
         let large = object.size.is_none_or(|size| size >= CURSOR_BYTES);
-        let cursor = match large.then(|| self.cursor(object)).transpose() {
-            Ok(cursor) => cursor.flatten(),
+        let place = match large.then(|| self.place(object)).transpose() {
+            Ok(place) => place.flatten(),
             Err(error) => return self.fail(item, told(&error)),
         };
         let reader = match ObjectReader::open(&self.function.environment.aws, object) {
@@ -180,15 +203,17 @@ impl Run<'_> {
             }
             Err(error) => return self.fail(item, told(&error)),
         };
-        let resumed = cursor.is_some();
+        let resumed = place.is_some();
+        let etag = reader.etag().map(str::to_owned);
         let mut pieces = self.pieces(object.source(), reader);
-        if let Some(cursor) = cursor {
-            pieces = pieces.from_cursor(cursor);
+        // Of an object that somebody has replaced meanwhile, nothing has been read.
+        if let Some(place) = place.filter(|place| place.etag == etag) {
+            pieces = pieces.from_cursor(place.cursor);
         }
         loop {
             match pieces.read_piece() {
                 Ok(Some(piece)) => self.piece(piece, item),
-                Ok(None) if resumed => return self.forget(object),
+                Ok(None) if resumed => return self.finished.push((item.clone(), object.clone())),
                 Ok(None) => return,
                 Err(error) => {
                     self.fail(item, format!("read s3://{}/{}: {}", object.bucket, object.key, chain(&error)));
@@ -208,7 +233,7 @@ impl Run<'_> {
         self.flush();
         if large
             && !self.failed.contains_key(item)
-            && let Err(error) = self.remember(object, &pieces.cursor())
+            && let Err(error) = self.remember(object, &Place { etag, cursor: pieces.cursor() })
         {
             tracing::warn!(error = told(&error), "the place in an object was not kept: it is read from its beginning");
         }
@@ -219,12 +244,27 @@ impl Run<'_> {
         match piece {
             Piece::Payload(payload) => {
                 let classified = self.worker.classify(payload);
+                // Without its parser a log may be taken for what it is not; what was classified all the same needed none.
+                if self.lacked_code() && !classified.dead.is_empty() {
+                    return self.fail(item, LACKED_CODE.into());
+                }
                 self.classified(classified, item);
             }
             Piece::Dead(letter) => self.dead(item, *letter),
             Piece::Skip(skip) => self.skip(skip),
         }
-        if self.outbox.bytes() >= GATHERED_BYTES || self.letters.len() >= GATHERED_LETTERS {
+        self.flush_much();
+    }
+
+    /// Whether code could not be fetched since this was asked last: that says nothing about a log.
+    fn lacked_code(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.failures, self.now.failures());
+        before != self.failures
+    }
+
+    fn flush_much(&mut self) {
+        let bytes = self.outbox.bytes().max(self.letter_bytes);
+        if bytes >= GATHERED_BYTES || self.letters.len() >= GATHERED_LETTERS {
             self.flush();
         }
     }
@@ -252,6 +292,9 @@ impl Run<'_> {
 
     fn dead(&mut self, item: &Arc<str>, letter: DeadLetter) {
         self.metrics.count(&[("Reason", letter.reason.code())], "DeadLetters", 1);
+        self.letter_bytes += match &letter.input {
+            Input::Text(text) | Input::Hex(text) => text.len(),
+        };
         self.letters.push((item.clone(), letter));
     }
 
@@ -264,6 +307,7 @@ impl Run<'_> {
     fn flush(&mut self) {
         let failed = self.outbox.send();
         self.failed.extend(failed);
+        self.letter_bytes = 0;
         let (items, letters): (Vec<Arc<str>>, Vec<DeadLetter>) = std::mem::take(&mut self.letters).into_iter().unzip();
         if let Err(error) = self.function.dead.put(&letters) {
             let reason = told(&error);
@@ -287,10 +331,10 @@ impl Run<'_> {
     /// Letters that are gone through are removed; those that stay are named, with the reason.
     fn resend(&mut self, ids: &[String]) -> Result<Value> {
         let wanted: HashSet<&str> = ids.iter().take(LETTERS_MAX).map(String::as_str).collect();
-        let letters = self.function.dead.list().map_err(|error| anyhow!("{}", told(&error)))?;
+        let pile = self.function.dead.pile().map_err(|error| anyhow!("{}", told(&error)))?;
         let mut stayed: BTreeMap<String, String> = BTreeMap::new();
         let mut tried: Vec<Arc<str>> = Vec::new();
-        for letter in letters.iter().filter(|letter| wanted.contains(letter.id.as_str())) {
+        for letter in pile.letters.iter().filter(|letter| wanted.contains(letter.id.as_str())) {
             let item: Arc<str> = letter.id.as_str().into();
             if Instant::now() >= self.stop {
                 stayed.insert(letter.id.clone(), "there was no time left; send it again".into());
@@ -299,16 +343,15 @@ impl Run<'_> {
             } else {
                 tried.push(item);
             }
-            if self.outbox.bytes() >= GATHERED_BYTES {
-                self.flush();
-            }
+            self.flush_much();
         }
         self.flush();
+        self.forget();
         stayed.extend(self.failed.iter().map(|(item, why)| (item.to_string(), why.clone())));
         let through: Vec<String> =
             tried.iter().map(ToString::to_string).filter(|id| !stayed.contains_key(id)).collect();
         // The letters last: if we die before this, they are sent again, and identities make it harmless.
-        self.function.dead.remove(&through).map_err(|error| anyhow!("{}", told(&error)))?;
+        self.function.dead.remove_from(&pile, &through).map_err(|error| anyhow!("{}", told(&error)))?;
         Ok(json!({ "through": through, "stayed": stayed }))
     }
 
@@ -318,7 +361,11 @@ impl Run<'_> {
             return self.fetched(letter, item);
         }
         let classified = self.worker.resend(letter);
+        let lacked = self.lacked_code();
         if let Some(dead) = classified.dead.first() {
+            if lacked {
+                return Err(LACKED_CODE.into());
+            }
             return Err(format!("{}: {}", dead.reason.code(), dead.message));
         }
         for mut batch in RecordBatch::of(&classified.batch, self.arrived) {
@@ -353,22 +400,28 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn cursor(&self, object: &Object) -> Result<Option<Cursor>, BackendError> {
+    fn place(&self, object: &Object) -> Result<Option<Place>, BackendError> {
         let key = cursor_key(object);
         let bytes = self.function.environment.aws.wait(self.function.data.get(&key))?;
         // One that cannot be read is of another version: the object is read from its beginning.
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
-    fn remember(&self, object: &Object, cursor: &Cursor) -> Result<(), BackendError> {
-        let text = serde_json::to_vec(cursor).map_err(|error| BackendError::other("write a cursor", error))?;
+    fn remember(&self, object: &Object, place: &Place) -> Result<(), BackendError> {
+        let text = serde_json::to_vec(place).map_err(|error| BackendError::other("write a cursor", error))?;
         self.function.environment.aws.wait(self.function.data.put(&cursor_key(object), text))
     }
 
-    fn forget(&self, object: &Object) {
-        let key = cursor_key(object);
-        if let Err(error) = self.function.environment.aws.wait(self.function.data.delete(&key)) {
-            tracing::warn!(error = told(&error), "the cursor of an object that is done was not removed");
+    /// Removes the cursors of what was read to its end, unless it comes again: then it goes on there once more.
+    fn forget(&mut self) {
+        for (item, object) in std::mem::take(&mut self.finished) {
+            if self.failed.contains_key(&item) {
+                continue;
+            }
+            let key = cursor_key(&object);
+            if let Err(error) = self.function.environment.aws.wait(self.function.data.delete(&key)) {
+                tracing::warn!(error = told(&error), "the cursor of an object that is done was not removed");
+            }
         }
     }
 }
