@@ -1,5 +1,6 @@
 //! Alerts of an installation on a stand-in through the functions that merge and deliver them, run here in this process.
 
+use crate::fault_proxy::{Fault, FaultProxy};
 use crate::installation::{Installation, invoke, invoke_within};
 use crate::standins::{self, Standin};
 use serde_json::{Value, json};
@@ -186,6 +187,36 @@ fn the_merger_folds_what_is_due_and_wakes_the_processor_for_it() {
         assert_eq!(again, json!({"groups": 0, "woken": []}), "{}", standin.name);
         assert_eq!(stage.table.backlog().unwrap().len(), 0);
     }
+}
+
+#[test]
+fn a_group_that_cannot_be_read_now_holds_up_no_other() {
+    let Some(standin) = standins::ministack() else { return };
+    let stage = Stage::new(standin, &["soc"], &json!({}), None);
+    let of = |id: &str, user: &str, text: &str| Alert {
+        merge: Some(Merge::new(["user"], 1)),
+        record: json!({"id": id, "user": user, "text": text}).into(),
+        ..alert(id, &["aws-sqs:soc"])
+    };
+    // Of the oldest group, one lies in S3, as it is too large for the table.
+    let large = crate::aws_records::noise(1, 700_000);
+    stage.raise(vec![of("a1", "ann", &large), of("a2", "ann", "")], now() - 3 * MINUTE);
+    stage.raise(vec![of("b1", "bob", ""), of("b2", "bob", "")], now() - 2 * MINUTE);
+    let proxy = FaultProxy::start(&standin.endpoint);
+    let mut installation = stage.installation.through(&proxy.connection());
+    installation.variables.insert("STREAMALERT_REFRESH_SECONDS", "10000".into());
+    let merger = installation.function("alert_merger");
+    proxy.next("S3.GetObject", 10_000, Fault::Broken);
+    let error = invoke(&merger, &json!({})).unwrap_err();
+    assert!(error.contains("merging failed"), "{error}");
+    let processor = stage.installation.function("alert_processor");
+    invoke(&processor, &json!({"outputs": ["aws-sqs:soc"]})).unwrap();
+    assert_eq!(stage.came("soc").iter().map(|(_, count)| *count).collect::<Vec<_>>(), [2], "the other group");
+    // When it can be read again, it is told of.
+    let answer = invoke(&stage.installation.function("alert_merger"), &json!({})).unwrap();
+    assert_eq!(answer["woken"], json!(["aws-sqs:soc"]), "{answer}");
+    invoke(&processor, &json!({"outputs": ["aws-sqs:soc"]})).unwrap();
+    assert_eq!(stage.came("soc").len(), 1);
 }
 
 #[test]

@@ -83,11 +83,13 @@ pub fn store(
 }
 
 /// What one round of merging was about.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Folded {
     pub groups: usize,
     /// Ids of their members.
     pub alerts: Vec<String>,
+    /// Why some of the groups are still there.
+    pub trouble: Option<BackendError>,
 }
 
 /// What all lanes share.
@@ -277,36 +279,55 @@ impl Post {
     pub fn fold_some(&self, now: Millis) -> Result<Folded, BackendError> {
         let groups = self.setup.table.groups(now, FOLDS_AT_ONCE)?;
         let count = groups.len();
-        let alerts = self.fold(groups)?;
-        Ok(Folded { groups: count, alerts })
+        let (alerts, trouble) = self.fold(groups);
+        Ok(Folded { groups: count, alerts, trouble })
     }
 
     /// The same, and lanes hear of it.
     pub fn merge(self: &Arc<Self>, now: Millis) -> Result<usize, BackendError> {
-        let count = self.fold_some(now)?.groups;
+        let folded = self.fold_some(now)?;
         self.look()?;
-        if count > 0 {
+        if folded.groups > 0 {
             self.bell.ring();
         }
-        Ok(count)
+        folded.trouble.map_or(Ok(folded.groups), Err)
     }
 
     /// Merges all that waits, whatever its window.
     pub fn flush(self: &Arc<Self>) -> Result<(), BackendError> {
         // A group whose first alert was sent stays to the end of its window, and has nobody in it any more.
-        while !self.fold(self.setup.table.groups(Millis::MAX, usize::MAX)?)?.is_empty() {}
+        let trouble = loop {
+            let (folded, trouble) = self.fold(self.setup.table.groups(Millis::MAX, usize::MAX)?);
+            if folded.is_empty() || trouble.is_some() {
+                break trouble;
+            }
+        };
         self.look()?;
         self.bell.ring();
-        Ok(())
+        trouble.map_or(Ok(()), Err)
     }
 
-    /// Gives the ids of the alerts in the groups.
-    fn fold(&self, groups: Vec<Group>) -> Result<Vec<String>, BackendError> {
+    /// Gives the ids of the alerts in the groups. A group that cannot be folded now holds up no other.
+    fn fold(&self, groups: Vec<Group>) -> (Vec<String>, Option<BackendError>) {
         let (table, outputs) = (&self.setup.table, self.setup.outputs.load());
-        let (mut folds, mut bytes, mut all) = (Vec::new(), 0, Vec::new());
+        let (mut folds, mut bytes, mut all, mut trouble) = (Vec::new(), 0, Vec::new(), None);
         let (mut merged, mut silent) = (0, 0);
+        let mut record = |folds: &[Fold], merged: &mut u64, silent: &mut u64| match self.record(folds) {
+            Ok(()) => self.metrics.merged(std::mem::take(merged), std::mem::take(silent)),
+            Err(error) => {
+                (*merged, *silent) = (0, 0);
+                trouble.get_or_insert(error);
+            }
+        };
+        let mut unread = None;
         for group in groups {
-            let members = table.members(&group)?;
+            let members = match table.members(&group) {
+                Ok(members) => members,
+                Err(error) => {
+                    unread.get_or_insert(error);
+                    continue;
+                }
+            };
             let ids: Vec<String> = members.iter().map(|member| member.id.clone()).collect();
             all.extend_from_slice(&ids);
             bytes += members.iter().map(|member| member.record.as_str().len()).sum::<usize>();
@@ -327,13 +348,12 @@ impl Post {
             };
             folds.push(Fold { group, members: ids, into, undeliverable });
             if folds.len() >= FOLDS_AT_ONCE || bytes >= FOLD_BYTES {
-                self.record(&std::mem::take(&mut folds))?;
+                record(&std::mem::take(&mut folds), &mut merged, &mut silent);
                 bytes = 0;
             }
         }
-        self.record(&folds)?;
-        self.metrics.merged(merged, silent);
-        Ok(all)
+        record(&folds, &mut merged, &mut silent);
+        (all, trouble.or(unread))
     }
 
     fn record(&self, folds: &[Fold]) -> Result<(), BackendError> {

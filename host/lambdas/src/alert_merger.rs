@@ -95,25 +95,28 @@ impl AlertMerger {
         }
     }
 
-    /// Says how many groups; what is done is done.
+    /// Says how many groups; what is done is done. Some that cannot be folded now hold up no others.
     fn fold(&self, stop: Instant) -> Result<usize, BackendError> {
         let (mut groups, mut last) = (0, None);
+        let mut trouble = None;
         loop {
             if Instant::now() >= stop {
                 tracing::warn!(groups, "time is over, and more groups may be due; the next round goes on");
-                return Ok(groups);
+                return trouble.map_or(Ok(groups), Err);
             }
             let folded = self.post.fold_some(millis())?;
+            trouble = trouble.or(folded.trouble);
             if folded.groups == 0 {
-                return Ok(groups);
+                return trouble.map_or(Ok(groups), Err);
             }
-            // Somebody else is at them, or an index does not know yet that they are folded.
-            if last.as_ref() == Some(&folded) {
+            // Somebody else is at them, they cannot be folded now, or an index does not know yet that they are folded.
+            let same = Some((folded.groups, folded.alerts));
+            if last == same {
                 tracing::warn!(groups = folded.groups, "the same groups are due again; the next round goes on");
-                return Ok(groups);
+                return trouble.map_or(Ok(groups), Err);
             }
             groups += folded.groups;
-            last = Some(folded);
+            last = same;
         }
     }
 
