@@ -340,6 +340,22 @@ impl RulesBucket {
 /// The text of each file of a configuration, by its path below `conf/`.
 pub type ConfFiles = BTreeMap<String, String>;
 
+/// Why a configuration cannot be kept as one object, if it cannot: functions would not read it.
+pub fn oversize(files: &ConfFiles) -> Option<String> {
+    above(files, CONF_BYTES_MAX)
+}
+
+fn above(files: &ConfFiles, most: usize) -> Option<String> {
+    let bytes = conf_text(files).len();
+    let (largest, text) = files.iter().max_by_key(|(_, text)| text.len())?;
+    (bytes > most).then(|| {
+        format!(
+            "{largest}: all files of the configuration have {bytes} bytes together, and {most} are the most; this one has {}",
+            text.len()
+        )
+    })
+}
+
 /// What a configuration's digest is of.
 fn conf_text(files: &ConfFiles) -> Vec<u8> {
     // Texts by texts can always be written.
@@ -460,6 +476,17 @@ fn millis(time: &DateTime) -> Option<Millis> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_configuration_that_no_function_would_read_is_told_of() {
+        let files = [("lookup_tables/a.json", "\"x\"\n"), ("schemas/b.json", "{}")];
+        let files: ConfFiles = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+        let bytes = conf_text(&files).len();
+        assert_eq!(above(&files, bytes), None);
+        let told = above(&files, bytes - 1).unwrap();
+        assert!(told.starts_with("lookup_tables/a.json: ") && told.ends_with("this one has 4"), "{told}");
+        assert_eq!(oversize(&ConfFiles::new()), None);
+    }
 
     #[test]
     fn only_what_is_configuration_counts_as_such() {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
-use streamalert_aws::rules_bucket::ConfFiles;
+use streamalert_aws::rules_bucket::{ConfFiles, oversize};
 use streamalert_pipeline::config::output::{NATIVE, Place};
 use streamalert_pipeline::config::{Clusters, ConfigFault, Outputs, Schemas};
 use streamalert_pipeline::live::Base;
@@ -77,7 +77,7 @@ impl Conf {
             Ok(_) => None,
             Err(error) => Some(format!("{path}: not a JSON object of key and value: {error}")),
         });
-        let faults: Vec<String> = faults.collect();
+        let faults: Vec<String> = faults.chain(oversize(files)).collect();
         match conf {
             Ok(conf) if faults.is_empty() => Ok(conf),
             Ok(_) => Err(faults),
