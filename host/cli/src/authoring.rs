@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`checkout`] | where are the SDK and the configuration |
 //! | [`toolchain`] | what builds for WebAssembly here |
+//! | [`languages`] | which language is this, and what builds it |
 //! | [`components`] | how does a crate become components in a folder |
 //! | [`cases`] | what does a case file say |
 //! | [`defaults`] | what is a full input, given a part of a record |
@@ -16,6 +17,7 @@ pub mod cases;
 pub mod checkout;
 pub mod components;
 pub mod defaults;
+pub mod languages;
 pub mod paint;
 pub mod reasons;
 pub mod toolchain;

@@ -5,6 +5,7 @@ mod commands {
     pub mod alerts;
     pub mod build;
     pub mod dead;
+    pub mod doctor;
     pub mod explain;
     pub mod inspect;
     pub mod invoke;
@@ -53,6 +54,7 @@ enum Command {
     Inspect(commands::inspect::Args),
     Explain(commands::explain::Args),
     Schema(commands::schema::Args),
+    Doctor(commands::doctor::Args),
     Invoke(commands::invoke::Args),
     Package(commands::package::Args),
     Push(commands::push::Args),
@@ -98,6 +100,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Explain(args) => commands::explain::run(args),
         Command::Schema(args) => commands::schema::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
         Command::Invoke(args) => commands::invoke::run(args),
         Command::Package(args) => commands::package::run(args),
         Command::Push(args) => commands::push::run(args),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The nearest folder from `from` upwards, and then from this program's file upwards, in which `wanted` is there.
-fn upwards(from: &Path, wanted: &str) -> Option<PathBuf> {
+pub fn upwards(from: &Path, wanted: &str) -> Option<PathBuf> {
     let from = std::path::absolute(from).unwrap_or_else(|_| from.to_path_buf());
     let program = std::env::current_exe().and_then(std::fs::canonicalize).unwrap_or_default();
     let found = from.ancestors().chain(program.ancestors().skip(1)).find(|folder| folder.join(wanted).exists());

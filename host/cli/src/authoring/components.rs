@@ -1,5 +1,6 @@
 //! Builds crates of rules and parsers, checks what came out as the host would, and puts it into a folder that may be watched.
 
+use super::languages::Language;
 use super::toolchain::{TARGET, Toolchain};
 use crate::Failure;
 use anyhow::{Context, Result, anyhow, bail};
@@ -92,11 +93,15 @@ fn log_types(about: &Inspection) -> impl Iterator<Item = String> {
 
 /// Runs cargo; its own messages go to stderr as ever. The components, sorted.
 fn compile(folder: &Path, builder: Builder) -> Result<Vec<PathBuf>> {
-    if !folder.join("Cargo.toml").is_file() {
-        bail!(
-            "{} has no Cargo.toml: name the folder of a crate or workspace of rules or parsers; `streamalert new rule NAME` makes one",
+    match Language::of(folder) {
+        Some(Language::Rust) => {}
+        Some(_) if builder == Builder::CargoComponent => bail!("{} is no crate of Rust", folder.display()),
+        Some(language) => return Ok(vec![language.build(folder)?]),
+        None => bail!(
+            "{} has no Cargo.toml, go.mod, pyproject.toml, streamalert.mk or package.json that needs an SDK: name the folder of a plugin; \
+             `streamalert new rule NAME` makes one",
             folder.display()
-        );
+        ),
     }
     let folder = folder.canonicalize().with_context(|| format!("look into {}", folder.display()))?;
     let toolchain = Toolchain::find(&folder)?;

@@ -1,8 +1,10 @@
 //! `streamalert new`: a crate to begin with, which builds, tests and passes as it is.
 
+mod languages;
 mod parser;
 
 use super::run::say;
+use crate::authoring::languages::Language;
 use crate::authoring::{checkout, defaults};
 use crate::{Failure, rules};
 use anyhow::{Context, anyhow};
@@ -24,7 +26,7 @@ enum What {
     Parser(parser::ParserArgs),
 }
 
-/// A rule in Rust, with a unit test and test cases
+/// A rule, with a unit test and test cases
 #[derive(clap::Args)]
 #[command(after_help = "Exit codes:
   0  the crate is there
@@ -40,12 +42,40 @@ struct RuleArgs {
     /// Log types that the rule looks at, separated by commas
     #[arg(long, value_name = "LOG", default_value = "cloudtrail:events", value_delimiter = ',', num_args = 1..)]
     logs: Vec<String>,
-    /// Folder of the crate streamalert-sdk [default: rule-sdk/rust of the checkout around DIR or this program]
+    /// Language it is written in
+    #[arg(long, value_enum, default_value_t = Lang::Rust)]
+    lang: Lang,
+    /// Folder of the SDK [default: rule-sdk/LANG of the checkout around DIR or this program]
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
     /// Folder with the schemas of the log types [default: the nearest conf/ upwards]
     #[arg(long, value_name = "DIR")]
     config: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Lang {
+    Rust,
+    Go,
+    #[value(name = "assemblyscript", alias = "as")]
+    AssemblyScript,
+    #[value(name = "js", alias = "javascript")]
+    JavaScript,
+    #[value(name = "ts", alias = "typescript")]
+    TypeScript,
+    Python,
+}
+
+impl Lang {
+    fn language(self) -> Language {
+        match self {
+            Lang::Rust => Language::Rust,
+            Lang::Go => Language::Go,
+            Lang::AssemblyScript => Language::AssemblyScript,
+            Lang::JavaScript | Lang::TypeScript => Language::JavaScript,
+            Lang::Python => Language::Python,
+        }
+    }
 }
 
 /// What a rule over a log type may begin with: a field, a value that is worth an alert, one that is not.
@@ -142,6 +172,9 @@ fn rule(args: RuleArgs) -> Result<(), Failure> {
     let usage = |message: String| Failure::Usage(anyhow!(message));
     check_name("rule", &args.name).map_err(usage)?;
     let rule = args.name.replace('-', "_");
+    if args.lang != Lang::Rust {
+        return rule_elsewhere(&args, &rule);
+    }
     let place = Place::find(&args.name, &args.dir, args.sdk.as_deref(), &RULES)?;
     let beginning = Beginning::find(&args)?;
     place.write(&[
@@ -155,6 +188,47 @@ fn rule(args: RuleArgs) -> Result<(), Failure> {
     say("next:")?;
     say(&format!("  cd {}", quoted(&place.folder.display().to_string())))?;
     say("  cargo test           # the rule as a plain function")?;
+    say("  streamalert test     # builds the component and runs cases/ through it")
+}
+
+/// In another language than Rust.
+fn rule_elsewhere(args: &RuleArgs, rule: &str) -> Result<(), Failure> {
+    let usage = |message: String| Failure::Usage(anyhow!(message));
+    let language = args.lang.language();
+    if languages::TAKEN.contains(&rule) {
+        let name = &args.name;
+        return Err(usage(format!(
+            "`{name}` means something to {} already; say more, such as {name}_seen",
+            language.name()
+        )));
+    }
+    let sdk = match &args.sdk {
+        Some(sdk) if sdk.is_dir() => sdk.clone(),
+        Some(sdk) => return Err(usage(format!("{} is no folder; name rule-sdk/{}", sdk.display(), language.name()))),
+        None => language.sdk(&args.dir).map_err(Failure::Usage)?,
+    };
+    let place = Place::of(&args.name, &args.dir, sdk)?;
+    let beginning = Beginning::find(args)?;
+    let typescript = args.lang == Lang::TypeScript;
+    let sdk = place.sdk_path()?;
+    let mut files = languages::files(language, typescript, &place.krate, rule, &args.logs, &beginning, &sdk);
+    let test = languages::next(language).test.replace("SDK", &sdk);
+    files.push((format!("cases/{rule}.json"), cases(rule, &beginning)));
+    files.push((
+        "README.md".to_owned(),
+        format!(
+            "# {}\n\nThe rule `{rule}` over {}; its cases are in `cases/`.\n`{test}` runs it as a plain function, `streamalert test` runs the cases \
+             through the component.\n`streamalert build --out DIR` puts the component where `streamalert run --plugins DIR` finds it, also while that runs.\n",
+            place.krate,
+            args.logs.join(", ")
+        ),
+    ));
+    let files: Vec<(&str, String)> = files.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
+    place.write(&files)?;
+    say(&format!("{}: rule {rule} over {}", place.folder.display(), args.logs.join(", ")))?;
+    say("next:")?;
+    say(&format!("  cd {}", quoted(&place.folder.display().to_string())))?;
+    say(&format!("  {test}    # the rule as a plain function"))?;
     say("  streamalert test     # builds the component and runs cases/ through it")
 }
 
@@ -177,13 +251,17 @@ struct Place {
 
 impl Place {
     fn find(name: &str, dir: &Path, sdk: Option<&Path>, kind: &Sdk) -> Result<Place, Failure> {
+        let sdk = find_sdk(dir, sdk, kind).map_err(|message| Failure::Usage(anyhow!(message)));
+        Place::of(name, dir, PathBuf::new()).and_then(|place| Ok(Place { sdk: sdk?, ..place }))
+    }
+
+    fn of(name: &str, dir: &Path, sdk: PathBuf) -> Result<Place, Failure> {
         let usage = |message: String| Failure::Usage(anyhow!(message));
         let krate = name.replace('_', "-");
         let folder = if dir == Path::new(".") { PathBuf::from(&krate) } else { dir.join(&krate) };
         if folder.exists() {
             return Err(usage(format!("{} is there already; choose another name, or --dir", folder.display())));
         }
-        let sdk = find_sdk(dir, sdk, kind).map_err(usage)?;
         Ok(Place { krate, dir: dir.to_path_buf(), folder, sdk })
     }
 
@@ -213,7 +291,9 @@ impl Place {
         });
         written.with_context(|| format!("write {}", folder.display()))?;
         // The versions that the SDK is tested with. Without them cargo takes the newest that fit.
-        if let Some(lock) = self.sdk.ancestors().nth(2).map(|checkout| checkout.join("example-rules/Cargo.lock")) {
+        let of_rust = files.iter().any(|(name, _)| *name == "Cargo.toml");
+        let checkout = self.sdk.ancestors().nth(2).filter(|_| of_rust);
+        if let Some(lock) = checkout.map(|checkout| checkout.join("example-rules/Cargo.lock")) {
             let _ = std::fs::copy(lock, folder.join("Cargo.lock"));
         }
         Ok(())
