@@ -2,6 +2,7 @@
 
 use crate::fault_proxy::{Fault, FaultProxy};
 use crate::installation::{Installation, invoke, invoke_within};
+use crate::run_world::World;
 use crate::standins::{self, Standin};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -217,6 +218,23 @@ fn a_group_that_cannot_be_read_now_holds_up_no_other() {
     assert_eq!(answer["woken"], json!(["aws-sqs:soc"]), "{answer}");
     invoke(&processor, &json!({"outputs": ["aws-sqs:soc"]})).unwrap();
     assert_eq!(stage.came("soc").len(), 1);
+}
+
+#[test]
+fn what_is_due_again_is_told_though_nobody_can_be_woken_for_it() {
+    let Some(standin) = standins::ministack() else { return };
+    let stage = Stage::new(standin, &["soc"], &json!({}), None);
+    stage.raise(vec![alert("a1", &["aws-sqs:soc"]), alert("a2", &["aws-sqs:soc"])], now());
+    let world = World::new();
+    let settings = json!({"prefix": stage.installation.place.names.prefix, "region": "us-east-1",
+        "endpoint": standin.endpoint, "path_style": true});
+    world.write("conf/aws.json", settings.to_string());
+    let mut command = world.command(&["alerts", "retry", "--all", "--aws"]);
+    let output = command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("2 deliveries are due again; the alert merger's next round delivers them"), "{said}");
+    assert!(said.contains("could not be woken"), "{said}");
 }
 
 #[test]

@@ -136,13 +136,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
             let count = table.retry(&filter, millis()).context("make deliveries due again")?;
             match &cloud {
                 None => told(count, "due again; `streamalert run` delivers them"),
-                Some(cloud) => {
-                    // Without it, the merger's next round does.
-                    if count > 0 {
-                        functions::start(cloud, "alert_processor", "{}")?;
+                Some(_) if count == 0 => told(count, "due again"),
+                Some(cloud) => match functions::start(cloud, "alert_processor", "{}") {
+                    Ok(()) => told(count, "due again, and the alert processor is at work"),
+                    Err(Failure::Running(why) | Failure::Usage(why)) => {
+                        told(count, "due again; the alert merger's next round delivers them");
+                        eprintln!("the alert processor could not be woken for it: {why:#}");
                     }
-                    told(count, "due again, and the alert processor is at work");
-                }
+                },
             }
             Ok(())
         }

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use indicatif::ProgressBar;
 use std::path::PathBuf;
 use std::sync::Arc;
-use streamalert_aws::dead_letters::S3DeadLetters;
+use streamalert_aws::dead_letters::{Pile, S3DeadLetters};
 use streamalert_local::alert_text::printable;
 use streamalert_local::config_folder::Config;
 use streamalert_local::dead_letters::DeadLetterFolder;
@@ -111,8 +111,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (kept, letters): (Kept, Vec<DeadLetter>) = match &cloud {
         Some(cloud) => {
             let store = S3DeadLetters::new(&cloud.aws, cloud.names.data_bucket());
-            let letters = store.list().context("read the dead letters")?;
-            (Kept::OnAws(store), letters)
+            let mut pile = store.pile().context("read the dead letters")?;
+            let letters = std::mem::take(&mut pile.letters);
+            (Kept::OnAws(store, pile), letters)
         }
         None => {
             let data = DataFolder::existing(&args.data).map_err(Failure::Usage)?;
@@ -135,7 +136,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             let ids: Vec<String> = chosen.iter().map(|letter| letter.id.clone()).collect();
             match &kept {
                 Kept::Here(_, folder) => folder.remove(&ids),
-                Kept::OnAws(store) => store.remove(&ids),
+                Kept::OnAws(store, pile) => store.remove_from(pile, &ids),
             }
             .context("drop letters")?;
             eprintln!("{} dropped", ids.len());
@@ -145,8 +146,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
             let chosen = choose(&letters, which.filter())?;
             let (data, folder) = match (&kept, &cloud) {
                 (Kept::Here(data, folder), _) => (data, folder),
-                (Kept::OnAws(_), Some(cloud)) => return resend_on_aws(cloud, &chosen),
-                (Kept::OnAws(_), None) => return Ok(()),
+                (Kept::OnAws(..), Some(cloud)) => return resend_on_aws(cloud, &chosen),
+                (Kept::OnAws(..), None) => return Ok(()),
             };
             let config = rules::config_here(&config, schemas.as_deref())?;
             let plugins = rules::open(&plugins, &data.cache(), &config)?;
@@ -158,7 +159,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// Where letters lie.
 enum Kept {
     Here(DataFolder, DeadLetterFolder),
-    OnAws(S3DeadLetters),
+    /// With the objects that letters were read from.
+    OnAws(S3DeadLetters, Pile),
 }
 
 /// Letters that one invocation of the classifier sends again: a minute is enough for them, and their ids for its answer.
