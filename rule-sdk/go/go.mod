@@ -1,0 +1,3 @@
+module streamalert/sdk
+
+go 1.25
