@@ -94,12 +94,16 @@ func (r *Rule) options() string {
 	}
 	texts("datatypes", r.Datatypes)
 	texts("outputs", r.Outputs)
-	texts("publishers", r.Publishers)
 	texts("tags", r.Tags)
 	texts("references", r.References)
 	texts("tests", r.Tests)
-	if len(r.PublishersOf) > 0 {
+	switch {
+	case len(r.PublishersOf) > 0:
 		options["publishers"] = r.PublishersOf
+	case len(r.Publishers) == 1:
+		options["publishers"] = r.Publishers[0]
+	default:
+		texts("publishers", r.Publishers)
 	}
 	if len(r.Context) > 0 {
 		options["context"] = r.Context

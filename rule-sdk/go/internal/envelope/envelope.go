@@ -38,8 +38,10 @@ func Wrap(core []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the envelope: %w", err)
 	}
-	core, err = renamed(core)
-	if err != nil {
+	if !bytes.HasPrefix(core, []byte(moduleHeader)) {
+		return nil, errors.New("this is no core module of WebAssembly")
+	}
+	if core, err = renamed(core); err != nil {
 		return nil, err
 	}
 	given, err := read(core)
@@ -153,9 +155,6 @@ type interfaces struct {
 }
 
 func read(module []byte) (*interfaces, error) {
-	if !bytes.HasPrefix(module, []byte(moduleHeader)) {
-		return nil, errors.New("this is no core module of WebAssembly")
-	}
 	found := &interfaces{imports: map[string]string{}, exports: map[string]string{}}
 	var signatures []string
 	// Types of functions, those imported first.

@@ -155,15 +155,18 @@
     (i32.const 0))
   (func (export "args_get") (param i32 i32) (result i32) (i32.const 0))
   (func (export "environ_sizes_get") (param $count i32) (param $bytes i32) (result i32)
-    (i32.store (local.get $count) (i32.const 1))
-    (i32.store (local.get $bytes) (i32.const 17))
+    (i32.store (local.get $count) (i32.const 2))
+    (i32.store (local.get $bytes) (i32.const 44))
     (i32.const 0))
   (func (export "environ_get") (param $places i32) (param $bytes i32) (result i32)
     (i32.store (local.get $places) (local.get $bytes))
-    ;; "GOMEMLIM", "IT=48MiB", and the end of it.
-    (i64.store (local.get $bytes) (i64.const 0x4D494C4D454D4F47))
-    (i64.store offset=8 (local.get $bytes) (i64.const 0x42694D38343D5449))
-    (i32.store8 offset=16 (local.get $bytes) (i32.const 0))
+    (i32.store offset=4 (local.get $places) (i32.add (local.get $bytes) (i32.const 17)))
+    (i64.store (local.get $bytes) (i64.const 0x4D494C4D454D4F47))  ;; GOMEMLIM
+    (i64.store offset=8 (local.get $bytes) (i64.const 0x42694D38343D5449))  ;; IT=48MiB
+    (i64.store offset=16 (local.get $bytes) (i64.const 0x47554245444F4700))  ;; ␀GODEBUG
+    (i64.store offset=24 (local.get $bytes) (i64.const 0x6E6972687363673D))  ;; =gcshrin
+    (i64.store offset=32 (local.get $bytes) (i64.const 0x666F6B636174736B))  ;; kstackof
+    (i32.store offset=40 (local.get $bytes) (i32.const 0x00313D66))  ;; f=1␀
     (i32.const 0))
 
   ;; Standard input, output and error are character devices; no other file is open (8: EBADF).
