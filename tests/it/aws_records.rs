@@ -326,6 +326,7 @@ fn an_object_that_cannot_be_read_is_gone_or_denied_or_broken() {
     assert_eq!(said(403, "AccessDenied").kind, BackendErrorKind::Denied);
     assert_eq!(said(503, "SlowDown").kind, BackendErrorKind::Throttled);
     assert_eq!(said(400, "KMS.DisabledException").kind, BackendErrorKind::Denied);
+    assert_eq!(said(400, "InvalidArgument").kind, BackendErrorKind::NotFound, "as of a version that can be none");
     let archived = said(403, "InvalidObjectState");
     assert_eq!(archived.kind, BackendErrorKind::NotFound);
     assert!(archived.action.contains("restore it"));

@@ -251,6 +251,33 @@ fn t35_what_comes_twice_and_at_the_same_time_is_one_alert() {
 }
 
 #[test]
+fn announcements_of_what_can_be_no_object_are_letters() {
+    let installation = Installation::new(standin!(), "no-object");
+    let classifier = installation.function("classifier");
+    let bucket = installation.place.names.data_bucket();
+    let mut version = notice(&bucket, "a.json", 3);
+    installation.put_log("a.json", rows(0..1));
+    version["Records"][0]["s3"]["object"]["versionId"] = "no version".into();
+    let long = "x".repeat(3_000);
+    let events = [
+        notice("", "a.json", 3),
+        notice(&bucket, "", 3),
+        notice("No Bucket/", "a.json", 3),
+        notice(&bucket, &long, 3),
+        version,
+        notice("..", "a.json", 3),
+        notice("arn:aws:s3:::x", "a.json", 3),
+        notice(&bucket, "../a\u{0}b", 3),
+    ];
+    let records: Vec<Value> = events.iter().enumerate().map(|(n, event)| by_queue(&n.to_string(), event)).collect();
+    let answer = invoke(&classifier, &json!({ "Records": records })).unwrap();
+    assert!(failed(&answer).is_empty(), "they are poison: {answer}");
+    let letters = installation.letters();
+    let of = |reason| letters.iter().filter(|letter| letter.reason == reason).count();
+    assert_eq!((of(Reason::Envelope), of(Reason::NoObject)), (4, 4), "{letters:#?}");
+}
+
+#[test]
 fn t39_objects_that_cannot_be_read_are_dead_letters_or_come_again_by_what_is_wrong() {
     let installation = Installation::new(standin!(), "unreadable");
     let classifier = installation.function("classifier");

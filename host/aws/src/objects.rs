@@ -94,7 +94,8 @@ pub struct ObjectReader {
 }
 
 impl ObjectReader {
-    /// [`BackendErrorKind::NotFound`] also for an object that is there and cannot be read until somebody restores it.
+    /// [`BackendErrorKind::NotFound`] also for an object that is there and cannot be read until somebody restores it, and for what
+    /// can be no object.
     pub fn open(aws: &Arc<Aws>, object: &Object) -> Result<Self, BackendError> {
         let mut reader = ObjectReader {
             aws: aws.clone(),
@@ -143,7 +144,15 @@ impl ObjectReader {
 
 fn meant(action: &str, error: SdkError<GetObjectError>) -> BackendError {
     let archived = error.code() == Some("InvalidObjectState");
+    // Of a bucket, key or version that nothing can be called.
+    let never = matches!(
+        error.code(),
+        Some("InvalidArgument" | "InvalidBucketName" | "InvalidURI" | "KeyTooLongError" | "InvalidVersionId")
+    );
     let mut error = failed(action, error);
+    if never {
+        error.kind = BackendErrorKind::NotFound;
+    }
     if archived {
         error.kind = BackendErrorKind::NotFound;
         error.action.push_str(" (it is archived: restore it, then send this again)");

@@ -323,9 +323,9 @@ impl Doorstep {
     }
 
     fn s3(&mut self, fields: &Fields, s3: &Fields, raw: &RawValue) {
-        let bucket = object(s3, "bucket").and_then(|bucket| name(&bucket, "name"));
+        let bucket = object(s3, "bucket").and_then(|bucket| name(&bucket, "name")).filter(|name| is_bucket(name));
         let entity = object(s3, "object");
-        let key = entity.as_ref().and_then(|entity| name(entity, "key"));
+        let key = entity.as_ref().and_then(|entity| name(entity, "key")).filter(|key| !key.is_empty());
         let (Some(bucket), Some(entity), Some(key)) = (bucket, entity, key) else {
             let message = "a notification of S3 without bucket or key";
             return self.dead(Source::new("s3", "", ""), message, raw.get().as_bytes());
@@ -440,9 +440,9 @@ impl Doorstep {
         if kind != "Object Created" {
             return self.skip(Skip::OtherEvent);
         }
-        let bucket = object(detail, "bucket").and_then(|bucket| name(&bucket, "name"));
+        let bucket = object(detail, "bucket").and_then(|bucket| name(&bucket, "name")).filter(|name| is_bucket(name));
         let entity = object(detail, "object");
-        let key = entity.as_ref().and_then(|entity| name(entity, "key"));
+        let key = entity.as_ref().and_then(|entity| name(entity, "key")).filter(|key| !key.is_empty());
         let (Some(bucket), Some(entity), Some(key)) = (bucket, entity, key) else {
             let message = "an event of a new S3 object without bucket or key";
             return self.dead(Source::new("s3", "", ""), message, raw.get().as_bytes());
@@ -484,6 +484,12 @@ impl Doorstep {
             _ => self.bytes(Source::new("cloudwatch_logs", inside.log_group, ""), bytes),
         }
     }
+}
+
+/// Whether a bucket may be called so; the oldest ones have capitals and `_`. Who asks for another one fails before S3 hears of it, and
+/// would fail for ever.
+fn is_bucket(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 /// By the key that only envelopes have, with what must be in it.
