@@ -50,7 +50,7 @@ fuzz:
 guests: toolchain dev
 	$(DEV) build example-rules --out target/guests/example-rules
 	$(DEV) build tests/bench-rules --out target/guests/bench-rules
-	$(DEV) build rule-sdk/rust/conformance --out target/guests/conformance-rust
+	tests/languages.sh $(DEV)
 	CARGO_TARGET_DIR=$(abspath target/guests/build) tests/bad-guests/build.sh
 
 # Servers that stand in for AWS. Where they cannot be had, tests that ask for them are skipped, but in CI.

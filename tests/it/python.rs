@@ -184,9 +184,11 @@ fn best(count: usize, mut work: impl FnMut()) -> f64 {
 
 /// Prints what the component in `STREAMALERT_COSTS_OF` costs: loading, starting, and each of its rules by batch size.
 #[test]
-#[ignore = "prints figures; name a component in STREAMALERT_COSTS_OF"]
 fn costs() {
-    let path = std::env::var_os("STREAMALERT_COSTS_OF").expect("STREAMALERT_COSTS_OF names a component");
+    let Some(path) = std::env::var_os("STREAMALERT_COSTS_OF") else {
+        println!("skipped: these are figures of the component that STREAMALERT_COSTS_OF names");
+        return;
+    };
     let costly = Costly { bytes: std::fs::read(path).unwrap(), cache: tempfile::tempdir().unwrap() };
     println!("{} bytes", costly.bytes.len());
     let (start, check) = (Instant::now(), LoadCheck::any_log());
@@ -240,9 +242,11 @@ fn costs() {
 
 /// Prints how much fuel each byte of a large record takes the component in `STREAMALERT_COSTS_OF`, a conformance component.
 #[test]
-#[ignore = "prints figures; name a component in STREAMALERT_COSTS_OF"]
 fn costs_of_a_large_record() {
-    let path = std::env::var_os("STREAMALERT_COSTS_OF").expect("STREAMALERT_COSTS_OF names a component");
+    let Some(path) = std::env::var_os("STREAMALERT_COSTS_OF") else {
+        println!("skipped: these are figures of the component that STREAMALERT_COSTS_OF names");
+        return;
+    };
     let costly = Costly { bytes: std::fs::read(path).unwrap(), cache: tempfile::tempdir().unwrap() };
     let limits =
         PluginLimits { fuel_per_call_base: 1 << 40, deadline: Duration::from_secs(60), ..PluginLimits::default() };

@@ -154,6 +154,7 @@ pub struct Batch {
     /// Unlike that of any other batch in this process.
     pub id: u64,
     frame: Vec<u8>,
+    longest: usize,
 }
 
 thread_local! {
@@ -183,8 +184,20 @@ impl Drop for Batch {
 impl Batch {
     pub fn new<'a>(id: u64, records: impl ExactSizeIterator<Item = Record<'a>>) -> Self {
         let mut frame = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
-        frame_into(&mut frame, records.map(Record::bytes));
-        Batch { id, frame }
+        let mut longest = 0;
+        frame_into(
+            &mut frame,
+            records.map(|record| {
+                longest = longest.max(record.bytes().len());
+                record.bytes()
+            }),
+        );
+        Batch { id, frame, longest }
+    }
+
+    /// Bytes of the longest row.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// The buffer guests read; see `wit/packed.md`.

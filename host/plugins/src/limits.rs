@@ -12,12 +12,17 @@ pub struct PluginLimits {
     /// Fuel one row adds. A rule needs hundreds to some thousands, one in an interpreted language a hundred times that; with
     /// a million a runaway rule is ended within 0.3 s for a full batch, and within 20 ms for a single row.
     pub fuel_per_row: u64,
+    /// Fuel that one byte of a row adds beyond [`ROW_BYTES_FREE`]: an interpreter makes a string of a long text character by
+    /// character at every read, and QuickJS takes 100 to 200 for one beyond ASCII.
+    pub fuel_per_long_byte: u64,
     /// Fuel for instantiating a component and for `describe`: language runtimes start here.
     pub fuel_to_start: u64,
     /// Wall clock of one call, whatever its rows. Fuel is the guard that normally ends a loop; this one is for a starved machine.
     pub deadline: Duration,
     /// Wall clock one row adds: five times what its fuel takes.
     pub deadline_per_row: Duration,
+    /// Wall clock one MiB of such bytes adds: five times what its fuel takes.
+    pub deadline_per_long_mib: Duration,
     /// Bytes of linear memory of one instance, all its memories together. Rust guests need 1 MiB, Python 12, Go 8.
     pub memory_bytes: usize,
     /// Elements of one table. Go programs have some ten thousand functions that are called indirectly.
@@ -83,14 +88,19 @@ pub struct PluginLimits {
     pub output_items: usize,
 }
 
+/// Bytes of a row that its own fuel is meant for: most records are smaller.
+pub const ROW_BYTES_FREE: usize = 4 << 10;
+
 impl Default for PluginLimits {
     fn default() -> Self {
         PluginLimits {
             fuel_per_call_base: 20_000_000,
             fuel_per_row: 1_000_000,
+            fuel_per_long_byte: 1_000,
             fuel_to_start: 2_000_000_000,
             deadline: Duration::from_secs(2),
             deadline_per_row: Duration::from_millis(50),
+            deadline_per_long_mib: Duration::from_secs(5),
             memory_bytes: 64 << 20,
             table_elements: 100_000,
             answer_bytes: 4 << 20,
@@ -125,14 +135,19 @@ impl Default for PluginLimits {
 }
 
 impl PluginLimits {
-    pub fn fuel(&self, rows: usize) -> u64 {
-        self.fuel_per_call_base.saturating_add(self.fuel_per_row.saturating_mul(rows as u64))
+    /// Of a call about so many rows, which have so many bytes beyond [`ROW_BYTES_FREE`] each.
+    pub fn fuel(&self, rows: usize, long_bytes: usize) -> u64 {
+        let rows = self.fuel_per_row.saturating_mul(rows as u64);
+        let bytes = self.fuel_per_long_byte.saturating_mul(long_bytes as u64);
+        self.fuel_per_call_base.saturating_add(rows).saturating_add(bytes)
     }
 
     /// In ticks of the epoch; one more, since the current tick is already under way.
-    pub fn ticks(&self, rows: usize) -> u64 {
+    pub fn ticks(&self, rows: usize, long_bytes: usize) -> u64 {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-        ticks(self.deadline.saturating_add(self.deadline_per_row.saturating_mul(rows)))
+        let mib = u32::try_from(long_bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
+        let bytes = self.deadline_per_long_mib.saturating_mul(mib);
+        ticks(self.deadline.saturating_add(self.deadline_per_row.saturating_mul(rows)).saturating_add(bytes))
     }
 
     /// What an output or a publisher may cost on an alert and a publication of so many bytes together.

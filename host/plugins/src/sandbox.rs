@@ -132,7 +132,7 @@ impl Sandbox {
         store.set_max_component_handles(HANDLES_MAX);
         let started = (|| {
             store.set_fuel(limits.fuel_to_start)?;
-            store.set_epoch_deadline(limits.ticks(0));
+            store.set_epoch_deadline(limits.ticks(0, 0));
             let instance = code.pre.instantiate(&mut store)?;
             let lacks = || wasmtime::Error::msg(format!("`{}` is no function", exports.world.work()));
             let work = instance.get_func(&mut store, exports.work).ok_or_else(lacks)?;
@@ -202,7 +202,7 @@ impl Sandbox {
     /// What a component may use up before it does any work.
     pub fn starting(&self) -> Budget {
         let limits = self.store.data().limits();
-        Budget { fuel: limits.fuel_to_start, ticks: limits.ticks(0), answer: limits.answer_bytes }
+        Budget { fuel: limits.fuel_to_start, ticks: limits.ticks(0, 0), answer: limits.answer_bytes }
     }
 
     /// One call into the guest under its budget; what it used of its fuel comes back.

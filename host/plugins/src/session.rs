@@ -4,7 +4,7 @@ use crate::component::{RuleComponent, hex};
 use crate::contract::World;
 use crate::describe::OUTPUT_BYTES_MAX;
 use crate::host::Watch;
-use crate::limits::Budget;
+use crate::limits::{Budget, ROW_BYTES_FREE};
 use crate::sandbox::{Exports, Sandbox};
 use crate::wire::{self, BatchInfo};
 use serde::Serialize;
@@ -120,15 +120,29 @@ impl Sandbox {
         let state = self.store.data_mut();
         state.rule = name.clone();
         let explain = state.watch.is_some();
+        let long_bytes = state.batch.as_ref().map_or(0, |batch| long_bytes(batch, rows));
         let limits = state.limits();
-        let budget =
-            Budget { fuel: limits.fuel(rows.len()), ticks: limits.ticks(rows.len()), answer: limits.answer_bytes };
+        let budget = Budget {
+            fuel: limits.fuel(rows.len(), long_bytes),
+            ticks: limits.ticks(rows.len(), long_bytes),
+            answer: limits.answer_bytes,
+        };
         // SAFETY: `describe_rules` checked the type when the component was loaded.
         let evaluate = unsafe { self.work::<(u32, BatchInfo), (Vec<wire::Finding>,)>() };
         let info = BatchInfo { id: batch, rows, explain };
         let ((found,), fuel) = self.call(budget, |store| evaluate.call(store, (rule as u32, info)))?;
         Ok(Judged { findings: findings(found, rows)?, fuel })
     }
+}
+
+/// Bytes of these rows beyond what each may have for nothing.
+fn long_bytes(batch: &Batch, rows: &[u32]) -> usize {
+    // Few batches have such a row; for the others this is all.
+    if batch.longest() <= ROW_BYTES_FREE {
+        return 0;
+    }
+    let lengths = rows.iter().filter_map(|row| batch.record(*row)).map(|record| record.bytes().len());
+    lengths.map(|length| length.saturating_sub(ROW_BYTES_FREE)).sum()
 }
 
 /// The guest's findings, if they mean something.

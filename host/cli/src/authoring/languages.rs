@@ -132,7 +132,12 @@ impl Language {
                 python.arg(sdk.join("build.py"));
                 python
             }
-            Language::Go | Language::C => Command::new(sdk.join("build.sh")),
+            Language::Go => {
+                let mut go = Command::new("go");
+                go.current_dir(folder).args(["run", "streamalert/sdk/cmd/component", "-o"]).arg(out).arg(".");
+                return Some(go);
+            }
+            Language::C => Command::new(sdk.join("build.sh")),
         };
         command.arg(folder).arg("--out").arg(out);
         Some(command)
