@@ -139,12 +139,12 @@ def componentize(world, stage, modules, entry, out):
         "import importlib, sys",
         f"sys.path[:] = [place for place in sys.path if place != {TOOLS_OWN!r}]",
         *(f"importlib.import_module({module!r})" for module in modules),
+        *entry,
         f"for late in {late_imports(stage)!r}:",
         "    try:",
         "        importlib.import_module(late)",
         "    except Exception:",
         "        pass",
-        *entry,
     ]
     (stage / f"{ENTRY}.py").write_text("\n".join(lines) + "\n", encoding="utf-8")
     made = stage.parent / "made.wasm"

@@ -1,6 +1,5 @@
 """The component's side of the contract: exports `detection` for all rules that were declared."""
 
-import os
 import sys
 
 import wit_world.exports
@@ -18,7 +17,7 @@ from wit_world.imports.types import (
     Value_Text,
 )
 
-from . import log, lookup
+from . import log, lookup, runtime
 from .finding import SEVERITIES, Finding
 from .path import ABSENT, walk
 from .record import NumberText, Record, clean, dumps, exactly, loads
@@ -28,7 +27,6 @@ from .rule import rules
 _RULES = []
 
 _SEVERITIES = {name: Severity[name.upper()] for name in SEVERITIES}
-_LEVELS = {level.name.lower(): level for level in host_log.Level}
 _TESTS = {
     "prefix": wit.Test_Prefix,
     "suffix": wit.Test_Suffix,
@@ -38,8 +36,8 @@ _TESTS = {
 _WIDE = (19, 20)
 #: What a number begins with.
 _NUMBER = tuple("-0123456789")
-#: Innermost frames of a failure that are told; a line of the log has a limit.
-_FRAMES = 4
+
+write = runtime.written(host_log.write, {level.name.lower(): level for level in host_log.Level})
 
 
 class Detection(wit_world.exports.Detection):
@@ -50,7 +48,7 @@ class Detection(wit_world.exports.Detection):
                 name=rule.name,
                 description=clean(rule.description),
                 logs=rule.logs,
-                when=[_wit_condition(condition) for condition in rule.when],
+                when=[wit_condition(condition) for condition in rule.when],
                 options=rule.options,
             )
             for rule in _RULES
@@ -59,29 +57,29 @@ class Detection(wit_world.exports.Detection):
     def evaluate(self, rule, batch):
         if not _RULES:
             _begin()
-        rule = _RULES[rule]
-        judge = rule.judge
+        judge = _RULES[rule].judge
         findings = []
         for row in batch.rows:
             try:
                 verdict = judge(GuestRecord(row))
                 if verdict:
-                    findings.append(_wit_finding(row, verdict))
+                    findings.append(wit_finding(row, verdict))
             except BaseException as failure:
                 # The host asks again row by row, so only this one is lost.
-                _report(failure)
-                os.abort()
+                runtime.fail(failure, write)
         sys.stdout.flush()
         return findings
 
 
 def _begin():
-    """Once in an instance, at its first call: before that, the component is only being built."""
     _RULES[:] = rules()
-    log.write, lookup.find = _write, _find
-    sys.stdout, sys.stderr = _Log("info"), _Log("warn")
-    # There are no files: what is not imported yet cannot be.
-    sys.path.clear()
+    begin()
+
+
+def begin():
+    """Once in an instance, at its first call."""
+    log.write, lookup.find = write, _find
+    runtime.begin(write)
 
 
 class GuestRecord(Record):
@@ -138,7 +136,7 @@ class GuestRecord(Record):
         return records.json(self._row)
 
 
-def _wit_condition(condition):
+def wit_condition(condition):
     if condition.test == "exists":
         test = wit.Test_Exists()
     elif condition.test == "equals":
@@ -156,7 +154,7 @@ def _wit_value(value):
     return Value_Float(value) if isinstance(value, float) else Value_Text(value)
 
 
-def _wit_finding(row, verdict):
+def wit_finding(row, verdict):
     if type(verdict) is not Finding:
         return wit.Finding(row, None, None, None, None, [])
     return wit.Finding(
@@ -169,59 +167,5 @@ def _wit_finding(row, verdict):
     )
 
 
-def _write(level, message):
-    host_log.write(_LEVELS[level], clean(message))
-
-
 def _find(table, key):
     return host_lookup.get(clean(table), clean(key))
-
-
-class _Log:
-    """Standard output, for whoever debugs a rule by `print`: a line is a line of the log."""
-
-    encoding = "utf-8"
-
-    def __init__(self, level):
-        self._level = level
-        self._line = ""
-
-    def write(self, text):
-        *lines, self._line = (self._line + text).split("\n")
-        for line in lines:
-            _write(self._level, line)
-        return len(text)
-
-    def flush(self):
-        if self._line:
-            _write(self._level, self._line)
-            self._line = ""
-
-    def isatty(self):
-        return False
-
-
-class _Nowhere:
-    """What the runtime says of a failure; `_report` has said it better."""
-
-    def write(self, text):
-        return len(text)
-
-    def flush(self):
-        pass
-
-
-def _report(failure):
-    """A failure ends in a trap that carries no text; this puts the text into the log first."""
-    try:
-        where, at = [], failure.__traceback__
-        while at:
-            code = at.tb_frame.f_code
-            where.append(f"{code.co_name} ({code.co_filename.rpartition('/')[2]}, line {at.tb_lineno})")
-            at = at.tb_next
-        # The first is `evaluate`.
-        _write("error", f"{type(failure).__name__}: {failure} in {' < '.join(where[:0:-1][:_FRAMES])}")
-        sys.stderr = _Nowhere()
-    except BaseException:
-        # There is no memory, or no stack, to say more.
-        pass

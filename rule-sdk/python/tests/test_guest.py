@@ -24,7 +24,7 @@ class Guest(unittest.TestCase):
         guest._RULES.clear()
         sys.modules["streamalert_sdk.rule"].RULES.clear()
         self.logged = []
-        guest.host_log.write = lambda level, message: self.logged.append((level.name, message))
+        guest.write = lambda level, message: self.logged.append((level.upper(), message))
         guest.records.get = lambda row, path: self.told[path]
         guest.records.json = lambda row: self.json
 
@@ -118,9 +118,9 @@ class Guest(unittest.TestCase):
         def abort():
             raise Trap
 
-        kept = self.guest.os.abort
-        self.guest.os.abort = abort
-        self.addCleanup(setattr, self.guest.os, "abort", kept)
+        kept = self.guest.runtime.os.abort
+        self.guest.runtime.os.abort = abort
+        self.addCleanup(setattr, self.guest.runtime.os, "abort", kept)
         with self.assertRaises(Trap):
             self.evaluate()
         ((level, message),) = self.logged

@@ -1,0 +1,1 @@
+from streamalert.shared.lookup_tables.core import LookupTable  # noqa: F401
