@@ -111,16 +111,16 @@ struct Programs {
     hello: PathBuf,
 }
 
-/// In the profile of this benchmark.
+/// As they are released.
 fn built(root: &Path) -> Programs {
     let build = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--workspace", "--quiet", "--bins", "--examples"])
+        .args(["build", "--release", "--workspace", "--quiet", "--bin", "bootstrap", "--example", "hello"])
         .current_dir(root)
         .status()
         .unwrap();
     assert!(build.success());
-    let bench = std::env::current_exe().unwrap();
-    let release = bench.parent().and_then(Path::parent).unwrap();
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let release = target.join("release");
     let emulators = std::fs::read_dir(root.join("target/standins")).unwrap().flatten().map(|entry| entry.path());
     let named =
         |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("aws-lambda-rie-"));

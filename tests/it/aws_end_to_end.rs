@@ -82,12 +82,17 @@ impl Deployed {
             .runtime(Runtime::Providedal2023)
             .architectures(Architecture::X8664)
             .handler("bootstrap")
-            .role("arn:aws:iam::000000000000:role/functions")
+            .role(format!("arn:aws:iam::{}:role/functions", self.account()))
             .timeout(60)
             .memory_size(512)
             .environment(Environment::builder().set_variables(Some(variables.into_iter().collect())).build())
             .code(FunctionCode::builder().zip_file(Blob::new(zip)).build());
         place.aws.wait(create.send()).unwrap();
+    }
+
+    /// Whose installation it is: stand-ins have accounts of their own.
+    fn account(&self) -> String {
+        self.arn(&self.installation.records).split(':').nth(4).unwrap().to_owned()
     }
 
     /// URL and ARN.

@@ -374,13 +374,14 @@ fn messages_that_are_none_of_ours_are_letters_and_newer_ones_wait_for_a_newer_re
     let cut = good["body"].as_str().unwrap().replace("\"zstd\":\"", "\"zstd\":\"AAAA");
     let gone = r#"{"streamalert_records":1,"log_type":"test:row","records":1,"claim":{"bucket":"b","key":"k","bytes":1,"sha256":""}}"#;
     let event = json!({"Records": [
-        text("text", "hello"), text("empty", ""), text("cut", &cut), text("newer", &newer), text("gone", gone), good
+        text("text", "hello"), text("empty", ""), text("cut", &cut), text("newer", &newer), text("gone", gone), good,
+        {"messageId": "odd", "body": null}, {"what": "is this"}, 7
     ]});
     let answer = invoke(&engine, &event).unwrap();
     assert_eq!(failed(&answer), ["newer"]);
     assert_eq!(installation.alerted(), [0, 1]);
     let letters = installation.letters();
-    assert_eq!(letters.iter().map(|letter| letter.reason).collect::<Vec<_>>(), [Reason::Envelope; 4]);
+    assert_eq!(letters.iter().map(|letter| letter.reason).collect::<Vec<_>>(), [Reason::Envelope; 7]);
 }
 
 #[test]

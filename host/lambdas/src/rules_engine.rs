@@ -10,6 +10,7 @@ use crate::wake::wake;
 use anyhow::{Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,13 +28,17 @@ use streamalert_pipeline::alert_merger::waiting;
 use streamalert_pipeline::alert_processor::publication::shape;
 use streamalert_pipeline::backend::{BackendError, DeadLetters, RuleState, RuleTable};
 use streamalert_pipeline::classifier::log_batch;
-use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
+use streamalert_pipeline::dead_letter::{DeadLetter, Reason, RuleFault};
 use streamalert_pipeline::log_record::{Payload, Position, Source};
 use streamalert_pipeline::record_batch::{ReadError, RecordBatch};
 use streamalert_pipeline::time::{parse, rfc3339};
 
 /// Time kept for storing, before the function is ended: at least so much, or a tenth of all there is.
 const STOP_BEFORE: Duration = Duration::from_secs(2);
+/// Messages that are unpacked at a time.
+const MESSAGES_AT_ONCE: usize = 8;
+/// Bytes of dead letters that are gathered before they are stored.
+const LETTER_BYTES: usize = 8 << 20;
 /// How long it is taken for known which rules are staged, unless something says otherwise.
 const STATES_SECONDS: u64 = 30;
 
@@ -56,7 +61,7 @@ struct States {
 #[derive(Deserialize)]
 struct Event {
     #[serde(rename = "Records", default)]
-    records: Vec<Message>,
+    records: Vec<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -100,21 +105,31 @@ impl Function for RulesEngine {
         }
         let states = self.states.current();
         let mut round = Round::default();
-        let claims = self.claims.clone();
         let count = messages.len();
-        let about: Vec<(String, String)> = messages.iter().map(|m| (m.id.clone(), m.queue.clone())).collect();
-        let read = at_once(CALLS_AT_ONCE, messages, move |message| {
-            let claims = claims.clone();
-            async move {
-                let batch = queue::read(&message.body, &claims).await;
-                (batch, message.body)
+        // A few at a time: each may be some MB unpacked, and one by claim-check much more.
+        for group in messages.chunks(MESSAGES_AT_ONCE) {
+            let mut readable = Vec::new();
+            for raw in group {
+                match serde_json::from_str::<Message>(raw.get()) {
+                    Ok(message) if Instant::now() >= stop => round.fail(&message.id, "there was no time left"),
+                    Ok(message) => readable.push(message),
+                    Err(error) => round.no_message(raw.get(), &error.to_string()),
+                }
             }
-        });
-        for ((batch, body), (id, queue)) in self.environment.aws.wait(read).into_iter().zip(&about) {
-            match batch {
-                Ok(_) if Instant::now() >= stop => round.fail(id, "there was no time left"),
-                Ok(batch) => round.judge(batch, id, &now, states.as_deref(), &mut metrics),
-                Err(error) => round.unreadable(&error, id, queue, &body),
+            let claims = self.claims.clone();
+            let read = at_once(CALLS_AT_ONCE, readable, move |message| {
+                let claims = claims.clone();
+                async move { (queue::read(&message.body, &claims).await, message) }
+            });
+            for (batch, message) in self.environment.aws.wait(read) {
+                match batch {
+                    Ok(_) if Instant::now() >= stop => round.fail(&message.id, "there was no time left"),
+                    Ok(batch) => round.judge(batch, &message.id, &now, states.as_deref(), &mut metrics),
+                    Err(error) => round.unreadable(&error, &message),
+                }
+            }
+            if round.letter_bytes >= LETTER_BYTES {
+                self.store_letters(&mut round, &mut metrics);
             }
         }
         self.store(&mut round, &now, &mut metrics);
@@ -122,6 +137,9 @@ impl Function for RulesEngine {
         metrics.count(&[], "FailedItems", round.failed.len() as u64);
         metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
         metrics.print("rules_engine", millis());
+        if round.failed.contains("") {
+            bail!("the event has to come again: what is no message of it could not be stored");
+        }
         Ok(failures(round.failed.iter().map(String::as_str)))
     }
 }
@@ -151,6 +169,7 @@ struct Round {
     raised: Vec<String>,
     /// With the message each is of.
     letters: Vec<(String, DeadLetter)>,
+    letter_bytes: usize,
     failed: BTreeSet<String>,
 }
 
@@ -192,7 +211,14 @@ impl Round {
         {
             let lost = (0..records.records.len()).map(|row| {
                 let message = format!("the rule {only} is not among the plugins");
-                records.letter(row, Reason::RuleFault, message)
+                // Still that rule's alone, when it is sent again.
+                let fault = RuleFault {
+                    rule: only.clone(),
+                    plugin: String::new(),
+                    digest: String::new(),
+                    kind: "missing".into(),
+                };
+                records.letter(row, Reason::RuleFault, message).with_fault(fault, &records.identity(row))
             });
             dead.extend(lost);
         }
@@ -213,22 +239,40 @@ impl Round {
             self.alerts.push(alert);
             self.raised.push(id.to_owned());
         }
-        self.letters.extend(dead.into_iter().chain(detected.dead).map(|letter| (id.to_owned(), letter)));
+        dead.into_iter().chain(detected.dead).for_each(|letter| self.keep(id, letter));
+    }
+
+    fn keep(&mut self, id: &str, letter: DeadLetter) {
+        self.letter_bytes += letter.input.len();
+        self.letters.push((id.to_owned(), letter));
+    }
+
+    /// Of an event that is otherwise good, something that is not even a message.
+    fn no_message(&mut self, raw: &str, error: &str) {
+        #[derive(Deserialize)]
+        struct Named {
+            #[serde(rename = "messageId")]
+            id: String,
+        }
+        let id = serde_json::from_str::<Named>(raw).map(|named| named.id).unwrap_or_default();
+        self.letter(&id, "", raw, format!("no message of a queue: {error}"));
+    }
+
+    fn letter(&mut self, id: &str, queue: &str, body: &str, message: String) {
+        let source = Arc::new(Source::new("sqs", queue.rsplit(':').next().unwrap_or_default(), id));
+        let payload = Payload::new(source, 0, body.as_bytes());
+        let position = Position { offset: 0, length: body.len() as u64, index: 0 };
+        self.keep(id, DeadLetter::new(&payload, "", position, Reason::Envelope, message));
     }
 
     /// What is no message of ours is kept as a letter; what may be readable later comes again.
-    fn unreadable(&mut self, error: &MessageError, id: &str, queue: &str, body: &str) {
+    fn unreadable(&mut self, error: &MessageError, message: &Message) {
         match error {
             MessageError::Newer(_) | MessageError::Backend(_) | MessageError::Batch(ReadError::Newer(_)) => {
-                self.fail(id, &error.to_string());
+                self.fail(&message.id, &error.to_string());
             }
             MessageError::NotOurs(_) | MessageError::Gone(_) | MessageError::Batch(_) => {
-                let queue = queue.rsplit(':').next().unwrap_or_default();
-                let source = Arc::new(Source::new("sqs", queue, id));
-                let payload = Payload::new(source, 0, body.as_bytes());
-                let position = Position { offset: 0, length: body.len() as u64, index: 0 };
-                let letter = DeadLetter::new(&payload, "", position, Reason::Envelope, error.to_string());
-                self.letters.push((id.to_owned(), letter));
+                self.letter(&message.id, &message.queue, &message.body, error.to_string());
             }
         }
     }
@@ -315,6 +359,11 @@ impl RulesEngine {
             let outputs: Vec<String> = outputs.into_iter().collect();
             wake(&self.environment.aws, &self.environment.names, &outputs, &ids);
         }
+        self.store_letters(round, metrics);
+    }
+
+    fn store_letters(&self, round: &mut Round, metrics: &mut Metrics) {
+        round.letter_bytes = 0;
         let (ids, letters): (Vec<String>, Vec<DeadLetter>) = std::mem::take(&mut round.letters).into_iter().unzip();
         for letter in &letters {
             metrics.count(&[("Reason", letter.reason.code())], "DeadLetters", 1);

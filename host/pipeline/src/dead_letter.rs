@@ -132,6 +132,17 @@ impl Input {
         }
     }
 
+    /// Of the text that it is kept as.
+    pub fn len(&self) -> usize {
+        match self {
+            Input::Text(text) | Input::Hex(text) => text.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub fn bytes(&self) -> Vec<u8> {
         match self {
             Input::Text(text) => text.clone().into_bytes(),
