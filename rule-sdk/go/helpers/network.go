@@ -174,7 +174,8 @@ func parseIP(text string) (a address, ok bool) {
 		return parse6(text)
 	}
 	a[10], a[11] = 0xff, 0xff
-	return a, parse4(text, a[12:])
+	ok = parse4(text, a[12:])
+	return a, ok
 }
 
 func parse4(text string, out []byte) bool {

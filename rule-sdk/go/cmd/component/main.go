@@ -77,8 +77,8 @@ func build(source, core string, tinygo bool) error {
 	command := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-w -buildid=", "-o", core, source)
 	command.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if tinygo {
-		command = exec.Command("tinygo", "build", "-target=wasip1", "-buildmode=c-shared", "-gc=conservative", "-scheduler=none",
-			"-no-debug", "-o", core, source)
+		command = exec.Command("tinygo", "build", "-target=wasm-unknown", "-gc=precise", "-stack-size=64KB", "-no-debug",
+			"-o", core, source)
 	}
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr
 	if err := command.Run(); err != nil {

@@ -103,7 +103,8 @@ func renamed(module []byte) ([]byte, error) {
 		seen := map[string]int{}
 		inside := binary.AppendUvarint(nil, count)
 		for range count {
-			from, name, kindAt := s.name(), s.name(), s.at
+			from, name := s.name(), s.name()
+			kindAt := s.at
 			if s.byte(); s.number() == 0 && s.err != nil {
 				return nil, errTruncated
 			}
