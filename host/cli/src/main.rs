@@ -7,6 +7,7 @@ mod commands {
     pub mod dead;
     pub mod doctor;
     pub mod explain;
+    pub mod import;
     pub mod inspect;
     pub mod invoke;
     pub mod new;
@@ -55,6 +56,7 @@ enum Command {
     Explain(commands::explain::Args),
     Schema(commands::schema::Args),
     Doctor(commands::doctor::Args),
+    Import(commands::import::Args),
     Invoke(commands::invoke::Args),
     Package(commands::package::Args),
     Push(commands::push::Args),
@@ -101,6 +103,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => commands::explain::run(args),
         Command::Schema(args) => commands::schema::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
+        Command::Import(args) => commands::import::run(args),
         Command::Invoke(args) => commands::invoke::run(args),
         Command::Package(args) => commands::package::run(args),
         Command::Push(args) => commands::push::run(args),

@@ -251,7 +251,9 @@ class Repository:
 
     def report(self):
         """For whoever imports: what is there, what is not, and why."""
-        hosts_own = [name for name in sorted(AlertPublisherRepository.all_publishers()) if self.is_hosts_own(name)]
+        default = AlertPublisherRepository.get_publisher_name(DefaultPublisher)
+        there = sorted(AlertPublisherRepository.all_publishers().keys() - {default})
+        hosts_own = [name for name in there if self.is_hosts_own(name)]
         return {
             "rules": [
                 {
