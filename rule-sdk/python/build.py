@@ -15,6 +15,7 @@ they are not there. Environment:
 
 import argparse
 import ast
+import hashlib
 import os
 import re
 import shutil
@@ -62,10 +63,14 @@ def build(folder, out=None):
         modules = take(folder, stage)
         if not modules:
             raise BuildError(f"{folder} holds no modules, so there is nothing to make a component of")
-        install(dependencies, stage)
+        for name in sorted({ENTRY, "streamalert_sdk"} & {module.partition(".")[0] for module in modules}):
+            raise BuildError(f"a module is called {name}, which is taken; give it another name")
         shutil.copytree(SDK / "streamalert_sdk", stage / "streamalert_sdk", ignore=shutil.ignore_patterns("__pycache__"))
-        entry = ["from streamalert_sdk.guest import Detection"]
-        componentize("rule", stage, modules, entry, out)
+        mark = marked(inputs(stage, dependencies))
+        if ends_with(out, mark):
+            return out
+        install(dependencies, stage)
+        componentize("rule", stage, modules, ["from streamalert_sdk.guest import Detection"], out, mark)
     return out
 
 
@@ -129,10 +134,37 @@ def install(requirements, stage):
         raise BuildError(f"{', '.join(requirements)} bring machine code ({', '.join(native[:3])}); only pure Python can be used")
 
 
-def componentize(world, stage, modules, entry, out):
+def inputs(stage, dependencies):
+    """The digest of all that a component is made of. Python's memory is never twice the same, so what is not made anew keeps its
+    digest, by which the host knows it, and its compiled code."""
+    digest = hashlib.sha256()
+    own = [Path(__file__), SDK / "requirements.txt", *WIT.glob("*.wit")]
+    for path in sorted(own) + sorted(path for path in stage.rglob("*") if path.is_file()):
+        name = path.relative_to(stage) if stage in path.parents else path.name
+        text = path.read_bytes()
+        digest.update(f"{name} {len(text)}\n".encode() + text)
+    digest.update("\n".join(dependencies).encode())
+    return digest.hexdigest()
+
+
+def marked(digest):
+    """A section without a meaning, for the end of a component."""
+    name, text = b"streamalert:inputs", digest.encode()
+    section = bytes([len(name)]) + name + text
+    return bytes([0, len(section)]) + section
+
+
+def ends_with(file, mark):
+    try:
+        with open(file, "rb") as component:
+            component.seek(-len(mark), os.SEEK_END)
+            return component.read() == mark
+    except OSError:
+        return False
+
+
+def componentize(world, stage, modules, entry, out, mark=b""):
     """Runs the modules once, and makes a component of what Python's memory holds then."""
-    if (stage / f"{ENTRY}.py").exists():
-        raise BuildError(f"a module is called {ENTRY}, which is taken; give it another name")
     if not WIT.is_dir():
         raise BuildError(f"{WIT} is not there: this script belongs into a checkout of StreamAlert")
     lines = [
@@ -155,7 +187,7 @@ def componentize(world, stage, modules, entry, out):
     # Whole or not at all: a process that watches the folder never sees half a file.
     out.parent.mkdir(parents=True, exist_ok=True)
     new = out.with_name(f".{out.name}.{os.getpid()}")
-    shutil.copyfile(made, new)
+    new.write_bytes(made.read_bytes() + mark)
     os.replace(new, out)
 
 

@@ -61,7 +61,8 @@ fn due(table: &dyn Table) -> Vec<(String, Millis)> {
 /// All of it. Each story has the data of its own, which `make` gives a way to open; `many` is how many alerts it takes to be
 /// many, as some tables are slow.
 pub fn contract(many: usize, make: impl Fn() -> Open) {
-    let stories: &[(&str, fn(&dyn Table))] = &[
+    type Story = fn(&dyn Table);
+    let stories: &[(&str, Story)] = &[
         ("adding is idempotent", adding_is_idempotent),
         ("alerts of any size and text are kept", alerts_of_any_size_and_text_are_kept),
         ("an alert with many outputs owes all of them", an_alert_with_many_outputs_owes_all_of_them),

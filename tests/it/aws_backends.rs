@@ -414,7 +414,7 @@ fn a_fold_that_was_begun_is_finished_by_whoever_comes() {
     table.fold(&[fold(group.clone(), "other", &["1", "2", "3"])], 60_100).unwrap();
     assert_eq!(table.get("other").unwrap(), None);
     let groups = table.groups(60_100, 10).unwrap();
-    assert_eq!(groups, [group.clone()]);
+    assert_eq!(groups, std::slice::from_ref(&group));
     for id in ["1", "2"] {
         assert_eq!(table.merged_into(id).unwrap().as_deref(), Some("merged"));
     }

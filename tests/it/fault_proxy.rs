@@ -260,7 +260,8 @@ impl Message {
         let ours = ["connection", "transfer-encoding", "keep-alive", "expect"];
         for (name, value) in &self.headers {
             let name_lower = name.to_ascii_lowercase();
-            if !ours.contains(&name_lower.as_str()) && !(with_length && name_lower == "content-length") {
+            let length = with_length && name_lower == "content-length";
+            if !ours.contains(&name_lower.as_str()) && !length {
                 text.push_str(&format!("{name}: {value}\r\n"));
             }
         }

@@ -2,8 +2,8 @@
 
 mod alert_table;
 mod authoring;
-mod aws_backends;
 mod aws_alerts;
+mod aws_backends;
 mod aws_end_to_end;
 mod aws_faults;
 mod aws_outputs;
@@ -18,6 +18,7 @@ mod contracts;
 mod deliveries;
 mod fault_proxy;
 mod fuzz_seeds;
+mod import;
 mod installation;
 mod outputs_matrix;
 mod python;

@@ -8,11 +8,16 @@ const NAMESPACE: &str = "StreamAlert";
 /// Metrics of one line; docs: "Embedded metric format specification".
 const METRICS_MAX: usize = 100;
 
+/// Names and their values.
+type Dimensions = Vec<(&'static str, String)>;
+/// Name, unit and value of each metric.
+type Values = Vec<(&'static str, &'static str, f64)>;
+
 /// Counts of one invocation.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// By dimensions, which are names and values.
-    lines: Vec<(Vec<(&'static str, String)>, Vec<(&'static str, &'static str, f64)>)>,
+    lines: Vec<(Dimensions, Values)>,
 }
 
 impl Metrics {
@@ -45,7 +50,7 @@ impl Metrics {
 
     /// One line for each set of dimensions.
     pub fn lines(&self, function: &str, now: Millis) -> Vec<String> {
-        let line = |(dimensions, values): &(Vec<(&'static str, String)>, Vec<(&'static str, &'static str, f64)>)| {
+        let line = |(dimensions, values): &(Dimensions, Values)| {
             let mut names = vec!["Function"];
             names.extend(dimensions.iter().map(|(name, _)| *name));
             let metrics: Vec<Value> =

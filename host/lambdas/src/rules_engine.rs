@@ -51,11 +51,13 @@ pub struct RulesEngine {
     claims: Bucket,
 }
 
+type Known = Arc<BTreeMap<String, RuleState>>;
+
 /// Which rules are staged, as of a while ago.
 struct States {
     table: DynamoRules,
     every: Duration,
-    read: Mutex<Option<(Instant, Arc<BTreeMap<String, RuleState>>)>>,
+    read: Mutex<Option<(Instant, Known)>>,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,5 @@
 //! Changed components become the live rules, whole sets at a time. Broken ones are told of, and what was there goes on.
 
-use streamalert_pipeline::live::{Base, Live};
 use crate::stop::Stop;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -10,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
+use streamalert_pipeline::live::{Base, Live};
 use streamalert_pipeline::plugin::PluginSet;
 
 /// How long the folder must be quiet: a build writes several files, a copy writes one in pieces.

@@ -241,17 +241,16 @@ impl Worker {
             payload.head = head.as_bytes().into();
         }
         self.lines = lines;
-        let batch =
-            LogBatch {
-                cluster,
-                records,
-                bytes,
-                made,
-                identity: None,
-                carried: Vec::new(),
-                last_digest: Default::default(),
-                payload,
-            };
+        let batch = LogBatch {
+            cluster,
+            records,
+            bytes,
+            made,
+            identity: None,
+            carried: Vec::new(),
+            last_digest: Default::default(),
+            payload,
+        };
         Classified { batch, dead, inputs, skipped, ambiguous, unaccounted }
     }
 

@@ -1,11 +1,11 @@
 //! What is live together: the rules, and the classifier with the parsers that came with them. A batch sees one of these
 //! from start to end.
 
-use std::sync::Arc;
 use crate::classifier::Classifier;
 use crate::config::{Clusters, ConfigFault, Schemas};
 use crate::plugin::PluginSet;
 use crate::rules_engine::Rules;
+use std::sync::Arc;
 
 /// What the configuration says, whatever components there are.
 #[derive(Clone, Default)]

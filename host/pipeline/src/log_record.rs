@@ -132,8 +132,7 @@ impl LogBatch {
             return letter;
         }
         let part = self.part(index);
-        let mut letter =
-            DeadLetter::about(&self.payload, &self.cluster, position, &identity, part, reason, message);
+        let mut letter = DeadLetter::about(&self.payload, &self.cluster, position, &identity, part, reason, message);
         if let Some((json, parser)) = self.made(index) {
             letter.keep_made(json, parser);
         }

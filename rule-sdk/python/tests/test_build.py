@@ -54,6 +54,20 @@ class Taking(unittest.TestCase):
             self.assertIn(name, found)
         self.assertNotIn("os", found)
 
+    def test_what_is_not_changed_is_not_made_anew(self):
+        stage = folder_of(self, {"a.py": "x = 1\n"})
+        first = build.inputs(stage, [])
+        self.assertEqual(first, build.inputs(stage, []))
+        self.assertNotEqual(first, build.inputs(stage, ["six==1"]))
+        component = stage.parent / "made.wasm"
+        component.write_bytes(b"code" + build.marked(first))
+        self.assertTrue(build.ends_with(component, build.marked(first)))
+        (stage / "a.py").write_text("x = 2\n")
+        self.assertFalse(build.ends_with(component, build.marked(build.inputs(stage, []))))
+        self.assertFalse(build.ends_with(stage / "nothing.wasm", build.marked(first)))
+        (stage.parent / "short.wasm").write_bytes(b"x")
+        self.assertFalse(build.ends_with(stage.parent / "short.wasm", build.marked(first)))
+
     def test_a_manifest_says_what_it_lacks(self):
         folder = folder_of(self, {"pyproject.toml": "[project]\nversion = '1'\n"})
         with self.assertRaisesRegex(build.BuildError, "has no 'name'"):

@@ -40,6 +40,10 @@ def helper(record):
     record["a"] = "x"
 
 
+def hands_on(record, other):
+    return plain(other) and helper(record)
+
+
 def plain(record):
     return True
 
@@ -195,6 +199,7 @@ class Needed(unittest.TestCase):
 
         self.check(changes)
         self.assertTrue(when.changes_record(changes) and when.changes_record(helper))
+        self.assertTrue(when.changes_record(hands_on) and not when.changes_record(hands_on, 1))
         self.assertFalse(when.changes_record(plain))
 
     def test_values_that_do_not_stay_are_not_trusted(self):

@@ -154,7 +154,8 @@ impl DynamoAlerts {
                 let (more, weight) = (draft.outputs.len() + 1, draft.weight() + after.weight_max());
                 // With one more group, and the head of the key.
                 let fits = count + more + groups.len() + 2 <= DYNAMODB_TRANSACTION_MAX;
-                if !joined.is_empty() && !(fits && bytes + weight <= TRANSACTION_BYTES) {
+                let room = fits && bytes + weight <= TRANSACTION_BYTES;
+                if !joined.is_empty() && !room {
                     break;
                 }
                 count += more;

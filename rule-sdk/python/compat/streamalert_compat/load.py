@@ -34,6 +34,8 @@ class Described:
         self.logs = []
         self.when = []
         self.options = {}
+        #: It changes the record that other rules see after it.
+        self.writes = False
         #: What whoever imports it should know.
         self.notes = []
 
@@ -59,14 +61,28 @@ class Repository:
                 self.broken.append({"file": module["file"], "why": told(failure)})
                 self.forget(module["module"])
         when.watch(importlib.import_module(module) for module in self.files if self.is_there(module))
-        for rule in sorted(Rule._rules.values(), key=lambda rule: rule.name):
+        # In the order of files and of rules in them, in which they are asked: one may write what another reads.
+        for rule in Rule._rules.values():
             described = Described(rule)
             why = self.describe(described)
             if why:
                 self.left_out.append({"rule": rule.name, "file": self.file_of(rule.func), "why": why})
             else:
                 self.rules.append(described)
+        self.trust_no_conditions()
         return self
+
+    def trust_no_conditions(self):
+        """Where one rule writes into the record, the prefilter does not see what another then reads."""
+        writers = [described for described in self.rules if described.writes]
+        for described in self.rules:
+            for writer in writers:
+                alone = described.logs and writer.logs and not set(described.logs) & set(writer.logs)
+                if writer is not described and described.when and not alone:
+                    described.when = []
+                    described.notes.append(
+                        f"its conditions are not used: {writer.name} writes into the same records, and only the rule would see that"
+                    )
 
     @staticmethod
     def forget(module):
@@ -93,7 +109,7 @@ class Repository:
         why = self.logs(described)
         if why:
             return why
-        described.when = self.conditions(rule, note)
+        described.when = self.conditions(described)
         options = described.options
         if rule.outputs:
             options["outputs"] = self.outputs(rule.outputs, note)
@@ -105,11 +121,9 @@ class Repository:
             options["context"] = json.loads(dumps(rule.initial_context))
         if rule.unknown:
             note(f"options that StreamAlert never knew are passed over: {', '.join(rule.unknown)}")
-        if when.changes_record(rule.func):
-            note(
-                "it writes into the record: other rules of the repository may see that, as ever; alerts carry the record as it "
-                "was classified"
-            )
+        described.writes = any(when.changes_record(function) for function in (*(rule.matchers or ()), rule.func))
+        if described.writes:
+            note("it writes into the record: rules after it see that, as ever; alerts carry the record as it was classified")
         if "streamalert:ioc" in _source(rule.func) or "IOC_KEY" in _source(rule.func):
             note("it looks at `streamalert:ioc`, which no record has here: there is no threat intelligence")
         return None
@@ -159,17 +173,18 @@ class Repository:
         )
         return None
 
-    def conditions(self, rule, note):
+    def conditions(self, described):
         """Which records it could report. All is asked again by the rule itself, so this can only save time."""
-        found = []
+        rule, note, found = described.rule, described.notes.append, []
         for key, keys in (rule.req_subkeys or {}).items():
             found += [exists(joined((key, inner))) for inner in keys if key and inner and isinstance(inner, str)]
-        for matcher in (*(rule.matchers or ()), rule.func):
-            here = when.needed(matcher)
+        for function in (*(rule.matchers or ()), rule.func):
+            here = when.needed(function)
             found += here
-            if matcher is not rule.func and not here:
-                note(f"no condition could be read off its matcher {getattr(matcher, '__name__', matcher)}, which is asked itself")
-            if when.changes_record(matcher):
+            if function is not rule.func and not here:
+                name = getattr(function, "__name__", str(function))
+                note(f"nothing could be read off its matcher {name}, which is asked itself")
+            if when.changes_record(function):
                 break
         told = []
         for condition in sorted(found, key=lambda condition: _ORDER.index(condition.test)):
@@ -177,8 +192,8 @@ class Repository:
             known = condition.test == "exists" and any(f"{one.path}.".startswith(f"{condition.path}.") for one in told)
             if not known and condition not in told:
                 told.append(condition)
-        if not told:
-            note("no condition could be read off it, so it is asked about every record of its logs")
+        if not told and described.logs:
+            note("nothing could be read off it, so it is asked about every record of its logs")
         return told[:_CONDITIONS_MAX]
 
     def outputs(self, outputs, note):

@@ -427,11 +427,16 @@ class _Function:
         return module in _HARMLESS or module.partition(".")[0] == "streamalert"
 
 
-def changes_record(function):
-    """Whether the function itself writes into the record it is given, as far as its source tells."""
+#: Functions that hand the record on to others are followed so far.
+_DEPTH_MAX = 4
+
+
+def changes_record(function, argument=0, depth=0):
+    """Whether the function, or one of the repository's that it hands the record to, writes into it, as far as sources tell."""
     try:
         node = _definition(function)
-        record = _arguments(node)[len(_bound(function, node))].arg
+        record = _arguments(node)[len(_bound(function, node)) + argument].arg
+        names = getattr(function, "__func__", function).__globals__
     except (AttributeError, IndexError, OSError, TypeError, SyntaxError, ValueError):
         return False
 
@@ -448,8 +453,14 @@ def changes_record(function):
             targets = (inner.target,)
         if any(isinstance(target, ast.Subscript) and root(target) for target in targets):
             return True
-        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in _CHANGES:
-            if root(inner.func.value):
+        if not isinstance(inner, ast.Call):
+            continue
+        if isinstance(inner.func, ast.Attribute) and inner.func.attr in _CHANGES and root(inner.func.value):
+            return True
+        called = names.get(inner.func.id) if isinstance(inner.func, ast.Name) else None
+        if inspect.isfunction(called) and depth < _DEPTH_MAX:
+            handed = [at for at, value in enumerate(inner.args) if isinstance(value, ast.Name) and value.id == record]
+            if any(changes_record(called, at, depth + 1) for at in handed):
                 return True
     return False
 
