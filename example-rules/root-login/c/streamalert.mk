@@ -1,0 +1,1 @@
+include ../../../rule-sdk/c/streamalert.mk
