@@ -54,11 +54,12 @@ def judge(rule, record):
     if not rule.check_subkeys(record) or not rule.check_matchers(record) or not rule.process(record):
         return None
     context = rule.context if rule.initial_context is not None else None
-    return Finding(
+    # They may change the context, too.
+    outputs = dynamic_outputs(rule, record, context)
+    if context is not None:
         # A key that the rule took out of its context would be there again: it is laid over what was declared.
-        context={**dict.fromkeys(rule.initial_context), **context} if context is not None else None,
-        outputs=dynamic_outputs(rule, record, context),
-    )
+        context = {**dict.fromkeys(rule.initial_context), **context}
+    return Finding(context=context, outputs=outputs)
 
 
 def dynamic_outputs(rule, record, context):
