@@ -29,7 +29,7 @@ mapfile -t sources < <(find "$folder" -name '*.c' -not -name 'test_*' -not -path
 # shellcheck disable=SC2086
 "$toolchain/ziglang/zig" cc -target wasm32-wasi -mexec-model=reactor -std=gnu17 -O2 -g0 -Wall -Wextra \
     "-ffile-prefix-map=$folder=." "-ffile-prefix-map=$sdk=streamalert" -I"$sdk" ${CFLAGS:-} \
-    -Wl,-z,stack-size=262144 -Wl,--strip-debug -o "$work/core.wasm" \
+    -Wl,-z,stack-size=262144 -o "$work/core.wasm" \
     "$sdk/streamalert.c" "$sdk/helpers.c" "${sources[@]}"
 mkdir -p "$(dirname "$out")"
 python3 "$sdk/component.py" "$work/core.wasm" "$out"

@@ -15,7 +15,7 @@ MODULE_HEADER = b"\0asm\x01\0\0\0"
 COMPONENT_HEADER = b"\0asm\x0d\0\x01\0"
 # Sections: of a component, and of a core module.
 CORE_MODULE = 1
-IMPORTS, EXPORTS = 2, 7
+CUSTOM, IMPORTS, EXPORTS = 0, 2, 7
 
 
 def number(data, at):
@@ -74,9 +74,19 @@ def interface(module):
     return imports, exports
 
 
+def stripped(core):
+    """Without what debuggers read. Names of functions stay: a fault is told with them."""
+    kept = [core[: len(MODULE_HEADER)]]
+    for kind, start, contents, end in sections(core):
+        if kind != CUSTOM or name(core, contents)[0] == "name":
+            kept.append(core[start:end])
+    return b"".join(kept)
+
+
 def wrap(core):
     if not core.startswith(MODULE_HEADER):
         raise ValueError("it is no core module of WebAssembly")
+    core = stripped(core)
     envelope = ENVELOPE.read_bytes()
     if not envelope.startswith(COMPONENT_HEADER):
         raise ValueError(f"{ENVELOPE} is no component")
