@@ -70,7 +70,7 @@ def build(folder, out=None):
         if ends_with(out, mark):
             return out
         install(dependencies, stage)
-        componentize("rule", stage, modules, ["from streamalert_sdk.guest import Detection"], out, mark)
+        componentize("rule", stage, modules, "streamalert_sdk.guest", "Detection", out, mark)
     return out
 
 
@@ -163,16 +163,17 @@ def ends_with(file, mark):
         return False
 
 
-def componentize(world, stage, modules, entry, out, mark=b""):
-    """Runs the modules once, and makes a component of what Python's memory holds then."""
+def componentize(world, stage, modules, guest, exported, out, mark=b"", late=()):
+    """Runs the modules once, and makes a component of what Python's memory holds then. `guest` is the module that has the class
+    which the world exports; it may import further modules, `late`, by itself."""
     if not WIT.is_dir():
         raise BuildError(f"{WIT} is not there: this script belongs into a checkout of StreamAlert")
     lines = [
         "import importlib, sys",
         f"sys.path[:] = [place for place in sys.path if place != {TOOLS_OWN!r}]",
         *(f"importlib.import_module({module!r})" for module in modules),
-        *entry,
-        f"for late in {late_imports(stage)!r}:",
+        f"from {guest} import {exported}",
+        f"for late in {late_imports(stage, [*modules, *late, guest])!r}:",
         "    try:",
         "        importlib.import_module(late)",
         "    except Exception:",
@@ -202,32 +203,48 @@ def told(output):
     return "\n".join(line.replace('"/0/', '"') for line in lines[:end]).strip() or "componentize-py failed and said nothing"
 
 
-def late_imports(stage):
-    """What modules import within functions. At run time there are no files, so it must be there from the start."""
-    found = set(LATE)
-    for path in sorted(stage.rglob("*.py")):
+def late_imports(stage, modules):
+    """What these modules, and those of the stage that they import, import within functions. At run time there are no files, so it
+    must be there from the start."""
+    found, seen, waiting = set(LATE), set(), list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        if "." in module:
+            waiting.append(module.rpartition(".")[0])
+        path = file_of(module, stage)
+        if path is None:
+            continue
         try:
             tree = ast.parse(path.read_bytes())
         except (SyntaxError, ValueError):
             continue
-        package = path.relative_to(stage).parts[:-1]
-        for function in ast.walk(tree):
-            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                for statement in ast.walk(function):
-                    found.update(imported(statement, package))
+        package = tuple(module.split("."))[: None if path.name == "__init__.py" else -1]
+        for node in ast.walk(tree):
+            waiting += imported(node, package)
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                found.update(name for statement in ast.walk(node) for name in imported(statement, package))
     return sorted(found)
 
 
+def file_of(module, stage):
+    """Where a module of the stage is."""
+    place = stage.joinpath(*module.split("."))
+    return next((path for path in (place.with_name(f"{place.name}.py"), place / "__init__.py") if path.is_file()), None)
+
+
 def imported(statement, package):
+    """Modules that a statement imports, and what may be modules."""
     if isinstance(statement, ast.Import):
-        yield from (alias.name for alias in statement.names)
-    elif isinstance(statement, ast.ImportFrom):
-        base = list(package[: len(package) - statement.level + 1]) if statement.level else []
-        module = ".".join([*base, *([statement.module] if statement.module else [])])
-        if module:
-            yield module
-            # A name may be a module of the package as well.
-            yield from (f"{module}.{alias.name}" for alias in statement.names if alias.name != "*")
+        return [alias.name for alias in statement.names]
+    if not isinstance(statement, ast.ImportFrom):
+        return []
+    base = list(package[: len(package) - statement.level + 1]) if statement.level else []
+    module = ".".join([*base, *([statement.module] if statement.module else [])])
+    names = [f"{module}.{alias.name}" for alias in statement.names if alias.name != "*"]
+    return [module, *names] if module else []
 
 
 def tool(name):

@@ -78,19 +78,22 @@ def bring(repository, known, out):
         plan = {"modules": modules, "known": known}
         (stage / "streamalert_plan.json").write_text(json.dumps(plan), encoding="utf-8")
 
-        report = component("rule", "from streamalert_compat.rules import Detection", stage, out / "rules.wasm")
+        report = component("rule", "streamalert_compat.rules", "Detection", stage, out / "rules.wasm")
         if not report["rules"]:
             (out / "rules.wasm").unlink()
         if report["publishers"]:
-            component("publisher", "from streamalert_compat.publishers import Publishing", stage, out / "publishers.wasm")
+            component("publisher", "streamalert_compat.publishers", "Publishing", stage, out / "publishers.wasm")
         else:
             (out / "publishers.wasm").unlink(missing_ok=True)
     libraries = [f"{name} is imported, and neither in the repository nor among its third_party_libraries" for name in unknown]
     return {**report, "notes": notes + libraries, "installed": wanted}
 
 
-def component(world, entry, stage, out):
-    build.componentize(world, stage, [], [entry], out)
+def component(world, guest, exported, stage, out):
+    plan = json.loads((stage / "streamalert_plan.json").read_text(encoding="utf-8"))
+    # The modules are imported by the guest, which tells what became of each; what they import late is looked for here.
+    late = [module["module"] for module in plan["modules"]]
+    build.componentize(world, stage, [], guest, exported, out, late=late)
     return json.loads((stage / "streamalert_report.json").read_text(encoding="utf-8"))
 
 

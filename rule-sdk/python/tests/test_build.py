@@ -44,15 +44,20 @@ class Taking(unittest.TestCase):
         stage = folder_of(
             self,
             {
-                "a.py": "import os\ndef f():\n    import base64\n    from xml import sax\n",
-                "p/b.py": "def f():\n    from .c import d\n    from . import e\n",
+                "a.py": "import os\nimport p.b\ndef f():\n    import base64\n    from xml import sax\n",
+                "p/__init__.py": "",
+                "p/b.py": "from .c import d\ndef f():\n    from . import e\n    from .. import q\n",
+                "p/c/__init__.py": "def f():\n    from . import g\n",
+                "p/e.py": "def f():\n    import calendar\n",
                 "broken.py": "def",
+                "unused.py": "def f():\n    import turtle\n",
             },
         )
-        found = build.late_imports(stage)
-        for name in ("base64", "xml", "xml.sax", "p.c", "p.c.d", "p", "p.e", "_strptime"):
+        found = build.late_imports(stage, ["a", "broken", "nowhere"])
+        for name in ("base64", "xml", "xml.sax", "p", "p.e", "p.c.g", "calendar", "_strptime"):
             self.assertIn(name, found)
-        self.assertNotIn("os", found)
+        for name in ("os", "turtle"):
+            self.assertNotIn(name, found)
 
     def test_what_is_not_changed_is_not_made_anew(self):
         stage = folder_of(self, {"a.py": "x = 1\n"})
