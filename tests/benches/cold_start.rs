@@ -1,7 +1,8 @@
 //! How long the rules engine takes from nothing to its first answer, with a hundred components in the rules bucket: the real
 //! program under Lambda's Runtime Interface Emulator, beside a function that does nothing.
 //!
-//! `cargo bench --workspace --bench cold_start`; it builds `bootstrap` and needs go, for the emulator, and python3.
+//! `cargo bench --workspace --bench cold_start`; it builds `bootstrap` and needs go, for the emulator, and python3. With
+//! `STREAMALERT_RELEASE=DIR` it takes `bootstrap` and `examples/hello` from there.
 
 #[path = "../it/installation.rs"]
 #[allow(dead_code)]
@@ -113,14 +114,17 @@ struct Programs {
 
 /// As they are released.
 fn built(root: &Path) -> Programs {
-    let build = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--workspace", "--quiet", "--bin", "bootstrap", "--example", "hello"])
-        .current_dir(root)
-        .status()
-        .unwrap();
-    assert!(build.success());
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let release = target.join("release");
+    let given = std::env::var_os("STREAMALERT_RELEASE").map(PathBuf::from);
+    if given.is_none() {
+        let build = Command::new(env!("CARGO"))
+            .args(["build", "--release", "--workspace", "--quiet", "--bin", "bootstrap", "--example", "hello"])
+            .current_dir(root)
+            .status()
+            .unwrap();
+        assert!(build.success());
+    }
+    let release = given.unwrap_or_else(|| target.join("release"));
     let emulators = std::fs::read_dir(root.join("target/standins")).unwrap().flatten().map(|entry| entry.path());
     let named =
         |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("aws-lambda-rie-"));
