@@ -208,6 +208,24 @@ class Needed(unittest.TestCase):
         self.check(lambda r: r["a"] in local, equals("a", ["x"]))
         self.check(lambda r, s="x": r["a"] == s)
 
+    def test_functions_are_read_to_their_end(self):
+        several = [
+            lambda r: r["a"] == "x"
+            or r["b"] == "y",
+            lambda r: r["a"] == "x"
+            and r["b"] == "y",
+        ]  # fmt: skip
+        self.check(several[0])
+        self.check(several[1], equals("a", ["x"]), equals("b", ["y"]))
+        two = [lambda r: r["a"] == "x", lambda r: r["a"] == "y"]
+        self.check(two[0])
+
+        @functools.lru_cache
+        def cached(record):
+            return record["a"] == "x"
+
+        self.check(cached)
+
     def test_what_cannot_be_read_has_no_conditions(self):
         self.check(plain)
         self.check(len)

@@ -315,4 +315,5 @@ def loaded(folder=None):
         repository = Repository(json.load(file)).load()
     with open(os.path.join(folder, "streamalert_report.json"), "w", encoding="utf-8") as file:
         json.dump(repository.report(), file)
+    when.forget_sources()
     return repository

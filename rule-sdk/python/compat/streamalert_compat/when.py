@@ -13,9 +13,9 @@ A function that fails answers no, so a path that is read by brackets must be the
 import ast
 import builtins
 import inspect
+import linecache
 import math
 import re
-import textwrap
 
 from streamalert_sdk import contains, equals, exists, prefix, suffix  # noqa: F401  named by `_made`
 from streamalert_sdk.path import joined
@@ -515,27 +515,37 @@ def _bound(function, node):
 
 
 def _definition(function):
-    """The syntax tree of a function or lambda."""
+    """The syntax tree of a function or lambda, out of that of its whole file: what `inspect` cuts out of it may be half of one."""
     if hasattr(function, "__wrapped__"):
         raise TypeError("is more than its source says")
-    source = textwrap.dedent(inspect.getsource(function))
-    if function.__name__ == "<lambda>":
-        # The source is the whole statement it stands in, which need not be one by itself.
-        for text in (source, f"({source.strip().rstrip(',')})", source[source.index("lambda") :].strip().rstrip(",)")):
-            try:
-                found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Lambda)]
-            except SyntaxError:
-                continue
-            if len(found) == 1:
-                return found[0]
-        raise TypeError("no single lambda")
-    (node,) = ast.parse(source).body
-    if not isinstance(node, ast.FunctionDef):
-        raise TypeError("no plain function")
-    for inner in ast.walk(node):
+    code = function.__code__
+    kind = ast.Lambda if code.co_name == "<lambda>" else ast.FunctionDef
+    here = [node for node in ast.walk(_tree(code)) if isinstance(node, kind) and _first_line(node) == code.co_firstlineno]
+    if len(here) != 1 or (kind is ast.FunctionDef and here[0].name != code.co_name):
+        raise TypeError("not found, or more than one in its line")
+    for inner in ast.walk(here[0]):
         if isinstance(inner, (ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal)):
             raise TypeError("no plain function")
-    return node
+    return here[0]
+
+
+_trees = {}
+
+
+def _tree(code):
+    if code.co_filename not in _trees:
+        _trees[code.co_filename] = ast.parse("".join(inspect.findsource(code)[0]))
+    return _trees[code.co_filename]
+
+
+def _first_line(node):
+    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
+
+
+def forget_sources():
+    """When all is read: sources and trees are not needed later."""
+    _trees.clear()
+    linecache.clearcache()
 
 
 #: Names of values that some module changes after it has made them, as far as sources tell.
