@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes bindings/, what componentize-py makes of wit/: tests run a component's own side with it, and editors complete by it.
-A component's bindings are made anew when it is built.
+"""Writes bindings/, what componentize-py makes of wit/: tests run a component's own side with it, and editors complete
+by it. A component's bindings are made anew when it is built.
 
     rule-sdk/python/bindings.py            writes them
     rule-sdk/python/bindings.py --check    says what is not as it would be written; exit code 1 if anything is

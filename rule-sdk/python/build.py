@@ -4,11 +4,11 @@
     rule-sdk/python/build.py FOLDER [--out FILE.wasm]
 
 FOLDER holds a pyproject.toml and the modules of the rules: every .py file and package in it, but for tests. What
-`dependencies` in pyproject.toml name goes into the component, too; it must be pure Python, since there is no machine code in
-WebAssembly. The component is FOLDER/target/plugins/<name>.wasm, or --out.
+`dependencies` in pyproject.toml name goes into the component, too; it must be pure Python, since there is no machine
+code in WebAssembly. The component is FOLDER/target/plugins/<name>.wasm, or --out.
 
-The tools, of the versions in requirements.txt, lie in target/toolchains/python of the checkout, and are fetched from PyPI when
-they are not there. Environment:
+The tools, of the versions in requirements.txt, lie in target/toolchains/python of the checkout, and are fetched from
+PyPI when they are not there. Environment:
 
     STREAMALERT_PYTHON_TOOLCHAIN   a folder for them instead
 """
@@ -29,7 +29,14 @@ from pathlib import Path
 SDK = Path(__file__).resolve().parent
 WIT = SDK.parent.parent / "wit"
 #: What is imported late by the standard library itself: in a component there are no files to import from.
-LATE = ("_strptime", "encodings.idna", "encodings.latin_1", "encodings.utf_16", "encodings.punycode", "encodings.cp1252")
+LATE = (
+    "_strptime",
+    "encodings.idna",
+    "encodings.latin_1",
+    "encodings.utf_16",
+    "encodings.punycode",
+    "encodings.cp1252",
+)
 #: Files of a folder that are no rules.
 NO_RULES = re.compile(r"(test_.*|.*_test|conftest|setup)\.py")
 NO_PACKAGES = {"tests", "test", "cases", "target", "build", "dist", "venv", "node_modules"}
@@ -65,7 +72,9 @@ def build(folder, out=None):
             raise BuildError(f"{folder} holds no modules, so there is nothing to make a component of")
         for name in sorted({ENTRY, "streamalert_sdk"} & {module.partition(".")[0] for module in modules}):
             raise BuildError(f"a module is called {name}, which is taken; give it another name")
-        shutil.copytree(SDK / "streamalert_sdk", stage / "streamalert_sdk", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            SDK / "streamalert_sdk", stage / "streamalert_sdk", ignore=shutil.ignore_patterns("__pycache__")
+        )
         mark = marked(inputs(stage, dependencies))
         if ends_with(out, mark):
             return out
@@ -131,12 +140,14 @@ def install(requirements, stage):
     shutil.rmtree(stage / "bin", ignore_errors=True)
     native = [path.name for path in stage.rglob("*.so")]
     if native:
-        raise BuildError(f"{', '.join(requirements)} bring machine code ({', '.join(native[:3])}); only pure Python can be used")
+        raise BuildError(
+            f"{', '.join(requirements)} bring machine code ({', '.join(native[:3])}); only pure Python can be used"
+        )
 
 
 def inputs(stage, dependencies):
-    """The digest of all that a component is made of. Python's memory is never twice the same, so what is not made anew keeps its
-    digest, by which the host knows it, and its compiled code."""
+    """The digest of all that a component is made of. Python's memory is never twice the same, so what is not made anew
+    keeps its digest, by which the host knows it, and its compiled code."""
     digest = hashlib.sha256()
     own = [Path(__file__), SDK / "requirements.txt", *WIT.glob("*.wit")]
     for path in sorted(own) + sorted(path for path in stage.rglob("*") if path.is_file()):
@@ -164,8 +175,8 @@ def ends_with(file, mark):
 
 
 def componentize(world, stage, modules, guest, exported, out, mark=b"", late=()):
-    """Runs the modules once, and makes a component of what Python's memory holds then. `guest` is the module that has the class
-    which the world exports; it may import further modules, `late`, by itself."""
+    """Runs the modules once, and makes a component of what Python's memory holds then. `guest` is the module that has
+    the class which the world exports; it may import further modules, `late`, by itself."""
     if not WIT.is_dir():
         raise BuildError(f"{WIT} is not there: this script belongs into a checkout of StreamAlert")
     lines = [
@@ -178,7 +189,7 @@ def componentize(world, stage, modules, guest, exported, out, mark=b"", late=())
         "        importlib.import_module(late)",
         "    except Exception:",
         "        pass",
-        # What is there now stays, so that nobody looks through it for garbage: a sixth of the cost of rules that make findings.
+        # What is there now stays, so nobody need look through it for garbage. Rules with findings are a sixth faster.
         "import gc",
         "gc.collect()",
         "gc.freeze()",
@@ -204,12 +215,15 @@ def told(output):
         lines = [lines[begin].removeprefix("AssertionError: "), *lines[begin + 1 :]]
     end = next((at for at, line in enumerate(lines) if line.startswith("Caused by:")), len(lines))
     # `/0` is where the modules lay.
-    return "\n".join(line.replace('"/0/', '"') for line in lines[:end]).strip() or "componentize-py failed and said nothing"
+    return (
+        "\n".join(line.replace('"/0/', '"') for line in lines[:end]).strip()
+        or "componentize-py failed and said nothing"
+    )
 
 
 def late_imports(stage, modules):
-    """What these modules, and those of the stage that they import, import within functions. At run time there are no files, so it
-    must be there from the start."""
+    """What these modules, and those of the stage that they import, import within functions. At run time there are no
+    files, so it must be there from the start."""
     found, seen, waiting = set(LATE), set(), list(modules)
     while waiting:
         module = waiting.pop()
@@ -277,7 +291,13 @@ def run(command):
     leave_out = ("VIRTUAL_ENV", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "PYTHONPATH", "PYTHONHOME")
     environment = {name: value for name, value in os.environ.items() if name not in leave_out}
     return subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
     )
 
 

@@ -10,7 +10,8 @@ This is one half of `streamalert import streamalert`, which says in FILE what th
     publishers              names that the host has itself
     merge_minutes_max       the longest window
 
-FOLDER gets rules.wasm, and publishers.wasm if the repository has publishers of its own; the report goes to standard output, as JSON.
+FOLDER gets rules.wasm, and publishers.wasm if the repository has publishers of its own; the report goes to standard
+output, as JSON.
 """
 
 import argparse
@@ -63,7 +64,9 @@ def bring(repository, known, out):
     with tempfile.TemporaryDirectory() as place:
         stage = Path(place) / "stage"
         stage.mkdir()
-        shutil.copytree(build.SDK / "streamalert_sdk", stage / "streamalert_sdk", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            build.SDK / "streamalert_sdk", stage / "streamalert_sdk", ignore=shutil.ignore_patterns("__pycache__")
+        )
         shutil.copytree(build.SDK / "compat", stage, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         own = {path.stem for path in stage.iterdir()}
         modules, notes = take(repository, general, stage)
@@ -85,7 +88,9 @@ def bring(repository, known, out):
             component("publisher", "streamalert_compat.publishers", "Publishing", stage, out / "publishers.wasm")
         else:
             (out / "publishers.wasm").unlink(missing_ok=True)
-    libraries = [f"{name} is imported, and neither in the repository nor among its third_party_libraries" for name in unknown]
+    libraries = [
+        f"{name} is imported, and neither in the repository nor among its third_party_libraries" for name in unknown
+    ]
     return {**report, "notes": notes + libraries, "installed": wanted}
 
 
@@ -137,7 +142,9 @@ def take(repository, general, stage):
 
 
 def sources(stage, own):
-    return [path for path in sorted(stage.rglob("*.py")) if path.relative_to(stage).parts[0].removesuffix(".py") not in own]
+    return [
+        path for path in sorted(stage.rglob("*.py")) if path.relative_to(stage).parts[0].removesuffix(".py") not in own
+    ]
 
 
 def beside(repository, stage, own):
@@ -174,8 +181,14 @@ def tops(path):
 
 def requirements(libraries, missing):
     """What is fetched for the component, and what nobody knows."""
-    named = {re.split(r"[^A-Za-z0-9_.-]", library.strip(), maxsplit=1)[0].lower().replace("_", "-") for library in libraries}
-    wanted = [library for library in libraries if re.split(r"[^A-Za-z0-9_.-]", library.strip(), maxsplit=1)[0].lower() not in PLAYED]
+    named = {
+        re.split(r"[^A-Za-z0-9_.-]", library.strip(), maxsplit=1)[0].lower().replace("_", "-") for library in libraries
+    }
+    wanted = [
+        library
+        for library in libraries
+        if re.split(r"[^A-Za-z0-9_.-]", library.strip(), maxsplit=1)[0].lower() not in PLAYED
+    ]
     unknown = []
     for name in sorted(missing - PLAYED):
         package = BROUGHT_ALONG.get(name)

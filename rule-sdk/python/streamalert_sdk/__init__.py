@@ -1,10 +1,12 @@
-"""What a rule written in Python needs.
+"""What a rule written in Python needs. The whole of a rule:
 
     from streamalert_sdk import equals, rule
 
     @rule(logs=["cloudtrail:events"], when=[equals("eventName", "ConsoleLogin")])
     def root_login(record):
         return record.is_("userIdentity.type", "Root")
+
+README.md says more.
 """
 
 from . import helpers, log, lookup

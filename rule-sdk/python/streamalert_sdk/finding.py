@@ -4,7 +4,8 @@ SEVERITIES = ("info", "low", "medium", "high", "critical")
 
 
 class Finding:
-    """A report about one record, for rules that say more than yes. Every part may be left out; the rule's options apply then.
+    """A report about one record, for rules that say more than yes. Every part may be left out; the rule's options apply
+    then.
 
     title: instead of the rule's name.
     severity: one of SEVERITIES, instead of the rule's own.

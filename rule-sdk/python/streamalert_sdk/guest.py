@@ -83,7 +83,7 @@ def begin():
 
 
 class GuestRecord(Record):
-    """A row of the batch. The host is asked for each value: in Python that costs less than to read the packed buffer."""
+    """A row of the batch. The host is asked for each value: in Python that costs less than the packed buffer."""
 
     __slots__ = ("_found", "_path", "_row")
 

@@ -9,7 +9,8 @@ _fakes = {}
 
 
 def get(table, key, default=None):
-    """What is stored under `key`. `default` when the table has no such key or there is no such table; a stored null is None."""
+    """What is stored under `key`. `default` when the table has no such key or there is no such table; a stored null is
+    None."""
     text = find(table, key)
     return default if text is None else loads(text)
 

@@ -15,8 +15,8 @@ class NumberText(str):
 
 
 class Record:
-    """A log record. Values are found by path: `userIdentity.arn`, with `\\.` for a dot inside a key and a number for an item
-    of a list, `resources.0.type`.
+    """A log record. Values are found by path: `userIdentity.arn`, with `\\.` for a dot inside a key and a number for an
+    item of a list, `resources.0.type`.
 
     Nothing is converted: a text of digits is no integer, and the integer 1 is not True.
     """
@@ -109,7 +109,8 @@ class Record:
         return value if isinstance(value, list) else []
 
     def value(self, path, default=None):
-        """What is at `path`, as `json.loads` would give it; `default` when nothing is there. A null that is there is None."""
+        """What is at `path`, as `json.loads` would give it; `default` when nothing is there. A null that is there is
+        None."""
         value = self._find(path)
         return default if value is ABSENT else value
 
@@ -165,8 +166,8 @@ _EXACTLY = json.JSONDecoder(parse_int=_read_int, parse_float=_read_float)
 
 
 def dumps(value):
-    """JSON text that any reader takes, whatever Python has made of a log: half of a surrogate pair stands as its escape, what
-    is no number as its name, a set as a list, and anything that JSON does not have as its text."""
+    """JSON text that any reader takes, whatever Python has made of a log: half of a surrogate pair stands as its
+    escape, what is no number as its name, a set as a list, and anything that JSON does not have as its text."""
     try:
         return clean(_encode(value))
     except (TypeError, ValueError):

@@ -105,8 +105,8 @@ def rule(
 
     logs: log types, such as "cloudtrail:events"; a source alone stands for all its types.
     datatypes: normalized names, `ocsf:…` and `ecs:…`, of which a record must have one.
-    when: conditions that must all hold, or the function is not asked: a list of equals, prefix, suffix, contains, exists, or
-        a dict of paths and what they equal.
+    when: conditions that must all hold, or the function is not asked: a list of equals, prefix, suffix, contains,
+        exists, or a dict of paths and what they equal.
     outputs: `service:descriptor` each.
     publishers: a name, a list of names, or a dict of these by output.
     merge: a dict of by, minutes, on, first, max, threshold.
@@ -206,7 +206,10 @@ def _publishers(given, wrong):
     def names(given):
         return isinstance(given, str) or (isinstance(given, list) and all(isinstance(name, str) for name in given))
 
-    if not (names(given) or (isinstance(given, dict) and all(isinstance(key, str) and names(of) for key, of in given.items()))):
+    if not (
+        names(given)
+        or (isinstance(given, dict) and all(isinstance(key, str) and names(of) for key, of in given.items()))
+    ):
         wrong.append(f"`publishers` takes a name, a list of names, or a dict of these by output, not {given!r}")
     return given
 

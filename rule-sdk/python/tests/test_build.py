@@ -85,9 +85,12 @@ class Taking(unittest.TestCase):
     def test_only_what_the_author_can_use_is_told(self):
         said = (
             "Traceback (most recent call last):\n  File ...\nAssertionError: Traceback (most recent call last):\n"
-            '  File "/0/rules.py", line 1\nNameError: x\n\n\nCaused by:\n    NameError: x\n\nStack backtrace:\n   0: frames'
+            '  File "/0/rules.py", line 1\nNameError: x\n\n\nCaused by:\n    NameError: x\n\n'
+            "Stack backtrace:\n   0: frames"
         )
-        self.assertEqual(build.told(said), 'Traceback (most recent call last):\n  File "rules.py", line 1\nNameError: x')
+        self.assertEqual(
+            build.told(said), 'Traceback (most recent call last):\n  File "rules.py", line 1\nNameError: x'
+        )
         self.assertIn("said nothing", build.told(""))
 
 

@@ -45,7 +45,9 @@ class Loading(unittest.TestCase):
             sys.path[:] = before[2]
 
         self.addCleanup(restore)
-        return Repository({"modules": [{"module": name, "file": f"rules/{name}.py"} for name in files], "known": KNOWN}).load()
+        return Repository(
+            {"modules": [{"module": name, "file": f"rules/{name}.py"} for name in files], "known": KNOWN}
+        ).load()
 
     def one(self, text):
         repository = self.load(one_rule=f"from streamalert.shared.rule import rule, disable\n{textwrap.dedent(text)}")
@@ -86,9 +88,10 @@ class Loading(unittest.TestCase):
             def r(rec):
                 return True
         """
+        theirs = "publishers.community.generic.add_record"
         for given, made in [
             ("own", ["blank", "one_rule.own"]),
-            ("[own, 'publishers.community.generic.add_record']", ["blank", "one_rule.own", "publishers.community.generic.add_record"]),
+            (f"[own, '{theirs}']", ["blank", "one_rule.own", theirs]),
             ("[DefaultPublisher, own]", ["default", "one_rule.own"]),
             ("'stream_alert.shared.publisher.DefaultPublisher'", ["default"]),
             ("['who.knows']", None),
@@ -168,7 +171,9 @@ class Loading(unittest.TestCase):
         )
         self.assertEqual([described.name for described in repository.rules], ["good_one"])
         self.assertEqual([left["rule"] for left in repository.left_out], ["off", "lost"])
-        self.assertEqual([broken["file"] for broken in repository.broken], ["rules/half.py", "rules/syntax.py", "rules/again.py"])
+        self.assertEqual(
+            [broken["file"] for broken in repository.broken], ["rules/half.py", "rules/syntax.py", "rules/again.py"]
+        )
         told = " ".join(broken["why"] for broken in repository.broken)
         for part in ("ValueError: no more", "SyntaxError", "Rule [good_one] already defined"):
             self.assertIn(part, told)
@@ -216,7 +221,9 @@ class Judging(unittest.TestCase):
         rule = Declared(fragile, logs=["b"], matchers=[lambda rec: rec["m"]])
         self.addCleanup(Declared._rules.pop, "fragile")
         host._told.clear()
-        self.assertFalse(rule.check_matchers({}) or rule.process({}) or rule.process({"a": {}}) or rule.process({"a": 1}))
+        self.assertFalse(
+            rule.check_matchers({}) or rule.process({}) or rule.process({"a": {}}) or rule.process({"a": 1})
+        )
         self.assertTrue(rule.process({"a": {"b": 1}}))
         self.assertEqual(len(told), 3)
         self.assertIn("matcher <lambda> of fragile failed, which counts as no and is told once: KeyError: 'm'", told[0])

@@ -59,7 +59,9 @@ class Needed(unittest.TestCase):
         self.check(lambda r: r.get("a", {}).get("b.c") == "x", equals("a.b\\.c", ["x"]))
         self.check(lambda r: r["a"] in ("x", "y"), equals("a", ["x", "y"]))
         self.check(lambda r: r["a"] in NAMES, equals("a", ["a", "b"]))
-        self.check(lambda r: r["a"] in EVENTS and r["b"] in Kinds.MANY, equals("a", sorted(EVENTS)), equals("b", ["x", "y"]))
+        self.check(
+            lambda r: r["a"] in EVENTS and r["b"] in Kinds.MANY, equals("a", sorted(EVENTS)), equals("b", ["x", "y"])
+        )
         self.check(lambda r: r["a"].startswith(("x", "y")), prefix("a", ["x", "y"]))
         self.check(lambda r: r.get("a", "").endswith("x"), suffix("a", ["x"]))
         self.check(lambda r: bool(r["a"] == "x"), equals("a", ["x"]))
@@ -243,7 +245,11 @@ class Needed(unittest.TestCase):
 
     def test_long_functions_end(self):
         namespace = {}
-        source = "def long(record):\n" + "".join(f"    if record['a{n}']: x = {n}\n" for n in range(40)) + "    return record['z'] == 'x'\n"
+        source = (
+            "def long(record):\n"
+            + "".join(f"    if record['a{n}']: x = {n}\n" for n in range(40))
+            + "    return record['z'] == 'x'\n"
+        )
         place = Path(self.id()).with_suffix(".py").name
         linecache.cache[place] = (len(source), None, source.splitlines(True), place)
         exec(compile(source, place, "exec"), namespace)
@@ -321,7 +327,9 @@ class Chance:
         return "\n".join(["def f(r):", "    n = None", *self.body(["r", "r", "n"], 4)])
 
     def record(self, depth=0):
-        value = lambda: self.record(depth + 1) if depth < 2 and self.pick([0, 1]) else self.pick([self.scalar(), ["x"]])  # noqa: E731
+        def value():
+            return self.record(depth + 1) if depth < 2 and self.pick([0, 1]) else self.pick([self.scalar(), ["x"]])
+
         return {key: value() for key in "abc" if self.pick([0, 1, 1])}
 
 
@@ -333,7 +341,9 @@ def holds(condition, record):
     if condition.test == "equals":
         same = lambda value: isinstance(value, bool) == isinstance(found, bool) and value == found  # noqa: E731
         return any(same(value) for value in condition.values)
-    return isinstance(found, str) and getattr(found, {"prefix": "startswith", "suffix": "endswith"}[condition.test])(condition.values)
+    return isinstance(found, str) and getattr(found, {"prefix": "startswith", "suffix": "endswith"}[condition.test])(
+        condition.values
+    )
 
 
 class Chances(unittest.TestCase):

@@ -82,7 +82,9 @@ class Guest(unittest.TestCase):
         self.assertTrue(record.exists("null") and record.is_null("null") and not record.exists("absent"))
         self.assertEqual((record.text("digits"), record.uint("digits")), ("18446744073709551615", None))
         self.assertEqual((record.text("wide"), record.uint("wide")), (None, 2**64 - 1))
-        self.assertEqual((record.text("huge"), record.float("huge"), record.float("text")), ("1e400", float("inf"), None))
+        self.assertEqual(
+            (record.text("huge"), record.float("huge"), record.float("text")), ("1e400", float("inf"), None)
+        )
 
     def test_what_is_true_is_a_finding(self):
         from streamalert_sdk import Finding

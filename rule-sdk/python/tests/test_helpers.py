@@ -61,7 +61,18 @@ class Helpers(unittest.TestCase):
             self.assertEqual(kind(ip), (True, False), ip)
         for ip in ("10.0.0.1", "172.16.0.1", "192.168.0.1", "fd00::1", "::ffff:192.168.1.1"):
             self.assertEqual(kind(ip), (False, True), ip)
-        for ip in ("127.0.0.1", "::1", "169.254.169.254", "fe80::1", "100.64.0.1", "192.0.2.1", "2001:db8::1", "x", "0.0.0.0", None):
+        for ip in (
+            "127.0.0.1",
+            "::1",
+            "169.254.169.254",
+            "fe80::1",
+            "100.64.0.1",
+            "192.0.2.1",
+            "2001:db8::1",
+            "x",
+            "0.0.0.0",
+            None,
+        ):
             self.assertEqual(kind(ip), (False, False), ip)
         for ip in ("fe80::1%eth0", "1.2.3.4:80", "", None, 1, "01.2.3.4"):
             self.assertFalse(helpers.valid_ip(ip), ip)
@@ -77,7 +88,16 @@ class Helpers(unittest.TestCase):
         self.assertFalse(networks.contain("10.0.1.1") or networks.contain(None))
 
     def test_wildcards(self):
-        yes = [("", "*"), ("a/b", "a*b"), ("b", "[a-c]"), ("z", "[!a-c]"), ("]", "[]]"), ("[x", "[x"), ("ü", "?"), ("^", "[^a]")]
+        yes = [
+            ("", "*"),
+            ("a/b", "a*b"),
+            ("b", "[a-c]"),
+            ("z", "[!a-c]"),
+            ("]", "[]]"),
+            ("[x", "[x"),
+            ("ü", "?"),
+            ("^", "[^a]"),
+        ]
         no = [("ABC", "abc"), ("d", "[a-c]"), ("b", "[c-a]"), ("x", "[x"), ("abc", "ab")]
         for text, pattern in yes:
             self.assertTrue(helpers.matches_any(text, [pattern]), (text, pattern))

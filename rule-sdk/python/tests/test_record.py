@@ -71,7 +71,9 @@ class Reading(unittest.TestCase):
 class Json(unittest.TestCase):
     def test_what_logs_do_to_python_does_not_stop_a_rule(self):
         # Half of a surrogate pair, and words that JSON does not have, come out of JSON within a log.
-        self.assertEqual(dumps(loads('{"title": "\\ud800", "n": [NaN, -Infinity]}')), r'{"title":"\ud800","n":["nan","-inf"]}')
+        self.assertEqual(
+            dumps(loads('{"title": "\\ud800", "n": [NaN, -Infinity]}')), r'{"title":"\ud800","n":["nan","-inf"]}'
+        )
         self.assertEqual(dumps({"set": {"b", "a"}, 1: (2,), "o": object, "n": 10**30}).count("class"), 1)
         self.assertEqual(loads("9" * 5000), "9" * 5000)
         self.assertEqual(loads(f"[{2**80}, 1e5]"), [2**80, 1e5])

@@ -92,7 +92,9 @@ class Findings(unittest.TestCase):
     def test_parts_can_be_read(self):
         finding = Finding("Root", severity="critical", context={"account": "1"}, outputs="pagerduty:soc")
         self.assertEqual((finding.title, finding.severity, finding.outputs), ("Root", "critical", ["pagerduty:soc"]))
-        self.assertEqual(finding, Finding("Root", severity="critical", context={"account": "1"}, outputs=["pagerduty:soc"]))
+        self.assertEqual(
+            finding, Finding("Root", severity="critical", context={"account": "1"}, outputs=["pagerduty:soc"])
+        )
         self.assertEqual(repr(Finding("x", dedup_key="k")), "Finding(title='x', dedup_key='k')")
 
     def test_what_means_nothing_is_refused(self):

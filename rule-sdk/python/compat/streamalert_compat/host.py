@@ -1,4 +1,5 @@
-"""What the names of StreamAlert ask the host for. Outside of a component: the tables that tests fake, and standard error."""
+"""What the names of StreamAlert ask the host for. Outside of a component: the tables that tests fake, and standard
+error."""
 
 from streamalert_sdk import log, lookup as tables
 

@@ -81,7 +81,7 @@ class Repository:
                 if writer is not described and described.when and not alone:
                     described.when = []
                     described.notes.append(
-                        f"its conditions are not used: {writer.name} writes into the same records, and only the rule would see that"
+                        f"its conditions are not used: {writer.name} writes into the same records, which only rules see"
                     )
 
     @staticmethod
@@ -123,7 +123,7 @@ class Repository:
             note(f"options that StreamAlert never knew are passed over: {', '.join(rule.unknown)}")
         described.writes = any(when.changes_record(function) for function in (*(rule.matchers or ()), rule.func))
         if described.writes:
-            note("it writes into the record: rules after it see that, as ever; alerts carry the record as it was classified")
+            note("it writes into the record: rules after it see that, as ever; alerts carry what was classified")
         if "streamalert:ioc" in _source(rule.func) or "IOC_KEY" in _source(rule.func):
             note("it looks at `streamalert:ioc`, which no record has here: there is no threat intelligence")
         return None
@@ -135,7 +135,7 @@ class Repository:
         if isinstance(rule.logs, str):
             # A text was searched for the log type.
             described.logs = [log_type for log_type in known if log_type in rule.logs]
-            note(f"`logs` is a text, {rule.logs!r}, and no list; as ever that means {', '.join(described.logs) or 'nothing'}")
+            note(f"`logs` is a text, {rule.logs!r}; as ever that means {', '.join(described.logs) or 'nothing'}")
         else:
             described.logs = [log for log in dict.fromkeys(rule.logs) if log in known]
             absent = [str(log) for log in rule.logs if log not in known]
@@ -158,7 +158,9 @@ class Repository:
         if when.asks_only_for(rule.func, rule.datatypes) and not rule.matchers and not rule.req_subkeys:
             # To a rule that looks at nothing else, records without such values are all alike.
             try:
-                answer = rule.func({}, dict(rule.initial_context)) if rule.initial_context is not None else rule.func({})
+                answer = (
+                    rule.func({}, dict(rule.initial_context)) if rule.initial_context is not None else rule.func({})
+                )
             except Exception:
                 answer = False
             if not answer:
@@ -168,7 +170,7 @@ class Repository:
                 return None
         described.logs = list(self.known["log_types"])
         note(
-            "it has `datatypes` and no `logs`, so it is asked about every record of every type, as ever; name its logs, since that "
+            "it has `datatypes` and no `logs`, so it is asked about every record, as ever; name its logs, since that "
             "costs time for each record"
         )
         return None

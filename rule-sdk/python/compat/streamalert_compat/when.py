@@ -1,7 +1,7 @@
 """Which records can a function not report, whatever it does? Those need not be shown to it.
 
-Read off its source: `needed` gives conditions that hold for every record for which the function answers something true. All is
-taken for possible that is not understood, so the worst that can come out is no condition. What is understood:
+Read off its source: `needed` gives conditions that hold for every record for which the function answers something true.
+All is taken for possible that is not understood, so the worst that can come out is no condition. What is understood:
 
 - comparisons with constants, of what lies at a path: `record["a"]["b"] == "x"`, `record.get("a") in NAMES`;
 - `startswith` and `endswith`, `and`, `or`, `not`, `any((…))`, `all((…))`;
@@ -33,13 +33,13 @@ _STATEMENTS_MAX = 500
 #: Methods that change what they are called on.
 _CHANGES = {
     "add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "extendleft", "insert",
-    "intersection_update", "pop", "popitem", "popleft", "remove", "reverse", "setdefault", "sort", "update", "__setitem__",
-    "__delitem__",
+    "intersection_update", "pop", "popitem", "popleft", "remove", "reverse", "setdefault", "sort", "update",
+    "__delitem__", "__setitem__",
 }  # fmt: skip
 #: Modules whose functions change no record that is handed to them, and all that lies below `streamalert`.
 _HARMLESS = {
-    "builtins", "fnmatch", "ipaddress", "json", "json.decoder", "json.encoder", "logging", "math", "operator", "posixpath", "re",
-    "rules.helpers.base", "helpers.base",
+    "builtins", "fnmatch", "ipaddress", "json", "json.decoder", "json.encoder", "logging", "math", "operator",
+    "posixpath", "re", "rules.helpers.base", "helpers.base",
 }  # fmt: skip
 #: Of Python's own functions, those that do more than answer.
 _HARMFUL = {"delattr", "eval", "exec", "setattr", "next", "__import__", "input", "open", "vars", "globals", "locals"}
@@ -181,7 +181,12 @@ class _Function:
             return _both(found, self.compared(node.left, node.ops[0], node.comparators[0], truth, names)), harmless
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else None
-            if name in ("any", "all", "bool") and len(node.args) == 1 and not node.keywords and self.is_own(name, names):
+            if (
+                name in ("any", "all", "bool")
+                and len(node.args) == 1
+                and not node.keywords
+                and self.is_own(name, names)
+            ):
                 items = node.args[0]
                 if name == "bool":
                     return self.holds(items, truth, names)
@@ -222,7 +227,9 @@ class _Function:
         among = isinstance(operator, ast.In if truth else ast.NotIn)
         if truth and isinstance(operator, ast.Is) and isinstance(right, ast.Constant) and isinstance(right.value, bool):
             path = self.path(left, names)
-            return {(path.keys, "equals"): (right.value,)} if path is not None and path.default is not right.value else {}
+            return (
+                {(path.keys, "equals"): (right.value,)} if path is not None and path.default is not right.value else {}
+            )
         if not (same or among):
             return {}
         path = self.path(left, names)
@@ -322,7 +329,8 @@ class _Function:
 
     @staticmethod
     def leads_on(path):
-        """Whether what lies below can only come from the record: the default has nothing in it, or cannot be looked into."""
+        """Whether what lies below can only come from the record: the default has nothing in it, or cannot be looked
+        into."""
         return path.strict or not path.default or not isinstance(path.default, (dict, str, list, tuple))
 
     def constant(self, node, names):
@@ -332,7 +340,9 @@ class _Function:
         if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
             items = [self.constant(item, names) for item in node.elts]
             try:
-                return set(items) if isinstance(node, ast.Set) else tuple(items) if isinstance(node, ast.Tuple) else items
+                return (
+                    set(items) if isinstance(node, ast.Set) else tuple(items) if isinstance(node, ast.Tuple) else items
+                )
             except TypeError:
                 raise _NoConstant from None
         if isinstance(node, ast.Dict) and not node.keys:
@@ -364,7 +374,10 @@ class _Function:
             parts = [self.constant(part, names) for part in (node.left, node.right)]
         elif isinstance(node, ast.JoinedStr):
             inner = [part.value if isinstance(part, ast.FormattedValue) else part for part in node.values]
-            if any(isinstance(part, ast.FormattedValue) and (part.format_spec or part.conversion != -1) for part in node.values):
+            if any(
+                isinstance(part, ast.FormattedValue) and (part.format_spec or part.conversion != -1)
+                for part in node.values
+            ):
                 raise _NoConstant
             parts = [self.constant(part, names) for part in inner]
         else:
@@ -404,7 +417,9 @@ class _Function:
     def harmless_call(self, call, local):
         function = call.func
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
-        hands_over = any(isinstance(inner, ast.Name) and inner.id in local for value in given for inner in ast.walk(value))
+        hands_over = any(
+            isinstance(inner, ast.Name) and inner.id in local for value in given for inner in ast.walk(value)
+        )
         if isinstance(function, ast.Attribute):
             base = function.value.id if isinstance(function.value, ast.Name) else None
             if function.attr in _CHANGES:
@@ -432,7 +447,8 @@ _DEPTH_MAX = 4
 
 
 def changes_record(function, argument=0, depth=0):
-    """Whether the function, or one of the repository's that it hands the record to, writes into it, as far as sources tell."""
+    """Whether the function, or one of the repository's that it hands the record to, writes into it, as far as sources
+    tell."""
     try:
         node = _definition(function)
         record = _arguments(node)[len(_bound(function, node)) + argument].arg
@@ -466,8 +482,8 @@ def changes_record(function, argument=0, depth=0):
 
 
 def asks_only_for(function, datatypes):
-    """Whether the function looks at nothing of a record but its values of these normalized names: then a record that has none of
-    them is to it like any other such record."""
+    """Whether the function looks at nothing of a record but its values of these normalized names: then a record that
+    has none of them is to it like any other such record."""
     try:
         this = _Function(function)
         node = _definition(function)
@@ -491,7 +507,9 @@ def asks_only_for(function, datatypes):
         through = loops.get(value.id, []) if isinstance(value, ast.Name) else []
         if not through or stored.count(value.id) != len(through):
             return False
-        return all(isinstance(names, (list, tuple, set, frozenset)) and set(names) <= set(datatypes) for names in through)
+        return all(
+            isinstance(names, (list, tuple, set, frozenset)) and set(names) <= set(datatypes) for names in through
+        )
 
     asked = set()
     for inner in ast.walk(node):
@@ -515,12 +533,15 @@ def _bound(function, node):
 
 
 def _definition(function):
-    """The syntax tree of a function or lambda, out of that of its whole file: what `inspect` cuts out of it may be half of one."""
+    """The syntax tree of a function or lambda, out of that of its whole file: what `inspect` cuts out of it may be half
+    of one."""
     if hasattr(function, "__wrapped__"):
         raise TypeError("is more than its source says")
     code = function.__code__
     kind = ast.Lambda if code.co_name == "<lambda>" else ast.FunctionDef
-    here = [node for node in ast.walk(_tree(code)) if isinstance(node, kind) and _first_line(node) == code.co_firstlineno]
+    here = [
+        node for node in ast.walk(_tree(code)) if isinstance(node, kind) and _first_line(node) == code.co_firstlineno
+    ]
     if len(here) != 1 or (kind is ast.FunctionDef and here[0].name != code.co_name):
         raise TypeError("not found, or more than one in its line")
     for inner in ast.walk(here[0]):

@@ -1,7 +1,7 @@
 """StreamAlert's helpers for rules, under their old names, with their faults mended.
 
-Where a helper takes a text, what `record.text(…)` returns will do; None, and anything else that is no text, is always "no".
-Where it looks for something in data, a record will do, and so will anything that `record.value(…)` returns.
+Where a helper takes a text, what `record.text(…)` returns will do; None, and anything else that is no text, is always
+"no". Where it looks for something in data, a record will do, and so will anything that `record.value(…)` returns.
 """
 
 from .network import Networks, in_network, is_private_ip, is_public_ip, valid_ip

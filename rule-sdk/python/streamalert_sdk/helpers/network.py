@@ -10,11 +10,11 @@ _MAPPED_BITS = 96
 
 
 def in_network(ip, networks):
-    """Whether the address lies in one of the networks, given as `10.0.0.0/8`, `2001:db8::/32`, or a single address. Bits behind
-    the prefix do not matter: `10.0.0.5/24` is `10.0.0.0/24`.
+    """Whether the address lies in one of the networks, given as `10.0.0.0/8`, `2001:db8::/32`, or a single address.
+    Bits behind the prefix do not matter: `10.0.0.5/24` is `10.0.0.0/24`.
 
-    Something that is no address is in no network. What is no network is passed over, with a line in the log. The networks
-    are read at each call; a long list is better kept as Networks.
+    Something that is no address is in no network. What is no network is passed over, with a line in the log. The
+    networks are read at each call; a long list is better kept as Networks.
 
     >>> in_network("10.1.2.3", ["192.168.0.0/16", "10.0.0.0/8"])
     True
@@ -44,8 +44,8 @@ class Networks:
 
 
 def valid_ip(ip):
-    """Whether this is an IPv4 or IPv6 address in its ordinary written form: four decimal numbers without leading zeros, or
-    IPv6, `::1` included. A network, a port or a zone is no part of an address."""
+    """Whether this is an IPv4 or IPv6 address in its ordinary written form: four decimal numbers without leading zeros,
+    or IPv6, `::1` included. A network, a port or a zone is no part of an address."""
     return _address(ip) is not None
 
 
@@ -62,8 +62,8 @@ def is_public_ip(ip):
 
 
 def is_private_ip(ip):
-    """Whether the address is for use within one's own network: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or fc00::/7. False
-    for something that is no address. Loopback and link-local are neither private nor public."""
+    """Whether the address is for use within one's own network: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or fc00::/7.
+    False for something that is no address. Loopback and link-local are neither private nor public."""
     address = _address(ip)
     return address is not None and _lies_in(address, _PRIVATE)
 

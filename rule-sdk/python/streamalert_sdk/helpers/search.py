@@ -10,8 +10,9 @@ _NORMALIZATION = "streamalert_normalization"
 
 
 def get_keys(data, key, max_matches=None):
-    """All values under `key` at any depth, the outermost first, `max_matches` at most (None: all of them). Does not look inside
-    `streamalert_normalization`, which repeats values of the record. No such key, or neither dict nor list: an empty list.
+    """All values under `key` at any depth, the outermost first, `max_matches` at most (None: all of them). Does not
+    look inside `streamalert_normalization`, which repeats values of the record. No such key, or neither dict nor list:
+    an empty list.
 
     >>> get_keys({"path": "/a", "list": [{"path": "/b"}, {"path": "/c"}]}, "path", 2)
     ['/a', '/b']
@@ -49,14 +50,14 @@ def has_value_with_substring(data, needle):
 
 
 def has_value_from_list(data, patterns):
-    """Whether some text, at any depth, matches one of the wildcard patterns (see matches_any). Keys do not count, nor do
-    numbers. An empty text matches nothing, so that `*` means "has a text that says something"."""
+    """Whether some text, at any depth, matches one of the wildcard patterns (see matches_any). Keys do not count, nor
+    do numbers. An empty text matches nothing, so that `*` means "has a text that says something"."""
     return _any(_plain(data), lambda found: bool(found) and matches_any(found, patterns))
 
 
 def has_value_from_substring_list(data, needles):
-    """Whether one of these occurs in some text, at any depth. Keys do not count, nor do numbers; in an empty text nothing
-    occurs."""
+    """Whether one of these occurs in some text, at any depth. Keys do not count, nor do numbers; in an empty text
+    nothing occurs."""
 
     def test(found):
         return isinstance(found, str) and found != "" and any(needle in found for needle in several(needles))
@@ -92,6 +93,8 @@ def _equals(found, value):
         )
     if isinstance(value, (list, tuple)):
         return (
-            isinstance(found, list) and len(found) == len(value) and all(_equals(*pair) for pair in zip(found, value, strict=True))
+            isinstance(found, list)
+            and len(found) == len(value)
+            and all(_equals(*pair) for pair in zip(found, value, strict=True))
         )
     return found == value

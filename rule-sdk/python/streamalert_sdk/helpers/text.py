@@ -26,8 +26,9 @@ def contains_any(text, needles):
 
 
 def matches_any(text, patterns):
-    """Whether the whole text matches one of the patterns: `*` any characters, `/` among them, `?` one character, `[a-z]` one
-    of these, `[!a]` any but these. There is no escape: `[*]` is a star. A `[` that is never closed is just that.
+    """Whether the whole text matches one of the patterns: `*` any characters, `/` among them, `?` one character,
+    `[a-z]` one of these, `[!a]` any but these. There is no escape: `[*]` is a star. A `[` that is never closed is just
+    that.
 
     >>> matches_any("arn:aws:iam::1:role/admin-eu", ["arn:aws:iam::*:role/admin-[a-z]?"])
     True
@@ -38,9 +39,9 @@ def matches_any(text, patterns):
 
 
 def path_matches_any(path, patterns):
-    """Whether the path matches one of the patterns part by part, so that `*` does not cross a `/`. A pattern that begins with
-    `/` must match the whole path; any other matches from the right, as many parts as it has. Doubled slashes, a slash at the
-    end and parts that are just `.` do not count. An empty pattern matches nothing.
+    """Whether the path matches one of the patterns part by part, so that `*` does not cross a `/`. A pattern that
+    begins with `/` must match the whole path; any other matches from the right, as many parts as it has. Doubled
+    slashes, a slash at the end and parts that are just `.` do not count. An empty pattern matches nothing.
 
     >>> path_matches_any("/Users/eve/Downloads/x.dmg", ["/Users/*/Downloads/*"])
     True

@@ -1,5 +1,5 @@
-"""Times. A rule has no clock that it could trust, and a record may come hours late or be looked at again after months: "now"
-is something the record says."""
+"""Times. A rule has no clock that it could trust, and a record may come hours late or be looked at again after months:
+"now" is something the record says."""
 
 import math
 import re
@@ -23,8 +23,9 @@ _RFC_3339 = re.compile(
 
 
 def last_hour(time, now, hours=1):
-    """Whether `time` lies within the last `hours` before `now`, the ends included. Both are seconds since 1970; `now` comes from
-    the record, such as the time it was logged. A `time` after `now` is not in the last hour. None for either: no.
+    """Whether `time` lies within the last `hours` before `now`, the ends included. Both are seconds since 1970; `now`
+    comes from the record, such as the time it was logged. A `time` after `now` is not in the last hour. None for
+    either: no.
 
     >>> record = Record.from_json({"eventTime": "2024-05-01T12:00:00Z", "session": {"created": 1714561500}})
     >>> last_hour(event_time(record, "session.created"), event_time(record, "eventTime"))
@@ -34,15 +35,15 @@ def last_hour(time, now, hours=1):
 
 
 def seconds_between(record, start, end):
-    """How many seconds after the time at `start` the time at `end` lies; negative where it lies before. None: one of them is
-    not there or is no time, see event_time."""
+    """How many seconds after the time at `start` the time at `end` lies; negative where it lies before. None: one of
+    them is not there or is no time, see event_time."""
     begins, ends = event_time(record, start), event_time(record, end)
     return None if begins is None or ends is None else ends - begins
 
 
 def event_time(record, path):
-    """The time at `path` in seconds since 1970: an RFC 3339 text, or a number of seconds, parts of seconds dropped. None:
-    nothing there or something else. Milliseconds are not guessed at."""
+    """The time at `path` in seconds since 1970: an RFC 3339 text, or a number of seconds, parts of seconds dropped.
+    None: nothing there or something else. Milliseconds are not guessed at."""
     value = record.value(path, ABSENT) if isinstance(record, Record) else walk(record, path)
     if isinstance(value, str):
         return parse_time(value)
@@ -52,9 +53,9 @@ def event_time(record, path):
 
 
 def parse_time(text):
-    """Seconds since 1970 of an RFC 3339 text, `2024-05-01T12:00:00.5+02:00`; a space for the `T` will do. Parts of seconds are
-    dropped; a leap second counts as the second after it. None: no such text, or no such day; a text without `Z` or offset
-    could mean any time zone and is none."""
+    """Seconds since 1970 of an RFC 3339 text, `2024-05-01T12:00:00.5+02:00`; a space for the `T` will do. Parts of
+    seconds are dropped; a leap second counts as the second after it. None: no such text, or no such day; a text without
+    `Z` or offset could mean any time zone and is none."""
     parts = _RFC_3339.fullmatch(text) if isinstance(text, str) else None
     if parts is None:
         return None

@@ -21,7 +21,8 @@ class TopLevelConfigKeys:
 
 
 def load_config(conf_dir="conf/", exclude=None, include=None, validate=True):
-    """All of conf/ by the names of its files; `exclude` and `include` are names of files, with or without their ending."""
+    """All of conf/ by the names of its files; `exclude` and `include` are names of files, with or without their
+    ending."""
     global _loaded
     if _loaded is None:
         try:

@@ -61,7 +61,9 @@ class Rule:
         self.description = func.__doc__ or self.DEFAULT_RULE_DESCRIPTION
         self.unknown = sorted(set(options) - set(OPTIONS))
         if not (self.logs or self.datatypes):
-            raise RuleCreationError(f"Invalid rule [{self.name}] - rule must have either 'logs' or 'datatypes' declared")
+            raise RuleCreationError(
+                f"Invalid rule [{self.name}] - rule must have either 'logs' or 'datatypes' declared"
+            )
         if self.name in Rule._rules:
             raise RuleCreationError(f"Rule [{self.name}] already defined")
         Rule._rules[self.name] = self
@@ -124,4 +126,6 @@ class Rule:
 
     @classmethod
     def rules_for_log_type(cls, log_type):
-        return [rule for rule in cls._rules.values() if (rule.logs is None or log_type in rule.logs) and not rule.disabled]
+        return [
+            rule for rule in cls._rules.values() if (rule.logs is None or log_type in rule.logs) and not rule.disabled
+        ]

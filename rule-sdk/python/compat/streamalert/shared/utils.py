@@ -1,4 +1,5 @@
-"""Looking into records, and at addresses: as StreamAlert answered, its oddities included, since rules may count on them."""
+"""Looking into records, and at addresses: as StreamAlert answered, its oddities included, since rules may count on
+them."""
 
 from collections import deque
 from ipaddress import ip_address, ip_network
