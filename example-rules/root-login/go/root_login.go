@@ -12,7 +12,7 @@ func init() {
 			sdk.Equals("eventName", "ConsoleLogin"),
 			sdk.Equals("userIdentity.type", "Root"),
 		},
-		Outputs:  []string{"slack:security"},
+		Outputs:  []string{"file:security"},
 		Severity: sdk.High,
 	}, rootLogin)
 }

@@ -6,7 +6,7 @@ from streamalert_sdk import equals, rule
 @rule(
     logs=["cloudtrail:events"],
     when=[equals("eventName", "ConsoleLogin"), equals("userIdentity.type", "Root")],
-    outputs=["slack:security"],
+    outputs=["file:security"],
     severity="high",
 )
 def root_login(record):

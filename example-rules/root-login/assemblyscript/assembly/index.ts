@@ -6,7 +6,7 @@ rule(
     description: "Somebody logged in as root.",
     logs: ["cloudtrail:events"],
     when: [equals("eventName", "ConsoleLogin"), equals("userIdentity.type", "Root")],
-    outputs: ["slack:security"],
+    outputs: ["file:security"],
     severity: "high",
   },
   rootLogin,
