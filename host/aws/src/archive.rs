@@ -3,10 +3,7 @@
 use crate::Aws;
 use crate::call::{at_once, failed, kind_of};
 use crate::claim_check::Claim;
-use crate::limits::{
-    ATTEMPTS_MAX, CALLS_AT_ONCE, FIREHOSE_BATCH_BYTES_MAX, FIREHOSE_BATCH_MAX, FIREHOSE_PACKED_BYTES,
-    FIREHOSE_RECORD_BYTES_MAX, RETRY_FIRST,
-};
+use crate::limits::{ATTEMPTS_MAX, CALLS_AT_ONCE, FIREHOSE_PACKED_BYTES, FIREHOSE_RECORD_BYTES_MAX, RETRY_FIRST};
 use crate::objects::Bucket;
 use aws_sdk_firehose::primitives::Blob;
 use aws_sdk_firehose::types::Record;
@@ -17,14 +14,6 @@ use streamalert_pipeline::batches::{BatchLimits, batches};
 use streamalert_pipeline::record_batch::RecordBatch;
 
 const ACTION: &str = "put records into the archive";
-const LIMITS: BatchLimits = BatchLimits {
-    items: FIREHOSE_BATCH_MAX,
-    item_bytes: FIREHOSE_RECORD_BYTES_MAX,
-    bytes: FIREHOSE_BATCH_BYTES_MAX,
-    around: 0,
-    between: 0,
-};
-
 pub struct FirehoseArchive {
     aws: Arc<Aws>,
     /// Of the streams' names.
@@ -99,7 +88,7 @@ pub async fn put_lines(
             _ => records.push(line),
         }
     }
-    let cut = batches(records.iter().map(Vec::len), &LIMITS);
+    let cut = batches(records.iter().map(Vec::len), &BatchLimits::ARCHIVE);
     let mut records: Vec<Option<Blob>> = records.into_iter().map(|record| Some(Blob::new(record))).collect();
     let calls: Vec<Vec<Blob>> =
         cut.batches.iter().map(|call| call.iter().filter_map(|at| records[*at].take()).collect()).collect();

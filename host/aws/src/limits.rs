@@ -1,6 +1,7 @@
 //! What the services take, and how patient we are with them. Each number with its unit and its reason.
 
 use std::time::Duration;
+use streamalert_pipeline::batches::BatchLimits;
 
 /// Attempts of one call, the first one included. What fails five times over two seconds is down, and the source of what was
 /// to be stored keeps it.
@@ -17,15 +18,18 @@ pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CALLS_AT_ONCE: usize = 16;
 
 /// Bytes of one message, and of one batch of them; docs: "Amazon SQS message quotas".
-pub const SQS_BYTES_MAX: usize = 1 << 20;
+pub use streamalert_pipeline::limits::QUEUE_MESSAGE_BYTES_MAX as SQS_BYTES_MAX;
 /// Messages of one call of SQS; docs: "Amazon SQS message quotas".
 pub const SQS_BATCH_MAX: usize = 10;
-/// Bytes of one record of Firehose, before base64; docs: "Amazon Data Firehose quota".
-pub const FIREHOSE_RECORD_BYTES_MAX: usize = 1000 << 10;
-/// Records of one call of Firehose; docs: `PutRecordBatch`.
-pub const FIREHOSE_BATCH_MAX: usize = 500;
+/// The same as one call takes them.
+pub const SQS_BATCH: BatchLimits =
+    BatchLimits { items: SQS_BATCH_MAX, item_bytes: SQS_BYTES_MAX, bytes: SQS_BYTES_MAX, around: 0, between: 0 };
 /// Bytes of one call of Firehose; docs: `PutRecordBatch`.
-pub const FIREHOSE_BATCH_BYTES_MAX: usize = 4 << 20;
+pub use streamalert_pipeline::limits::ARCHIVE_BATCH_BYTES_MAX as FIREHOSE_BATCH_BYTES_MAX;
+/// Records of one call of Firehose; docs: `PutRecordBatch`.
+pub use streamalert_pipeline::limits::ARCHIVE_BATCH_LINES_MAX as FIREHOSE_BATCH_MAX;
+/// Bytes of one record of Firehose, before base64; docs: "Amazon Data Firehose quota".
+pub use streamalert_pipeline::limits::ARCHIVE_LINE_BYTES_MAX as FIREHOSE_RECORD_BYTES_MAX;
 /// Bytes of one item, names and values; docs: "Quotas in Amazon DynamoDB".
 pub const DYNAMODB_ITEM_BYTES_MAX: usize = 400 << 10;
 /// Items of `BatchWriteItem`.

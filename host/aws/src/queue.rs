@@ -7,7 +7,7 @@ use crate::Aws;
 use crate::call::{at_once, failed, kind_of};
 use crate::claim_check::Claim;
 use crate::limits::{
-    ATTEMPTS_MAX, CALLS_AT_ONCE, MESSAGE_TEXT_BYTES, RETRY_FIRST, SQS_BATCH_MAX, SQS_BYTES_MAX, ZSTD_LEVEL,
+    ATTEMPTS_MAX, CALLS_AT_ONCE, MESSAGE_TEXT_BYTES, RETRY_FIRST, SQS_BATCH, SQS_BYTES_MAX, ZSTD_LEVEL,
 };
 use crate::objects::Bucket;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
@@ -16,7 +16,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use streamalert_pipeline::backend::{BackendError, RecordQueue};
-use streamalert_pipeline::batches::{BatchLimits, batches};
+use streamalert_pipeline::batches::batches;
 use streamalert_pipeline::record_batch::{ReadError, RecordBatch};
 use tokio::sync::OnceCell;
 
@@ -97,14 +97,7 @@ impl SqsQueue {
                 Err(error) => results[number] = Err(error),
             }
         }
-        let limits = BatchLimits {
-            items: SQS_BATCH_MAX,
-            item_bytes: SQS_BYTES_MAX,
-            bytes: SQS_BYTES_MAX,
-            around: 0,
-            between: 0,
-        };
-        let cut = batches(bodies.iter().map(|(_, body)| body.len()), &limits);
+        let cut = batches(bodies.iter().map(|(_, body)| body.len()), &SQS_BATCH);
         let mut bodies: Vec<Option<(usize, String)>> = bodies.into_iter().map(Some).collect();
         for number in cut.oversize.iter().filter_map(|at| Some(bodies[*at].as_ref()?.0)) {
             results[number] = Err(BackendError::other("send records to the queue", "a message above the limit"));

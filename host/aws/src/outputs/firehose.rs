@@ -1,19 +1,11 @@
 //! `aws-firehose`: the publication as a line of JSON. The archive of alerts is one of these.
 
 use super::{Answers, CallError, Desk, Entry, Letter, Service, Settings, in_calls, info, is_made_of, required, sdk};
-use crate::limits::{FIREHOSE_BATCH_BYTES_MAX, FIREHOSE_BATCH_MAX, FIREHOSE_RECORD_BYTES_MAX};
+use crate::limits::FIREHOSE_RECORD_BYTES_MAX;
 use aws_sdk_firehose::primitives::Blob;
 use aws_sdk_firehose::types::Record;
 use streamalert_pipeline::batches::BatchLimits;
 use streamalert_pipeline::plugin::{OutputInfo, OutputOptions, SettingFault};
-
-const LIMITS: BatchLimits = BatchLimits {
-    items: FIREHOSE_BATCH_MAX,
-    item_bytes: FIREHOSE_RECORD_BYTES_MAX,
-    bytes: FIREHOSE_BATCH_BYTES_MAX,
-    around: 0,
-    between: 0,
-};
 
 /// Kind of what lies in the bucket for as long as the archive: whoever reads that will look for it.
 const LASTING: &str = "archive";
@@ -51,7 +43,7 @@ impl Service for Firehose {
                 Err(error) => answers.failed(letter.place, &error),
             }
         }
-        in_calls(&LIMITS, entries, answers, async |lines: Vec<Blob>| {
+        in_calls(&BatchLimits::ARCHIVE, entries, answers, async |lines: Vec<Blob>| {
             let mut request = desk.aws.firehose.put_record_batch().delivery_stream_name(stream);
             for line in lines {
                 let record = Record::builder().data(line).build();

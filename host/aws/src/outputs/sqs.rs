@@ -3,16 +3,13 @@
 use super::{
     Answers, CallError, Desk, Entry, Letter, Service, Settings, in_calls, info, is_made_of, legal, required, sdk, sns,
 };
-use crate::limits::{SQS_BATCH_MAX, SQS_BYTES_MAX};
+use crate::limits::{SQS_BATCH, SQS_BYTES_MAX};
 use aws_sdk_sqs::config::{Builder, Region};
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use streamalert_pipeline::batches::BatchLimits;
 use streamalert_pipeline::plugin::{OutputInfo, OutputOptions, SettingFault};
 
-const LIMITS: BatchLimits =
-    BatchLimits { items: SQS_BATCH_MAX, item_bytes: SQS_BYTES_MAX, bytes: SQS_BYTES_MAX, around: 0, between: 0 };
 /// Bytes kept for attributes, of which SQS counts names, types and values.
 const ATTRIBUTES_BYTES: usize = 4 << 10;
 
@@ -72,7 +69,7 @@ impl Service for Sqs {
             }
         }
         let fifo = url.ends_with(".fifo");
-        in_calls(&LIMITS, entries, answers, async |messages: Vec<Message>| {
+        in_calls(&SQS_BATCH, entries, answers, async |messages: Vec<Message>| {
             let count = messages.len();
             let mut request = desk.aws.sqs.send_message_batch().queue_url(&url);
             for (number, message) in messages.into_iter().enumerate() {
