@@ -141,7 +141,8 @@ fn numbers(records: &[Value]) -> Vec<u64> {
 fn objects(place: &Place, bucket: &str, prefix: &str) -> Vec<String> {
     let bucket = Bucket::new(&place.aws, bucket);
     let keys = place.aws.wait(bucket.keys(prefix)).unwrap();
-    let text = |key: &String| String::from_utf8(place.aws.wait(bucket.get(key)).unwrap().unwrap()).unwrap();
+    let text =
+        |key: &String| String::from_utf8(place.aws.wait(bucket.get(key)).unwrap().unwrap().bytes.into()).unwrap();
     keys.iter().map(text).collect()
 }
 

@@ -379,3 +379,49 @@ fn names_are_made_of_the_prefix_unless_something_else_is_said() {
     assert_eq!(names.function("rules_engine"), "acme-streamalert-rules-engine");
     assert!(Names::from_env(|_| None).unwrap_err().contains("STREAMALERT_PREFIX"));
 }
+
+#[test]
+fn a_letter_that_cannot_be_read_hides_no_other_and_is_never_removed() {
+    use streamalert_aws::dead_letters::S3DeadLetters;
+    use streamalert_pipeline::backend::DeadLetters;
+    use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
+    use streamalert_pipeline::log_record::Payload;
+    let Some(standin) = standins::ministack() else { return };
+    let place = standin.place("damaged");
+    place.data_bucket();
+    let letter = |text: &str| {
+        let payload = Payload::new(Arc::new(Source::new("s3", "b", text)), 0, text.as_bytes());
+        let position = Position { offset: 0, length: text.len() as u64, index: 0 };
+        DeadLetter::new(&payload, "c", position, Reason::NotJson, "no".into())
+    };
+    let store = S3DeadLetters::new(&place.aws, place.names.data_bucket());
+    store.put(&[letter("one")]).unwrap();
+    let bucket = Bucket::new(&place.aws, place.names.data_bucket());
+    let newer = r#"{"a newer version": "wrote this"}"#;
+    let text = format!("{newer}\n{}\n", serde_json::to_string(&letter("two")).unwrap());
+    let key = "dead/2026-01-01/0000000000001-x.jsonl.zst";
+    place.aws.wait(bucket.put(key, zstd::bulk::compress(text.as_bytes(), 3).unwrap())).unwrap();
+    place.aws.wait(bucket.put("dead/2026-01-01/0000000000002-x.jsonl.zst", &b"no zstd"[..])).unwrap();
+    let ids: Vec<String> = store.list().unwrap().into_iter().map(|letter| letter.id).collect();
+    assert_eq!(ids.len(), 2);
+    store.remove(&ids).unwrap();
+    assert!(store.list().unwrap().is_empty());
+    let left = place.aws.wait(bucket.get(key)).unwrap().unwrap();
+    assert_eq!(zstd::stream::decode_all(&left.bytes[..]).unwrap(), format!("{newer}\n").into_bytes());
+    assert_eq!(place.aws.wait(bucket.keys("dead/")).unwrap().len(), 2, "what is damaged stays where it is");
+}
+
+#[test]
+fn letters_that_cannot_be_fetched_for_now_are_an_error_and_not_left_out() {
+    use streamalert_aws::dead_letters::S3DeadLetters;
+    use streamalert_pipeline::backend::DeadLetters;
+    let endpoint = scripted::start(|request: &Request| match request.path.contains("list-type=2") {
+        true => {
+            let entry = "<Contents><Key>dead/a</Key><ETag>e</ETag><Size>1</Size></Contents>";
+            let body = format!("<ListBucketResult>{entry}</ListBucketResult>").into_bytes();
+            Answer { status: 200, headers: vec![], length: None, body }
+        }
+        false => Answer { status: 500, headers: vec![], length: None, body: vec![] },
+    });
+    assert!(S3DeadLetters::new(&aws(&endpoint), "data").list().is_err());
+}

@@ -175,14 +175,17 @@ impl Installation {
     pub fn verdicts(&self) -> String {
         let bucket = Bucket::new(&self.place.aws, self.place.names.rules_bucket());
         let bytes = self.place.aws.wait(bucket.get(streamalert_aws::rules_bucket::VERDICTS)).unwrap();
-        String::from_utf8(bytes.unwrap_or_default()).unwrap()
+        bytes.map(|stored| String::from_utf8(stored.bytes.into()).unwrap()).unwrap_or_default()
     }
 
     /// Lines that a stream has brought to the archive.
     pub fn archived(&self, stream: &str) -> Vec<Value> {
         let bucket = Bucket::new(&self.place.aws, self.place.names.data_bucket());
         let keys = self.place.aws.wait(bucket.keys(&format!("archive/{stream}/"))).unwrap();
-        let text = |key: String| String::from_utf8(self.place.aws.wait(bucket.get(&key)).unwrap().unwrap()).unwrap();
+        let text = |key: String| {
+            let stored = self.place.aws.wait(bucket.get(&key)).unwrap().unwrap();
+            String::from_utf8(stored.bytes.into()).unwrap()
+        };
         let lines = |text: String| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>();
         keys.into_iter().map(text).flat_map(lines).collect()
     }

@@ -44,11 +44,11 @@ impl Claim {
         if self.bucket != bucket.name || !self.key.starts_with(CLAIMS) {
             return Err(not_ours(format!("claims lie below s3://{}/{CLAIMS}", bucket.name)));
         }
-        let bytes = bucket.get(&self.key).await?.ok_or_else(|| not_ours("it is not there any more".into()))?;
+        let bytes = bucket.get(&self.key).await?.ok_or_else(|| not_ours("it is not there any more".into()))?.bytes;
         if hex(&Sha256::digest(&bytes)) != self.sha256 {
             return Err(not_ours("it is not what was put there".into()));
         }
-        Ok(bytes)
+        Ok(bytes.into())
     }
 }
 

@@ -1,11 +1,10 @@
 //! Dead letters in S3: an object for the letters of one invocation, lines of JSON packed by zstd.
 
 use crate::Aws;
-use crate::call::{at_once, failed};
+use crate::call::at_once;
 use crate::claim_check::hex;
 use crate::limits::{CALLS_AT_ONCE, ZSTD_LEVEL};
-use crate::objects::Bucket;
-use aws_sdk_s3::primitives::ByteStream;
+use crate::objects::{Bucket, Stored};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -31,8 +30,10 @@ pub struct Pile {
 /// One object, as it was read.
 struct Sheet {
     key: String,
-    etag: Option<String>,
+    etag: String,
     letters: Vec<DeadLetter>,
+    /// Lines that a newer version may have written: they stay.
+    unreadable: Vec<String>,
 }
 
 impl S3DeadLetters {
@@ -43,7 +44,7 @@ impl S3DeadLetters {
     async fn put_all(&self, letters: &[DeadLetter]) -> Result<(), BackendError> {
         let now = jiff::Timestamp::now();
         let stamped = letters.iter().map(|letter| DeadLetter { first_seen: format!("{now:.3}"), ..letter.clone() });
-        let bytes = pack(stamped)?;
+        let bytes = pack(stamped, &[])?;
         let mut digest = Sha256::new();
         letters.iter().for_each(|letter| digest.update(&letter.id));
         // Names sort by time. The same letters at another time are another object: each time counts.
@@ -52,46 +53,34 @@ impl S3DeadLetters {
         self.bucket.put(&key, bytes).await
     }
 
+    /// `None` if somebody has removed it since it was listed, or it is damaged.
     async fn sheet(bucket: Bucket, key: String) -> Result<Option<Sheet>, BackendError> {
-        let action = format!("read the dead letters in s3://{}/{key}", bucket.name);
-        let got = bucket.aws.s3.get_object().bucket(&bucket.name).key(&key).send().await;
-        let object = match got.map_err(|error| failed(&action, error)) {
-            Ok(object) => object,
-            // Somebody removed it since it was listed.
-            Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+        let Some(Stored { bytes, etag }) = bucket.get(&key).await? else { return Ok(None) };
+        let text = match zstd::stream::decode_all(&bytes[..]) {
+            Ok(text) => text,
+            // It hides no other, and stays where it is.
+            Err(error) => {
+                tracing::error!(bucket = bucket.name, key, %error, "dead letters that cannot be unpacked");
+                return Ok(None);
+            }
         };
-        let etag = object.e_tag;
-        let bytes = object.body.collect().await.map_err(|error| BackendError::other(&action, error))?;
-        let text =
-            zstd::stream::decode_all(&bytes.to_vec()[..]).map_err(|error| BackendError::other(&action, error))?;
-        let text = String::from_utf8_lossy(&text);
-        let mut letters = Vec::new();
-        for line in text.lines() {
+        let mut sheet = Sheet { key, etag, letters: Vec::new(), unreadable: Vec::new() };
+        for line in String::from_utf8_lossy(&text).lines() {
             match serde_json::from_str(line) {
-                Ok(letter) => letters.push(letter),
-                Err(error) => return Err(BackendError::other(&action, error)),
+                Ok(letter) => sheet.letters.push(letter),
+                Err(error) => {
+                    tracing::error!(bucket = bucket.name, key = sheet.key, %error, "a dead letter that cannot be read");
+                    sheet.unreadable.push(line.to_owned());
+                }
             }
         }
-        Ok(Some(Sheet { key, etag, letters }))
+        Ok(Some(sheet))
     }
 
     async fn sheets(&self, keys: Vec<String>) -> Result<Vec<Sheet>, BackendError> {
         let bucket = self.bucket.clone();
         let sheets = at_once(CALLS_AT_ONCE, keys, move |key| Self::sheet(bucket.clone(), key)).await;
-        let mut found = Vec::new();
-        for sheet in sheets {
-            match sheet {
-                Ok(sheet) => found.extend(sheet),
-                // One that is damaged hides no other.
-                Err(error) if error.kind == BackendErrorKind::Other => {
-                    let cause = error.source.as_ref().map(ToString::to_string);
-                    tracing::error!(action = error.action, cause, "dead letters that cannot be read");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(found)
+        sheets.into_iter().filter_map(Result::transpose).collect()
     }
 
     async fn remove_all(&self, ids: &HashSet<&str>, keys: Vec<String>) -> Result<(), BackendError> {
@@ -103,7 +92,6 @@ impl S3DeadLetters {
                 let rest: Vec<DeadLetter> = now.letters.iter().filter(|letter| !gone(letter)).cloned().collect();
                 match self.replace(&now, rest).await {
                     Ok(()) => {}
-                    Err(error) if error.kind == BackendErrorKind::NotFound => {}
                     Err(error) if error.kind == BackendErrorKind::Conflict && conflicts < CONFLICTS_MAX => {
                         conflicts += 1;
                         sheet = Self::sheet(self.bucket.clone(), now.key).await?;
@@ -149,22 +137,24 @@ impl S3DeadLetters {
 
     /// Only if nobody else has changed it.
     async fn replace(&self, sheet: &Sheet, rest: Vec<DeadLetter>) -> Result<(), BackendError> {
-        const ACTION: &str = "remove dead letters";
-        let (s3, name) = (&self.bucket.aws.s3, &self.bucket.name);
-        if rest.is_empty() {
-            let delete = s3.delete_object().bucket(name).key(&sheet.key).set_if_match(sheet.etag.clone());
-            return delete.send().await.map(drop).map_err(|error| failed(ACTION, error));
+        match rest.is_empty() && sheet.unreadable.is_empty() {
+            true => self.bucket.delete_unchanged(&sheet.key, &sheet.etag).await,
+            false => {
+                let bytes = pack(rest.into_iter(), &sheet.unreadable)?;
+                self.bucket.replace(&sheet.key, Some(&sheet.etag), bytes).await
+            }
         }
-        let body = ByteStream::from(pack(rest.into_iter())?);
-        let put = s3.put_object().bucket(name).key(&sheet.key).set_if_match(sheet.etag.clone()).body(body);
-        put.send().await.map(drop).map_err(|error| failed(ACTION, error))
     }
 }
 
-fn pack(letters: impl Iterator<Item = DeadLetter>) -> Result<Vec<u8>, BackendError> {
+fn pack(letters: impl Iterator<Item = DeadLetter>, others: &[String]) -> Result<Vec<u8>, BackendError> {
     let mut text = Vec::new();
     for letter in letters {
         serde_json::to_writer(&mut text, &letter).map_err(|error| BackendError::other("write a dead letter", error))?;
+        text.push(b'\n');
+    }
+    for line in others {
+        text.extend_from_slice(line.as_bytes());
         text.push(b'\n');
     }
     zstd::bulk::compress(&text, ZSTD_LEVEL).map_err(|error| BackendError::other("compress dead letters", error))

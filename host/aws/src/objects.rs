@@ -1,17 +1,43 @@
 //! Objects of S3: small ones as bytes, large ones as a stream that survives broken connections.
 
 use crate::Aws;
-use crate::call::failed;
-use crate::limits::OBJECT_RESUMES_MAX;
+use crate::call::{at_once, failed};
+use crate::limits::{CALLS_AT_ONCE, OBJECT_RESUMES_MAX};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use bytes::{Buf, Bytes};
 use std::io::{self, Read};
 use std::sync::Arc;
 use streamalert_intake::Object;
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
+use streamalert_pipeline::time::Millis;
+
+/// An object as a listing tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Without the prefix that was listed.
+    pub name: String,
+    pub etag: String,
+    pub size: u64,
+    pub modified: Option<Millis>,
+}
+
+/// An object as it is now.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub bytes: Bytes,
+    pub etag: String,
+}
+
+/// What a conditional request came to.
+#[derive(Debug)]
+pub enum Changed {
+    Same,
+    Gone,
+    Now(Stored),
+}
 
 /// A bucket of ours.
 #[derive(Clone)]
@@ -25,57 +51,134 @@ impl Bucket {
         Bucket { aws: aws.clone(), name: name.into() }
     }
 
-    pub async fn put(&self, key: &str, bytes: impl Into<Bytes>) -> Result<(), BackendError> {
-        let body = ByteStream::from(bytes.into());
-        let put = self.aws.s3.put_object().bucket(&self.name).key(key).body(body).send().await;
-        put.map_err(|error| failed(&format!("put s3://{}/{key}", self.name), error))?;
-        Ok(())
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn action(&self, verb: &str, key: &str) -> String {
+        format!("{verb} s3://{}/{key}", self.name)
+    }
+
+    /// Storeds below a prefix, in order.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<Listed>, BackendError> {
+        let mut listed = Vec::new();
+        let mut next = None;
+        loop {
+            let page = self.aws.s3.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(next);
+            let page = page.send().await.map_err(|error| failed(&self.action("list", prefix), error))?;
+            for object in page.contents.unwrap_or_default() {
+                let (Some(key), Some(etag)) = (object.key, object.e_tag) else { continue };
+                let Some(name) = key.strip_prefix(prefix) else { continue };
+                listed.push(Listed {
+                    name: name.to_owned(),
+                    etag,
+                    size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                    modified: object.last_modified.as_ref().and_then(millis),
+                });
+            }
+            next = page.next_continuation_token;
+            if next.is_none() {
+                return Ok(listed);
+            }
+        }
     }
 
     /// `None` if there is none.
-    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
-        let action = || format!("get s3://{}/{key}", self.name);
+    pub async fn get(&self, key: &str) -> Result<Option<Stored>, BackendError> {
+        match self.get_unless(key, None).await? {
+            Changed::Now(object) => Ok(Some(object)),
+            Changed::Same | Changed::Gone => Ok(None),
+        }
+    }
+
+    /// Many, some at a time, in the order of `keys`.
+    pub async fn get_all(&self, keys: Vec<String>) -> Result<Vec<Option<Stored>>, BackendError> {
+        let call = |key: String| {
+            let bucket = self.clone();
+            async move { bucket.get(&key).await }
+        };
+        at_once(CALLS_AT_ONCE, keys, call).await.into_iter().collect()
+    }
+
+    /// Unless it still has this ETag.
+    pub async fn get_unless(&self, key: &str, etag: Option<&str>) -> Result<Changed, BackendError> {
         // A body that breaks off is no failed call to the SDK.
         let mut resumes = 0;
         loop {
-            let got = self.aws.s3.get_object().bucket(&self.name).key(key).send().await;
-            let object = match got {
+            let get = self.aws.s3.get_object().bucket(&self.name).key(key);
+            let object = match get.set_if_none_match(etag.map(str::to_owned)).send().await {
                 Ok(object) => object,
+                Err(error) if etag.is_some() && status(&error) == Some(304) => return Ok(Changed::Same),
                 Err(error) => {
-                    let error = failed(&action(), error);
-                    return if error.kind == BackendErrorKind::NotFound { Ok(None) } else { Err(error) };
+                    let error = failed(&self.action("get", key), error);
+                    return if error.kind == BackendErrorKind::NotFound { Ok(Changed::Gone) } else { Err(error) };
                 }
             };
+            let etag = object.e_tag.unwrap_or_default();
             match object.body.collect().await {
-                Ok(bytes) => return Ok(Some(bytes.to_vec())),
-                Err(error) if resumes == OBJECT_RESUMES_MAX => return Err(BackendError::other(action(), error)),
+                Ok(body) => return Ok(Changed::Now(Stored { bytes: body.into_bytes(), etag })),
+                Err(error) if resumes == OBJECT_RESUMES_MAX => {
+                    return Err(BackendError::other(self.action("get", key), error));
+                }
                 Err(_) => resumes += 1,
             }
         }
     }
 
+    pub async fn put(&self, key: &str, bytes: impl Into<Bytes>) -> Result<(), BackendError> {
+        let put = self.aws.s3.put_object().bucket(&self.name).key(key).body(ByteStream::from(bytes.into()));
+        put.send().await.map_err(|error| failed(&self.action("put", key), error))?;
+        Ok(())
+    }
+
+    /// Only if the object still has this ETag, or still is not there; else the error is a conflict.
+    pub async fn replace(&self, key: &str, etag: Option<&str>, bytes: impl Into<Bytes>) -> Result<(), BackendError> {
+        let put = self.aws.s3.put_object().bucket(&self.name).key(key).body(ByteStream::from(bytes.into()));
+        let put = match etag {
+            Some(etag) => put.if_match(etag),
+            None => put.if_none_match("*"),
+        };
+        put.send().await.map(drop).map_err(|error| self.in_conflict("put", key, error))
+    }
+
+    /// Of what was deleted meanwhile, S3 says that it is not there.
+    fn in_conflict<E>(&self, verb: &str, key: &str, error: SdkError<E>) -> BackendError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let conflict = matches!(status(&error), Some(404 | 409 | 412));
+        let mut error = failed(&self.action(verb, key), error);
+        if conflict {
+            error.kind = BackendErrorKind::Conflict;
+        }
+        error
+    }
+
+    /// Only if the object still has this ETag, as of [`Bucket::replace`].
+    pub async fn delete_unchanged(&self, key: &str, etag: &str) -> Result<(), BackendError> {
+        let delete = self.aws.s3.delete_object().bucket(&self.name).key(key).if_match(etag);
+        delete.send().await.map(drop).map_err(|error| self.in_conflict("delete", key, error))
+    }
+
     /// No error if there is none.
     pub async fn delete(&self, key: &str) -> Result<(), BackendError> {
         let deleted = self.aws.s3.delete_object().bucket(&self.name).key(key).send().await;
-        deleted.map_err(|error| failed(&format!("delete s3://{}/{key}", self.name), error))?;
+        deleted.map_err(|error| failed(&self.action("delete", key), error))?;
         Ok(())
     }
 
     /// Keys below a prefix, in order.
     pub async fn keys(&self, prefix: &str) -> Result<Vec<String>, BackendError> {
-        let mut keys = Vec::new();
-        let mut next = None;
-        loop {
-            let page = self.aws.s3.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(next);
-            let page =
-                page.send().await.map_err(|error| failed(&format!("list s3://{}/{prefix}", self.name), error))?;
-            keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
-            next = page.next_continuation_token;
-            if next.is_none() {
-                return Ok(keys);
-            }
-        }
+        Ok(self.list(prefix).await?.into_iter().map(|listed| format!("{prefix}{}", listed.name)).collect())
     }
+}
+
+pub(crate) fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+pub(crate) fn millis(time: &DateTime) -> Option<Millis> {
+    time.to_millis().ok()
 }
 
 /// Somebody's object, read as it comes. Blocks.

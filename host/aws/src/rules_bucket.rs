@@ -12,18 +12,20 @@
 //! | `live/verdicts.json` | what became of each upload, for people |
 
 use crate::Aws;
-use crate::call::{at_once, failed};
-use crate::limits::{CALLS_AT_ONCE, OBJECT_RESUMES_MAX};
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use crate::call::failed;
+use crate::objects::{Bucket, millis, status};
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::BucketVersioningStatus;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
 use streamalert_pipeline::time::Millis;
+
+pub use crate::objects::{Changed, Listed, Stored};
 
 pub const PLUGINS: &str = "plugins/";
 pub const CONF: &str = "conf/";
@@ -58,35 +60,16 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Beside what every bucket can.
 #[derive(Clone)]
-pub struct RulesBucket {
-    aws: Arc<Aws>,
-    bucket: String,
-}
+pub struct RulesBucket(Bucket);
 
-/// An object as a listing tells of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Without the prefix that was listed.
-    pub name: String,
-    pub etag: String,
-    pub size: u64,
-    pub modified: Option<Millis>,
-}
+impl Deref for RulesBucket {
+    type Target = Bucket;
 
-/// An object as it is now.
-#[derive(Clone, Debug)]
-pub struct Object {
-    pub bytes: Bytes,
-    pub etag: String,
-}
-
-/// What a conditional request came to.
-#[derive(Debug)]
-pub enum Changed {
-    Same,
-    Gone,
-    Now(Object),
+    fn deref(&self) -> &Bucket {
+        &self.0
+    }
 }
 
 /// One version of an upload.
@@ -103,122 +86,18 @@ pub struct Version {
 
 impl RulesBucket {
     pub fn new(aws: &Arc<Aws>, bucket: impl Into<String>) -> Self {
-        RulesBucket { aws: aws.clone(), bucket: bucket.into() }
-    }
-
-    pub fn name(&self) -> &str {
-        &self.bucket
+        RulesBucket(Bucket::new(aws, bucket))
     }
 
     pub fn aws(&self) -> &Arc<Aws> {
-        &self.aws
-    }
-
-    fn action(&self, verb: &str, key: &str) -> String {
-        format!("{verb} s3://{}/{key}", self.bucket)
-    }
-
-    /// Objects below a prefix, in order.
-    pub async fn list(&self, prefix: &str) -> Result<Vec<Listed>, BackendError> {
-        let mut listed = Vec::new();
-        let mut next = None;
-        loop {
-            let page = self.aws.s3.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_continuation_token(next);
-            let page = page.send().await.map_err(|error| failed(&self.action("list", prefix), error))?;
-            for object in page.contents.unwrap_or_default() {
-                let (Some(key), Some(etag)) = (object.key, object.e_tag) else { continue };
-                let Some(name) = key.strip_prefix(prefix) else { continue };
-                listed.push(Listed {
-                    name: name.to_owned(),
-                    etag,
-                    size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
-                    modified: object.last_modified.as_ref().and_then(millis),
-                });
-            }
-            next = page.next_continuation_token;
-            if next.is_none() {
-                return Ok(listed);
-            }
-        }
-    }
-
-    /// `None` if there is none.
-    pub async fn get(&self, key: &str) -> Result<Option<Object>, BackendError> {
-        match self.get_unless(key, None).await? {
-            Changed::Now(object) => Ok(Some(object)),
-            Changed::Same | Changed::Gone => Ok(None),
-        }
-    }
-
-    /// Many, some at a time, in the order of `keys`.
-    pub async fn get_all(&self, keys: Vec<String>) -> Result<Vec<Option<Object>>, BackendError> {
-        let call = |key: String| {
-            let bucket = self.clone();
-            async move { bucket.get(&key).await }
-        };
-        at_once(CALLS_AT_ONCE, keys, call).await.into_iter().collect()
-    }
-
-    /// Unless it still has this ETag.
-    pub async fn get_unless(&self, key: &str, etag: Option<&str>) -> Result<Changed, BackendError> {
-        // A body that breaks off is no failed call to the SDK.
-        let mut resumes = 0;
-        loop {
-            let get = self.aws.s3.get_object().bucket(&self.bucket).key(key);
-            let object = match get.set_if_none_match(etag.map(str::to_owned)).send().await {
-                Ok(object) => object,
-                Err(error) if etag.is_some() && status(&error) == Some(304) => return Ok(Changed::Same),
-                Err(error) => {
-                    let error = failed(&self.action("get", key), error);
-                    return if error.kind == BackendErrorKind::NotFound { Ok(Changed::Gone) } else { Err(error) };
-                }
-            };
-            let etag = object.e_tag.unwrap_or_default();
-            match object.body.collect().await {
-                Ok(body) => return Ok(Changed::Now(Object { bytes: body.into_bytes(), etag })),
-                Err(error) if resumes == OBJECT_RESUMES_MAX => {
-                    return Err(BackendError::other(self.action("get", key), error));
-                }
-                Err(_) => resumes += 1,
-            }
-        }
-    }
-
-    pub async fn put(&self, key: &str, bytes: impl Into<Bytes>) -> Result<(), BackendError> {
-        let put = self.aws.s3.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(bytes.into()));
-        put.send().await.map_err(|error| failed(&self.action("put", key), error))?;
-        Ok(())
-    }
-
-    /// Only if the object still has this ETag, or still is not there; else the error is a conflict.
-    pub async fn replace(&self, key: &str, etag: Option<&str>, bytes: impl Into<Bytes>) -> Result<(), BackendError> {
-        let put = self.aws.s3.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(bytes.into()));
-        let put = match etag {
-            Some(etag) => put.if_match(etag),
-            None => put.if_none_match("*"),
-        };
-        let Err(error) = put.send().await else { return Ok(()) };
-        // Of what was deleted meanwhile, S3 says that it is not there.
-        let conflict = matches!(status(&error), Some(404 | 409 | 412));
-        let mut error = failed(&self.action("put", key), error);
-        if conflict {
-            error.kind = BackendErrorKind::Conflict;
-        }
-        Err(error)
-    }
-
-    /// No error if there is none.
-    pub async fn delete(&self, key: &str) -> Result<(), BackendError> {
-        let deleted = self.aws.s3.delete_object().bucket(&self.bucket).key(key).send().await;
-        deleted.map_err(|error| failed(&self.action("delete", key), error))?;
-        Ok(())
+        &self.0.aws
     }
 
     /// Puts a file of a user's, and says so if it was there already, the same. Returns its ETag.
     pub async fn upload(&self, key: &str, bytes: impl Into<Bytes>) -> Result<Upload, BackendError> {
         let bytes = bytes.into();
         let digest = sha256(&bytes);
-        let head = self.aws.s3.head_object().bucket(&self.bucket).key(key).send().await;
+        let head = self.aws.s3.head_object().bucket(&self.name).key(key).send().await;
         match head {
             Ok(head) => {
                 let known = head.metadata.as_ref().and_then(|metadata| metadata.get(DIGEST_METADATA));
@@ -229,7 +108,7 @@ impl RulesBucket {
             Err(error) if status(&error) == Some(404) => {}
             Err(error) => return Err(failed(&self.action("look at", key), error)),
         }
-        let put = self.aws.s3.put_object().bucket(&self.bucket).key(key).metadata(DIGEST_METADATA, digest);
+        let put = self.aws.s3.put_object().bucket(&self.name).key(key).metadata(DIGEST_METADATA, digest);
         let put = put.body(ByteStream::from(bytes)).send().await;
         let put = put.map_err(|error| failed(&self.action("put", key), error))?;
         Ok(Upload { etag: put.e_tag.unwrap_or_default(), new: true })
@@ -237,7 +116,7 @@ impl RulesBucket {
 
     /// Whether the bucket keeps older versions.
     pub async fn keeps_versions(&self) -> Result<bool, BackendError> {
-        let asked = self.aws.s3.get_bucket_versioning().bucket(&self.bucket).send().await;
+        let asked = self.aws.s3.get_bucket_versioning().bucket(&self.name).send().await;
         let answer = asked.map_err(|error| failed(&self.action("ask for the versioning of", ""), error))?;
         Ok(answer.status == Some(BucketVersioningStatus::Enabled))
     }
@@ -247,7 +126,7 @@ impl RulesBucket {
         let mut found = Vec::new();
         let (mut key_marker, mut version_marker) = (None, None);
         loop {
-            let page = self.aws.s3.list_object_versions().bucket(&self.bucket).prefix(key);
+            let page = self.aws.s3.list_object_versions().bucket(&self.name).prefix(key);
             let page = page.set_key_marker(key_marker).set_version_id_marker(version_marker);
             let page = page.send().await.map_err(|error| failed(&self.action("list the versions of", key), error))?;
             for version in page.versions.unwrap_or_default().into_iter().filter(|v| v.key.as_deref() == Some(key)) {
@@ -284,7 +163,7 @@ impl RulesBucket {
     /// Of one version; `None` if there is no such version, or it stands for a deletion.
     pub async fn get_version(&self, key: &str, id: &str) -> Result<Option<Bytes>, BackendError> {
         let action = self.action("get an older version of", key);
-        let object = match self.aws.s3.get_object().bucket(&self.bucket).key(key).version_id(id).send().await {
+        let object = match self.aws.s3.get_object().bucket(&self.name).key(key).version_id(id).send().await {
             Ok(object) => object,
             Err(error) if matches!(status(&error), Some(400 | 404 | 405)) => return Ok(None),
             Err(error) => return Err(failed(&action, error)),
@@ -297,7 +176,7 @@ impl RulesBucket {
     pub async fn verdicts(&self) -> Result<(Verdicts, Option<String>), BackendError> {
         let Some(object) = self.get(VERDICTS).await? else { return Ok((Verdicts::default(), None)) };
         let read = serde_json::from_slice(&object.bytes).unwrap_or_else(|error| {
-            tracing::warn!(bucket = self.bucket, %error, "{VERDICTS} cannot be read");
+            tracing::warn!(bucket = self.name, %error, "{VERDICTS} cannot be read");
             Verdicts::default()
         });
         Ok((read, Some(object.etag)))
@@ -463,14 +342,6 @@ pub struct ConfVerdict {
     pub since: Option<String>,
     pub problems: Vec<String>,
     pub warnings: Vec<String>,
-}
-
-fn status<E>(error: &SdkError<E, aws_smithy_runtime_api::client::orchestrator::HttpResponse>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
-}
-
-fn millis(time: &DateTime) -> Option<Millis> {
-    time.to_millis().ok()
 }
 
 #[cfg(test)]

@@ -402,9 +402,9 @@ impl Run<'_> {
 
     fn place(&self, object: &Object) -> Result<Option<Place>, BackendError> {
         let key = cursor_key(object);
-        let bytes = self.function.environment.aws.wait(self.function.data.get(&key))?;
+        let stored = self.function.environment.aws.wait(self.function.data.get(&key))?;
         // One that cannot be read is of another version: the object is read from its beginning.
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        Ok(stored.and_then(|stored| serde_json::from_slice(&stored.bytes).ok()))
     }
 
     fn remember(&self, object: &Object, place: &Place) -> Result<(), BackendError> {

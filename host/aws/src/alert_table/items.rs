@@ -276,8 +276,8 @@ pub async fn read_alert(bucket: &Bucket, item: Option<&Item>) -> Result<Alert, U
     let packed: &[u8] = match (item.get("json"), text(item, "claim")) {
         (Some(AttributeValue::B(packed)), _) => packed.as_ref(),
         (_, Some(claim)) if claim.starts_with(LARGE) => match bucket.get(claim).await {
-            Ok(Some(bytes)) => {
-                fetched = bytes;
+            Ok(Some(stored)) => {
+                fetched = stored.bytes;
                 &fetched
             }
             Ok(None) => return Err(Unread::lost(format!("s3://{}/{claim} is not there any more", bucket.name))),
