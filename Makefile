@@ -20,6 +20,7 @@ demo: toolchain release
 
 # Benchmarks are tried, each part once: else they break unnoticed, since figures are seldom taken.
 test: guests standins
+	tests/languages.sh test
 	cargo test --workspace --quiet
 	cargo test --workspace --quiet $(BENCHES)
 	cd example-rules && cargo test --quiet
@@ -50,7 +51,7 @@ fuzz:
 guests: toolchain dev
 	$(DEV) build example-rules --out target/guests/example-rules
 	$(DEV) build tests/bench-rules --out target/guests/bench-rules
-	tests/languages.sh $(DEV)
+	tests/languages.sh build $(DEV)
 	CARGO_TARGET_DIR=$(abspath target/guests/build) tests/bad-guests/build.sh
 
 # Servers that stand in for AWS. Where they cannot be had, tests that ask for them are skipped, but in CI.
