@@ -200,6 +200,57 @@ fn from_nothing_to_a_tested_parser() {
 }
 
 #[test]
+fn from_nothing_to_a_publisher_and_an_output() {
+    let place = tempfile::tempdir().unwrap();
+    for (kind, name, tests, built) in [
+        ("publisher", "one-line", "1 passed", "publisher one_line"),
+        ("output", "door-bell", "2 passed", "output door-bell  {url}"),
+    ] {
+        exits(streamalert(place.path(), &["new", kind, name]), 0);
+        let folder = place.path().join(name);
+        let native =
+            with_kept_target(Command::new("cargo").args(["test", "--quiet"]).current_dir(&folder)).output().unwrap();
+        says(&out(&exits(native, 0)), &[tests]);
+        let plugins = place.path().join("plugins");
+        let told = out(&exits(streamalert(&folder, &["build", "--out", plugins.to_str().unwrap()]), 0));
+        says(&told, &[built]);
+    }
+    // What was made is what `output new` configures.
+    let conf = place.path().join("conf");
+    std::fs::create_dir_all(conf.join("schemas")).unwrap();
+    std::fs::write(conf.join("schemas/door.json"), r#"{"door:event": {"parser": "json", "schema": {"a": "string"}}}"#)
+        .unwrap();
+    let configure = |service: &str| {
+        let url = r#"{"url": "https://bell.example/ring"}"#;
+        std::fs::write(place.path().join("url.json"), url).unwrap();
+        let arguments = ["output", "new", service, "front", "--secrets-from", "url.json", "--set", "team=soc"];
+        streamalert(place.path(), &arguments)
+    };
+    exits(configure("door-bell"), 0);
+    says(&std::fs::read_to_string(conf.join("outputs.json")).unwrap(), &["door-bell", "front", "soc"]);
+    let refused = exits(configure("gong"), 2);
+    says(&String::from_utf8_lossy(&refused.stderr), &["no component delivers to gong", "streamalert new output gong"]);
+}
+
+#[test]
+fn what_cannot_be_begun_says_what_can() {
+    let place = tempfile::tempdir().unwrap();
+    let refused = |arguments: &[&str], parts: &[&str]| {
+        let told = exits(streamalert(place.path(), arguments), 2);
+        says(&String::from_utf8_lossy(&told.stderr), parts);
+    };
+    refused(&["new", "app", "okta"], &["no apps yet", "rule, parser, publisher and output", "--http"]);
+    refused(&["new", "app", "okta", "--lang", "go"], &["no apps yet"]);
+    for kind in ["parser", "publisher", "output"] {
+        refused(&["new", kind, "x", "--lang", "c"], &["in c yet", "--lang rust"]);
+    }
+    refused(&["new", "publisher", "add_record"], &["add_record already"]);
+    refused(&["new", "output", "aws-s3"], &["aws-s3 already"]);
+    refused(&["new", "rule", "exit", "--lang", "c"], &["`exit`"]);
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_mistake_in_the_macro_is_shown_at_its_line() {
     let (_place, folder) = new_rule("mistaken");
     let source = folder.join("src/lib.rs");

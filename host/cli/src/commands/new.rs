@@ -1,20 +1,26 @@
-//! `streamalert new`: a crate to begin with, which builds, tests and passes as it is.
+//! `streamalert new`: a plugin to begin with, which builds, tests and passes as it is.
 
 mod languages;
+mod output;
 mod parser;
+mod publisher;
 
 use super::run::say;
 use crate::authoring::languages::Language;
 use crate::authoring::{checkout, defaults};
 use crate::{Failure, rules};
 use anyhow::{Context, anyhow};
+use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use std::path::{Component, Path, PathBuf};
 use streamalert_pipeline::config::schema::{FieldKind, LogType};
 use streamalert_pipeline::config::{Clusters, Schemas};
 
-/// Make a crate for a new plugin
+/// Make the folder of a new plugin, with tests
 #[derive(clap::Args)]
+#[command(
+    after_help = "Where an output delivers to, `streamalert output new` configures; this makes the program that delivers."
+)]
 pub struct Args {
     #[command(subcommand)]
     what: What,
@@ -24,12 +30,23 @@ pub struct Args {
 enum What {
     Rule(RuleArgs),
     Parser(parser::ParserArgs),
+    Publisher(publisher::PublisherArgs),
+    Output(output::OutputArgs),
+    App(AppArgs),
+}
+
+/// What fetches logs from a service: not there yet
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+struct AppArgs {
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    any: Vec<String>,
 }
 
 /// A rule, with a unit test and test cases
 #[derive(clap::Args)]
 #[command(after_help = "Exit codes:
-  0  the crate is there
+  0  the folder is there
   1  it could not be written
   2  a wrong argument, or the SDK or the log type is not there; nothing was written")]
 struct RuleArgs {
@@ -64,9 +81,25 @@ enum Lang {
     #[value(name = "ts", alias = "typescript")]
     TypeScript,
     Python,
+    C,
 }
 
 impl Lang {
+    /// As `--lang` takes it.
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Says what there is, where a kind of plugin cannot be begun in this language.
+    fn among(self, offered: &[Lang], kind: &str) -> Result<(), Failure> {
+        if offered.contains(&self) {
+            return Ok(());
+        }
+        let names: Vec<String> = offered.iter().map(|lang| lang.name()).collect();
+        let (name, names) = (self.name(), names.join(", "));
+        Err(Failure::Usage(anyhow!("no {kind} can be begun in {name} yet; choose --lang {names}")))
+    }
+
     fn language(self) -> Language {
         match self {
             Lang::Rust => Language::Rust,
@@ -74,6 +107,7 @@ impl Lang {
             Lang::AssemblyScript => Language::AssemblyScript,
             Lang::JavaScript | Lang::TypeScript => Language::JavaScript,
             Lang::Python => Language::Python,
+            Lang::C => Language::C,
         }
     }
 }
@@ -165,6 +199,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     match args.what {
         What::Rule(args) => rule(args),
         What::Parser(args) => parser::run(args),
+        What::Publisher(args) => publisher::run(args),
+        What::Output(args) => output::run(args),
+        What::App(_) => Err(Failure::Usage(anyhow!(
+            "there are no apps yet: the world `app`, of plugins that fetch logs from a service, is reserved and not defined. There are rule, parser, \
+             publisher and output. Logs of a service can be brought by a program of your own: `streamalert run --http` and `--watch` take them"
+        ))),
     }
 }
 

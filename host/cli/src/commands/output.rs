@@ -125,7 +125,8 @@ impl Desk {
             let known: Vec<&str> = self.set.outputs.iter().map(|output| output.info().service.as_str()).collect();
             let known = if known.is_empty() { "none".into() } else { known.join(", ") };
             Failure::Usage(anyhow!(
-                "no component delivers to {service}; there are outputs for: {known}. `streamalert build example-rules --out plugins` builds those that come along"
+                "no component delivers to {service}; there are outputs for: {known}. `streamalert build example-rules --out plugins` builds those that come along, \
+                 `streamalert new output {service}` makes one of your own"
             ))
         })
     }

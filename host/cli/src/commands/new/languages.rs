@@ -3,17 +3,23 @@
 use super::Beginning;
 use crate::authoring::languages::Language;
 
-/// Names that one of these languages keeps for itself, and Rust does not.
-pub const TAKEN: [&str; 44] = [
+/// Names that one of these languages or its library keeps for itself, and Rust does not.
+pub const TAKEN: [&str; 77] = [
+    "abort",
+    "alignas",
+    "alignof",
     "and",
     "any",
     "arguments",
     "assert",
+    "auto",
+    "bool",
     "case",
     "catch",
     "chan",
     "char",
     "class",
+    "constexpr",
     "debugger",
     "def",
     "default",
@@ -24,6 +30,7 @@ pub const TAKEN: [&str; 44] = [
     "elif",
     "eval",
     "except",
+    "exit",
     "export",
     "extends",
     "finally",
@@ -33,22 +40,48 @@ pub const TAKEN: [&str; 44] = [
     "function",
     "global",
     "go",
+    "goto",
     "import",
+    "index",
+    "inline",
     "int",
     "interface",
     "is",
     "lambda",
+    "long",
     "main",
     "new",
     "nonlocal",
     "not",
     "null",
+    "nullptr",
     "package",
     "pass",
+    "printf",
     "raise",
+    "read",
+    "register",
+    "remove",
+    "rename",
+    "restrict",
+    "short",
+    "signal",
+    "signed",
+    "sizeof",
+    "static_assert",
     "switch",
+    "system",
     "this",
+    "thread_local",
+    "time",
+    "typedef",
+    "typeof_unqual",
+    "union",
+    "unsigned",
     "var",
+    "void",
+    "volatile",
+    "write",
 ];
 
 /// How the languages differ in what a person types next.
@@ -83,6 +116,9 @@ pub fn files(
     // As a key, and as a path.
     let (field, path) = (quoted(&beginning.field), quoted(&beginning.field.replace('.', "\\.")));
     let (fires, silent) = (quoted(&beginning.fires), quoted(&beginning.silent));
+    // A record as JSON, itself as a text between quotes.
+    let record = |value: &str| quoted(&serde_json::json!({beginning.field.as_str(): value}).to_string());
+    let (fires_json, silent_json) = (record(&beginning.fires), record(&beginning.silent));
     let name = camel(rule);
     let description = "Say here what the alert means, and what to do about it.";
     let ignore = (".gitignore".to_owned(), "/target\n/node_modules\n__pycache__\n".to_owned());
@@ -106,7 +142,7 @@ rule(
 );
 
 export function {name}(record: Record): bool {{
-  return true;
+  return record.is({path}, {fires});
 }}
 "#
                 ),
@@ -118,8 +154,9 @@ export function {name}(record: Record): bool {{
 import {{ test }} from "streamalert-as/testing";
 import {{ {name} }} from "../assembly/index";
 
-test("what the conditions let through is told", () => {{
-  assert({name}(Record.parse('{{}}')));
+test("one is told, the other is not", () => {{
+  assert({name}(Record.parse({fires_json})));
+  assert(!{name}(Record.parse({silent_json})));
 }});
 "#
                 ),
@@ -183,6 +220,14 @@ test("one is told, the other is not", () => {{
                      Severity:    sdk.Medium,\n\t}}, {name})\n}}\n\nfunc {name}(record *sdk.Record) bool {{\n\treturn record.Is({path}, {fires})\n}}\n\nfunc main() {{}}\n"
                 ),
             ),
+            (
+                format!("{rule}_test.go"),
+                format!(
+                    "package main\n\nimport (\n\t\"testing\"\n\n\t\"streamalert/sdk\"\n)\n\nfunc TestOneIsToldTheOtherIsNot(t *testing.T) {{\n\t\
+                     if !{name}(sdk.FromJSON({fires_json})) {{\n\t\tt.Error(\"it is not told\")\n\t}}\n\t\
+                     if {name}(sdk.FromJSON({silent_json})) {{\n\t\tt.Error(\"it is told\")\n\t}}\n}}\n"
+                ),
+            ),
         ],
         Language::Python => vec![
             (
@@ -223,7 +268,41 @@ class Test(unittest.TestCase):
                 ),
             ),
         ],
-        Language::C | Language::Rust => Vec::new(),
+        Language::C => vec![
+            ("streamalert.mk".to_owned(), format!("include {sdk}/streamalert.mk\n")),
+            (
+                format!("{rule}.c"),
+                format!(
+                    r#"// Rules of {package}.
+#include <streamalert.h>
+
+SA_RULE({rule},
+        .description = "{description}",
+        .logs = SA_TEXTS({logs}),
+        .when = SA_WHEN(SA_EQUALS({path}, {fires})),
+        .severity = SA_MEDIUM) {{
+    return sa_is(record, {path}, {fires});
+}}
+"#
+                ),
+            ),
+            (
+                format!("tests/test_{rule}.c"),
+                format!(
+                    r#"#include <assert.h>
+#include <streamalert.h>
+
+bool {rule}(const sa_record *record, sa_finding *finding);
+
+int main(void) {{
+    assert({rule}(sa_parse({fires_json}), sa_new_finding()));
+    assert(!{rule}(sa_parse({silent_json}), sa_new_finding()));
+}}
+"#
+                ),
+            ),
+        ],
+        Language::Rust => Vec::new(),
     };
     files.push(ignore);
     files
@@ -249,7 +328,12 @@ fn camel(rule: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::camel;
+    use super::{TAKEN, camel};
+
+    #[test]
+    fn taken_names_are_in_order() {
+        assert!(TAKEN.is_sorted());
+    }
 
     #[test]
     fn names_in_the_languages_own_manner() {

@@ -1,6 +1,6 @@
 //! The crate of a new parser: a line format to begin with, its schema, a unit test and cases.
 
-use super::{Place, Sdk, check_name, manifest, quoted};
+use super::{Lang, Place, Sdk, check_name, manifest, quoted};
 use crate::Failure;
 use crate::commands::run::say;
 use anyhow::anyhow;
@@ -9,7 +9,10 @@ use std::path::PathBuf;
 
 const PARSERS: Sdk = Sdk { krate: "streamalert-parser-sdk", folder: "rule-sdk/rust-parser" };
 
-/// A parser in Rust, with a schema, a unit test and test cases
+/// The languages it can be begun in.
+const OFFERED: [Lang; 1] = [Lang::Rust];
+
+/// A parser, with a schema, a unit test and test cases
 #[derive(clap::Args)]
 #[command(after_help = "Exit codes:
   0  the crate is there
@@ -22,12 +25,16 @@ pub struct ParserArgs {
     /// Where the new folder goes
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
+    /// Language it is written in
+    #[arg(long, value_enum, default_value_t = Lang::Rust)]
+    lang: Lang,
     /// Folder of the crate streamalert-parser-sdk [default: rule-sdk/rust-parser of the checkout around DIR or this program]
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
 
 pub fn run(args: ParserArgs) -> Result<(), Failure> {
+    args.lang.among(&OFFERED, "parser")?;
     check_name("parser", &args.name).map_err(|message| Failure::Usage(anyhow!(message)))?;
     let parser = args.name.replace('-', "_");
     let place = Place::find(&args.name, &args.dir, args.sdk.as_deref(), &PARSERS)?;
