@@ -377,6 +377,11 @@ fn names_are_made_of_the_prefix_unless_something_else_is_said() {
     assert_eq!(names.data_bucket(), "mine");
     assert_eq!(names.rules_bucket(), "acme-streamalert-rules");
     assert_eq!(names.function("rules_engine"), "acme-streamalert-rules-engine");
+    let names = Names::from_env(|name| match name {
+        "STREAMALERT_ALIAS" => Some("live".to_owned()),
+        other => variables.get(other).map(|value| (*value).to_owned()),
+    });
+    assert_eq!(names.unwrap().function("rules_engine"), "acme-streamalert-rules-engine:live");
     assert!(Names::from_env(|_| None).unwrap_err().contains("STREAMALERT_PREFIX"));
 }
 

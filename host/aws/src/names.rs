@@ -18,6 +18,9 @@ pub struct Names {
     alerts_table: Option<String>,
     #[serde(default)]
     rules_table: Option<String>,
+    /// By which functions are invoked: whoever moves it rolls back. Without one, what was uploaded last is invoked.
+    #[serde(default)]
+    alias: Option<String>,
 }
 
 impl Names {
@@ -29,6 +32,7 @@ impl Names {
             records_queue: None,
             alerts_table: None,
             rules_table: None,
+            alias: None,
         }
     }
 
@@ -44,6 +48,7 @@ impl Names {
             records_queue: set("STREAMALERT_RECORDS_QUEUE"),
             alerts_table: set("STREAMALERT_ALERTS_TABLE"),
             rules_table: set("STREAMALERT_RULES_TABLE"),
+            alias: set("STREAMALERT_ALIAS"),
         })
     }
 
@@ -74,8 +79,12 @@ impl Names {
         self.named(&self.rules_table, "rules")
     }
 
-    /// The function of a stage: `rules_engine`, `alert_processor` …
+    /// The function of a stage, `rules_engine`, `alert_processor` …, as it is invoked.
     pub fn function(&self, stage: &str) -> String {
-        format!("{}-streamalert-{}", self.prefix, stage.replace('_', "-"))
+        let name = format!("{}-streamalert-{}", self.prefix, stage.replace('_', "-"));
+        match &self.alias {
+            Some(alias) => format!("{name}:{alias}"),
+            None => name,
+        }
     }
 }

@@ -1,0 +1,331 @@
+# How everything hangs together. What becomes of conf/ is in conf.tf.
+
+module "encryption" {
+  source    = "./modules/encryption"
+  prefix    = local.prefix
+  partition = local.partition
+  region    = local.region
+  account   = local.account
+}
+
+# Made once, and changed by `apply -replace=terraform_data.code_key`: then everything is compiled anew.
+resource "terraform_data" "code_key" {
+  input = sha256("${uuid()}${uuid()}")
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
+module "network" {
+  source = "./modules/network"
+  count  = try(var.network.cidr, null) != null ? 1 : 0
+
+  prefix               = local.prefix
+  partition            = local.partition
+  region               = local.region
+  account              = local.account
+  cidr                 = var.network.cidr
+  zones                = var.network.zones
+  internet             = var.network.internet
+  log_days             = var.log_days
+  key_arn              = module.encryption.arn
+  permissions_boundary = var.permissions_boundary
+}
+
+locals {
+  package = var.package != null ? var.package : "../target/package/bootstrap-${var.architecture}.zip"
+
+  installation = {
+    prefix               = local.prefix
+    partition            = local.partition
+    region               = local.region
+    account              = local.account
+    alias                = local.alias
+    architecture         = var.architecture
+    package              = local.package
+    rules_bucket         = local.names.rules_bucket
+    data_bucket          = local.names.data_bucket
+    records_queue_url    = "https://sqs.${local.region}.${data.aws_partition.here.dns_suffix}/${local.account}/${local.names.records_queue}"
+    alerts_table         = local.names.alerts_table
+    rules_table          = local.names.rules_table
+    code_key             = sensitive(var.code_key != null ? var.code_key : terraform_data.code_key.output)
+    key_arn              = module.encryption.arn
+    log_level            = var.log_level
+    log_days             = var.log_days
+    permissions_boundary = var.permissions_boundary
+    pinned_versions      = var.pinned_versions
+    subnet_ids           = try(module.network[0].subnet_ids, var.network.subnet_ids, [])
+    security_group_ids   = try(module.network[0].security_group_ids, var.network.security_group_ids, [])
+  }
+
+  processor_arn = "${local.arn.lambda}:function:${local.prefix}-streamalert-alert-processor:${local.alias}"
+
+  timeouts = { for name, cluster in local.clusters : name => try(cluster.settings.timeout, 60) }
+
+  # A message that a function has is nobody else's for as long as it may take, and a little longer.
+  visibility_margin = 30
+}
+
+# What is stored.
+
+module "tables" {
+  source    = "./modules/tables"
+  alerts    = local.names.alerts_table
+  rules     = local.names.rules_table
+  key_arn   = module.encryption.arn
+  stream    = var.alerts_stream
+  protected = var.protected
+}
+
+module "rules_bucket" {
+  source    = "./modules/bucket"
+  name      = local.names.rules_bucket
+  partition = local.partition
+  key_arn   = module.encryption.arn
+  protected = var.protected
+  # `streamalert plugins history` and `rollback`.
+  versioned = true
+
+  rules = [
+    # The compiler keeps what it needs under its digest; older states of the rest are of no use.
+    { id = "what was live", prefix = "live/", old_days = 7 },
+  ]
+
+  statements = [{
+    Sid       = "OnlyTheCompilerMakesLive"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+    Resource  = "arn:${local.partition}:s3:::${local.names.rules_bucket}/live/*"
+    Condition = { ArnNotEquals = { "aws:PrincipalArn" = "arn:${local.partition}:iam::${local.account}:role/streamalert/${local.prefix}-streamalert-plugin-compiler" } }
+  }]
+}
+
+module "data_bucket" {
+  source    = "./modules/bucket"
+  name      = local.names.data_bucket
+  partition = local.partition
+  key_arn   = module.encryption.arn
+  protected = var.protected
+
+  rules = concat(
+    [
+      # As long as a queue keeps a message. Claims of the archive stay as long as the archive.
+      { id = "records in messages", prefix = "claims/records/", days = 14 },
+      { id = "alerts in messages", prefix = "claims/alerts/", days = 14 },
+      { id = "cursors of objects", prefix = "cursors/", days = 30 },
+      # An alert is kept for 90 days after nothing of it is owed, and is not owed for years.
+      { id = "large alerts", prefix = "alerts/", days = 730 },
+    ],
+    [for days in var.dead_letter_days[*] : { id = "dead letters", prefix = "dead/", days = days }],
+    [for days in var.archive.days[*] : { id = "records of the archive", prefix = "claims/archive/", days = days }],
+  )
+}
+
+module "records_queue" {
+  source             = "./modules/queue"
+  name               = local.names.records_queue
+  arn                = "${local.arn.sqs}:${local.names.records_queue}"
+  account            = local.account
+  key_arn            = module.encryption.arn
+  visibility_seconds = var.functions.rules_engine.timeout + local.visibility_margin
+}
+
+module "uploads_queue" {
+  source             = "./modules/queue"
+  name               = "${local.prefix}-streamalert-uploads"
+  arn                = "${local.arn.sqs}:${local.prefix}-streamalert-uploads"
+  account            = local.account
+  key_arn            = module.encryption.arn
+  visibility_seconds = var.functions.plugin_compiler.timeout + local.visibility_margin
+  senders            = [{ sid = "Uploads", service = "s3.amazonaws.com", sources = [module.rules_bucket.arn] }]
+}
+
+resource "aws_s3_bucket_notification" "uploads" {
+  bucket = module.rules_bucket.name
+
+  dynamic "queue" {
+    for_each = ["plugins/", "conf/"]
+    content {
+      id            = trimsuffix(queue.value, "/")
+      queue_arn     = module.uploads_queue.queue.arn
+      events        = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+      filter_prefix = queue.value
+    }
+  }
+
+  depends_on = [module.uploads_queue]
+}
+
+# The archive.
+
+locals {
+  archive_bucket = coalesce(var.archive.bucket, "${local.prefix}-streamalert-archive")
+  results_bucket = "${local.prefix}-streamalert-athena-results"
+}
+
+module "archive_bucket" {
+  source = "./modules/bucket"
+  count  = local.archive ? 1 : 0
+
+  name      = local.archive_bucket
+  partition = local.partition
+  key_arn   = module.encryption.arn
+  protected = var.protected
+  rules = [
+    { id = "archive", days = var.archive.days, infrequent = try(var.archive.days <= var.archive.infrequent, false) ? null : var.archive.infrequent },
+  ]
+}
+
+module "results_bucket" {
+  source = "./modules/bucket"
+  count  = local.archive ? 1 : 0
+
+  name      = local.results_bucket
+  partition = local.partition
+  key_arn   = module.encryption.arn
+  protected = false
+  rules     = [{ id = "results of queries", days = 30 }]
+}
+
+module "archive" {
+  source = "./modules/archive"
+  count  = local.archive ? 1 : 0
+
+  prefix               = local.prefix
+  partition            = local.partition
+  region               = local.region
+  account              = local.account
+  key_arn              = module.encryption.arn
+  bucket               = local.archive_bucket
+  results_bucket       = local.results_bucket
+  tables               = local.tables
+  alerts               = local.generated.alerts.columns
+  buffer               = { mb = var.archive.buffer_mb, seconds = var.archive.buffer_seconds }
+  scan_limit_gb        = var.archive.scan_limit_gb
+  log_days             = var.log_days
+  permissions_boundary = var.permissions_boundary
+  wait_for             = [module.archive_bucket[0].name, module.results_bucket[0].name]
+}
+
+locals {
+  alerts_stream = local.archive ? module.archive[0].alerts_stream : null
+}
+
+# The stages.
+
+module "classifier" {
+  source   = "./modules/classifier"
+  for_each = local.clusters
+
+  installation = local.installation
+  cluster      = each.key
+  memory       = try(each.value.settings.memory, 512)
+  timeout      = local.timeouts[each.key]
+  concurrency  = try(each.value.more.concurrency, 50)
+  log_level    = try(each.value.settings.log_level, "info")
+  log_days     = try(each.value.settings.log_retention_days, var.log_days)
+
+  readings   = [for reading in local.readings : reading if reading.cluster == each.key]
+  streams    = [for stream in local.streams : stream if stream.cluster == each.key]
+  queues     = [for queue in local.queues : queue if queue.cluster == each.key]
+  log_groups = [for group in local.log_groups : group.name if group.cluster == each.key]
+  inputs     = { arn = local.inputs[each.key].arn, dead = local.inputs[each.key].dead }
+
+  records_queue_arn = "${local.arn.sqs}:${local.names.records_queue}"
+  archive = {
+    logs    = local.archive ? module.archive[0].logs : []
+    streams = local.archive ? module.archive[0].stream_arns : []
+  }
+  wait_for = [module.inputs_queue[each.key].queue.arn, values(module.kinesis)[*].arn, values(module.sqs)[*].queue.arn]
+}
+
+module "resend" {
+  source = "./modules/classifier"
+
+  installation      = local.installation
+  memory            = var.functions.resend.memory
+  timeout           = var.functions.resend.timeout
+  readings          = values(local.readings)
+  records_queue_arn = "${local.arn.sqs}:${local.names.records_queue}"
+  archive = {
+    logs    = local.archive ? module.archive[0].logs : []
+    streams = local.archive ? module.archive[0].stream_arns : []
+  }
+}
+
+module "rules_engine" {
+  source              = "./modules/rules_engine"
+  installation        = local.installation
+  settings            = var.functions.rules_engine
+  records_queue_arn   = "${local.arn.sqs}:${local.names.records_queue}"
+  alerts_stream       = local.alerts_stream
+  alert_processor_arn = local.processor_arn
+  wait_for            = [module.records_queue.queue.arn]
+}
+
+module "alert_merger" {
+  source              = "./modules/alert_merger"
+  installation        = local.installation
+  settings            = var.functions.alert_merger
+  alerts_stream       = local.alerts_stream
+  alert_processor_arn = local.processor_arn
+  table_stream        = var.alerts_stream
+  table_stream_arn    = module.tables.alerts_stream_arn
+}
+
+module "alert_processor" {
+  source         = "./modules/alert_processor"
+  installation   = local.installation
+  settings       = var.functions.alert_processor
+  alerts_stream  = local.alerts_stream
+  outputs        = local.outputs
+  parameters_arn = "${local.arn.ssm}:parameter/${local.prefix}/streamalert/outputs/*"
+}
+
+module "plugin_compiler" {
+  source            = "./modules/plugin_compiler"
+  installation      = local.installation
+  settings          = var.functions.plugin_compiler
+  uploads_queue_arn = "${local.arn.sqs}:${local.prefix}-streamalert-uploads"
+  wait_for          = [module.uploads_queue.queue.arn]
+}
+
+# Alarms.
+
+module "alarms" {
+  source = "./modules/alarms"
+  count  = var.alarms.enabled ? 1 : 0
+
+  prefix   = local.prefix
+  account  = local.account
+  key_arn  = module.encryption.arn
+  settings = var.alarms
+
+  functions = merge(
+    { for name, classifier in module.classifier : "classifier-${name}" => classifier.name },
+    {
+      "classifier"      = module.resend.name
+      "rules-engine"    = module.rules_engine.name
+      "alert-merger"    = module.alert_merger.name
+      "alert-processor" = module.alert_processor.name
+      "plugin-compiler" = module.plugin_compiler.name
+    },
+  )
+  stream_readers = {
+    for name in distinct([for stream in local.streams : stream.cluster]) : "classifier-${name}" => module.classifier[name].name
+  }
+  queues = merge(
+    { for name, inputs in local.inputs : "inputs-${name}" => inputs.name },
+    { for queue in local.queues : "queue-${queue.cluster}-${queue.name}" => queue.name if queue.create },
+    { "records" = local.names.records_queue, "uploads" = "${local.prefix}-streamalert-uploads" },
+  )
+  dead_queues = merge(
+    { for name, inputs in local.inputs : "inputs-${name}" => "${inputs.name}-dead" },
+    { for queue in local.queues : "queue-${queue.cluster}-${queue.name}" => "${queue.name}-dead" if queue.create },
+    { "records" = "${local.names.records_queue}-dead", "uploads" = "${local.prefix}-streamalert-uploads-dead" },
+  )
+  streams          = { for stream in local.streams : "stream-${stream.cluster}-${stream.name}" => stream.name if stream.create }
+  delivery_streams = local.archive ? module.archive[0].stream_names : {}
+}

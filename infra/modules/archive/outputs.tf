@@ -1,0 +1,27 @@
+output "logs" {
+  value       = [for definition in var.tables : definition.log_type]
+  description = "Log types that have a stream."
+}
+
+output "stream_arns" {
+  value       = [for name in local.streams : "${local.firehose}/${name}"]
+  description = "Known before they are made."
+}
+
+output "alerts_stream" {
+  value       = { name = local.alerts_stream, arn = "${local.firehose}/${local.alerts_stream}" }
+  description = "Known before it is made."
+}
+
+output "stream_names" {
+  value       = { for table, definition in local.all : table => definition.stream }
+  description = "By table; known before they are made."
+}
+
+output "workgroup" {
+  value = aws_athena_workgroup.archive.name
+}
+
+output "database" {
+  value = aws_glue_catalog_database.archive.name
+}

@@ -1,0 +1,116 @@
+# The alerts table, as host/aws/src/alert_table/layout.rs has it, and the rules table, as host/aws/src/rule_table.rs has it.
+
+variable "alerts" {
+  type = string
+}
+
+variable "rules" {
+  type = string
+}
+
+variable "key_arn" {
+  type = string
+}
+
+variable "stream" {
+  type        = bool
+  description = "For the alert merger."
+}
+
+variable "protected" {
+  type = bool
+}
+
+resource "aws_dynamodb_table" "alerts" {
+  name                        = var.alerts
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "id"
+  range_key                   = "part"
+  deletion_protection_enabled = var.protected
+  stream_enabled              = var.stream
+  stream_view_type            = var.stream ? "NEW_IMAGE" : null
+
+  dynamic "attribute" {
+    for_each = { id = "S", part = "S", queue = "S", due = "N", day = "S", seq = "S" }
+    content {
+      name = attribute.key
+      type = attribute.value
+    }
+  }
+
+  # What is owed, dead or waiting, and when it is due.
+  global_secondary_index {
+    name               = "due"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["attempts", "bytes", "seq"]
+
+    key_schema {
+      attribute_name = "queue"
+      key_type       = "HASH"
+    }
+    key_schema {
+      attribute_name = "due"
+      key_type       = "RANGE"
+    }
+  }
+
+  # Alerts of a day, for the command line.
+  global_secondary_index {
+    name               = "newest"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["rule"]
+
+    key_schema {
+      attribute_name = "day"
+      key_type       = "HASH"
+    }
+    key_schema {
+      attribute_name = "seq"
+      key_type       = "RANGE"
+    }
+  }
+
+  ttl {
+    attribute_name = "exp"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled     = true
+    kms_key_arn = var.key_arn
+  }
+}
+
+resource "aws_dynamodb_table" "rules" {
+  name                        = var.rules
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "rule"
+  deletion_protection_enabled = var.protected
+
+  attribute {
+    name = "rule"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled     = true
+    kms_key_arn = var.key_arn
+  }
+}
+
+output "alerts_stream_arn" {
+  value = aws_dynamodb_table.alerts.stream_arn
+}
+
+output "names" {
+  value       = [aws_dynamodb_table.alerts.name, aws_dynamodb_table.rules.name]
+  description = "There when the tables are."
+}

@@ -1,0 +1,45 @@
+output "rules_bucket" {
+  value       = local.names.rules_bucket
+  description = "`streamalert push` uploads to it."
+}
+
+output "data_bucket" {
+  value = local.names.data_bucket
+}
+
+output "source_buckets" {
+  value       = sort([for bucket in module.source_bucket : bucket.name])
+  description = "Buckets of logs that are ours."
+}
+
+output "inputs" {
+  value       = { for name, inputs in local.inputs : name => inputs.url }
+  description = "Queue of each cluster, for whoever announces objects to it by other ways."
+}
+
+output "functions" {
+  value = merge(
+    { for name, classifier in module.classifier : "classifier-${name}" => classifier.alias.arn },
+    {
+      "classifier"      = module.resend.alias.arn
+      "rules-engine"    = module.rules_engine.alias.arn
+      "alert-merger"    = module.alert_merger.alias.arn
+      "alert-processor" = module.alert_processor.alias.arn
+      "plugin-compiler" = module.plugin_compiler.alias.arn
+    },
+  )
+}
+
+output "athena" {
+  value       = local.archive ? { workgroup = module.archive[0].workgroup, database = module.archive[0].database } : null
+  description = "Where records and alerts are asked for."
+}
+
+output "alarms_topic" {
+  value = var.alarms.enabled ? module.alarms[0].topic_arn : null
+}
+
+output "key" {
+  value       = module.encryption.arn
+  description = "Who is to read buckets and queues may need to use it."
+}
