@@ -14,7 +14,7 @@ from pathlib import Path
 import build
 
 BINDINGS = build.SDK / "bindings"
-WORLDS = ("rule", "publisher")
+WORLDS = tuple(build.WORLDS)
 #: The rest is for components that wait, which ours do not.
 KEPT = ("wit_world", "componentize_py_types.py")
 

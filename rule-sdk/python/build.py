@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes one component of a folder of rules in Python.
+"""Makes one component of a folder of rules, of a parser, of publishers or of an output in Python.
 
     rule-sdk/python/build.py FOLDER [--out FILE.wasm]
 
-FOLDER holds a pyproject.toml and the modules of the rules: every .py file and package in it, but for tests. What
-`dependencies` in pyproject.toml name goes into the component, too; it must be pure Python, since there is no machine
+FOLDER holds a pyproject.toml and the modules of the rules: every .py file and package in it, but for tests. For anything
+but rules, pyproject.toml says what they are: `world` under [tool.streamalert]. What `dependencies` in pyproject.toml name goes into the component, too; it must be pure Python, since there is no machine
 code in WebAssembly. The component is FOLDER/target/plugins/<name>.wasm, or --out.
 
 The tools, of the versions in requirements.txt, lie in target/toolchains/python of the checkout, and are fetched from
@@ -40,8 +40,19 @@ LATE = (
 #: Files of a folder that are no rules.
 NO_RULES = re.compile(r"(test_.*|.*_test|conftest|setup)\.py")
 NO_PACKAGES = {"tests", "test", "cases", "target", "build", "dist", "venv", "node_modules"}
+#: For each world, the SDK's module that exports its interface, the class there, and where what was declared is kept.
+WORLDS = {
+    "rule": ("guest", "Detection", "rule.RULES"),
+    "parser": ("guest_parser", "Parsing", "parsing.PARSERS"),
+    "publisher": ("guest_publisher", "Publishing", "publishing.PUBLISHERS"),
+    "output": ("guest_output", "Delivery", "delivery.OUTPUTS"),
+}
+#: Worlds of which a component is one, and not a list.
+SINGLE = ("parser", "output")
 #: Under this name the component begins; no module of a rule may have it.
 ENTRY = "streamalert_component"
+#: What looks through the declarations when all modules have run.
+CHECK = "streamalert_check"
 #: What the tool's own Python has installed beside it lies at this place of the path; it is no part of a component.
 TOOLS_OWN = "/1"
 
@@ -63,31 +74,47 @@ def main():
 
 def build(folder, out=None):
     """The component of a folder of rules."""
-    name, dependencies = manifest(folder)
+    name, dependencies, world = manifest(folder)
     out = out or folder / "target" / "plugins" / f"{name.replace('-', '_')}.wasm"
     with tempfile.TemporaryDirectory() as place:
         stage = Path(place) / "stage"
         modules = take(folder, stage)
         if not modules:
             raise BuildError(f"{folder} holds no modules, so there is nothing to make a component of")
-        for name in sorted({ENTRY, "streamalert_sdk"} & {module.partition(".")[0] for module in modules}):
+        for name in sorted({ENTRY, CHECK, "streamalert_sdk"} & {module.partition(".")[0] for module in modules}):
             raise BuildError(f"a module is called {name}, which is taken; give it another name")
         shutil.copytree(
             SDK / "streamalert_sdk", stage / "streamalert_sdk", ignore=shutil.ignore_patterns("__pycache__")
         )
-        mark = marked(inputs(stage, dependencies))
+        mark = marked(inputs(stage, [world, *dependencies]))
         if ends_with(out, mark):
             return out
         install(dependencies, stage)
-        componentize("rule", stage, modules, "streamalert_sdk.guest", "Detection", out, mark)
+        guest, exported, kept = WORLDS[world]
+        (stage / f"{CHECK}.py").write_text(check(world, kept), encoding="utf-8")
+        componentize(world, stage, [*modules, CHECK], f"streamalert_sdk.{guest}", exported, out, mark)
     return out
 
 
+def check(world, kept):
+    """A module that refuses what makes no component of this world."""
+    module, names = kept.split(".")
+    noun = f"one {world}" if world in SINGLE else f"a {world}"
+    fits = f"len({names}) == 1" if world in SINGLE else names
+    hint = 'what is not rules says so in pyproject.toml, such as [tool.streamalert] world = "parser"'
+    message = f"the modules must declare {noun} by @{world}, and declare {{len({names})}}; {hint}"
+    return (
+        f"from streamalert_sdk.{module} import {names}\n"
+        f"if not ({fits}):\n    raise AssertionError(f{message!r})\n"
+    )
+
+
 def manifest(folder):
-    """Name and dependencies of pyproject.toml."""
+    """Name, dependencies and world of pyproject.toml."""
     file = folder / "pyproject.toml"
     try:
-        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        whole = tomllib.loads(file.read_text(encoding="utf-8"))
+        project = whole["project"]
         name = project["name"]
     except FileNotFoundError:
         raise BuildError(f"{file} is not there; write one with [project], name and version") from None
@@ -95,8 +122,12 @@ def manifest(folder):
         raise BuildError(f"{file} has no {key}; write [project] with name and version") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BuildError(f"{file}: {error}") from None
+    world = whole.get("tool", {}).get("streamalert", {}).get("world", "rule")
+    if world not in WORLDS:
+        raise BuildError(f"{file}: [tool.streamalert] world {world!r} is none of {', '.join(WORLDS)}")
     own = re.compile(r"streamalert[-_.]sdk\b", re.IGNORECASE)
-    return name, [wanted for wanted in project.get("dependencies", []) if not own.match(wanted)]
+    dependencies = [wanted for wanted in project.get("dependencies", []) if not own.match(wanted)]
+    return name, dependencies, world
 
 
 def take(folder, stage):
@@ -114,6 +145,9 @@ def take(folder, stage):
         elif path.suffix == ".py" and not NO_RULES.fullmatch(path.name):
             shutil.copy(path, stage / path.name)
             modules.append(path.stem)
+        elif path.suffix == ".json":
+            # A parser's schemas; read while the component is made, since it has no files.
+            shutil.copy(path, stage / path.name)
     return modules
 
 

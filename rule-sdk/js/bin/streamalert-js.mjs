@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Builds and tests rules in JavaScript or TypeScript.
+// Builds and tests rules, parsers, publishers and outputs in JavaScript or TypeScript.
 //
 //   streamalert-js build [DIR] [--out FILE.wasm]    the main file of DIR/package.json as a component
 //                                                   [DIR/target/plugins/<name of the package>.wasm]
@@ -23,7 +23,12 @@ const TOOLCHAIN = process.env.STREAMALERT_JS_TOOLCHAIN ?? path.join(SDK, "../../
 const WIT = process.env.STREAMALERT_WIT ?? path.join(SDK, "../../wit");
 
 /** For each world, the SDK's file that exports its interface, and the interface. */
-const WORLDS = { rule: ["component.js", "detection"], publisher: ["component.publisher.js", "publishing"] };
+const WORLDS = {
+  rule: ["component.js", "detection"],
+  parser: ["component.parser.js", "parsing"],
+  publisher: ["component.publisher.js", "publishing"],
+  output: ["component.output.js", "delivery"],
+};
 
 class Failure extends Error {
   constructor(message, code) {

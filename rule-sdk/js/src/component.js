@@ -1,11 +1,16 @@
 // Exports `detection` for all rules that were declared.
 
 import { Finding } from "./finding.js";
+import { numbers } from "./json.js";
 import { console, log, wellFormed } from "./log.js";
 import { Record, forget } from "./record.js";
 import { rules } from "./rule.js";
 
 globalThis.console = console;
+
+if (!rules.length) {
+  throw new Error('this package declares no rule; one of a parser, publishers or an output says in package.json which, as in "streamalert": { "world": "parser" }');
+}
 
 let batch = null;
 
@@ -19,11 +24,6 @@ function lower(row, answer) {
     context: Object.keys(context).length ? JSON.stringify(context, numbers) : null,
     outputs: outputs.map((output) => wellFormed(String(output))),
   };
-}
-
-/** `int` may give a BigInt, which JSON does not know. */
-function numbers(_key, value) {
-  return typeof value === "bigint" ? (JSON.rawJSON ? JSON.rawJSON(String(value)) : Number(value)) : value;
 }
 
 export const detection = {

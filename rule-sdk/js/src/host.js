@@ -19,3 +19,12 @@ export const lookup = {
 export const log = {
   write: (level, message) => console.error(`${level}: ${message}`),
 };
+
+/** Tests hand a FakeHttp and a Parcel to an output; nothing asks these. */
+export const http = {
+  send() {
+    throw new Error("there is no network in tests; hand the output a FakeHttp");
+  },
+};
+
+export const secrets = { get: () => null };

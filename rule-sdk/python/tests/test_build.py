@@ -80,7 +80,7 @@ class Taking(unittest.TestCase):
         with self.assertRaisesRegex(build.BuildError, "pyproject.toml is not there"):
             build.manifest(folder.parent)
         (folder / "pyproject.toml").write_text("[project]\nname = 'x'\ndependencies = ['streamalert-sdk', 'yara==1']\n")
-        self.assertEqual(build.manifest(folder), ("x", ["yara==1"]))
+        self.assertEqual(build.manifest(folder), ("x", ["yara==1"], "rule"))
 
     def test_only_what_the_author_can_use_is_told(self):
         said = (

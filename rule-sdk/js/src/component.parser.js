@@ -1,0 +1,46 @@
+// Exports `parsing` for the one parser that was declared.
+
+import { fault, reason } from "./faults.js";
+import { console, wellFormed } from "./log.js";
+import { Part, parsers } from "./parsing.js";
+
+globalThis.console = console;
+
+if (parsers.length !== 1) {
+  const declared = parsers.length ? parsers.map(({ info }) => info.name).join(", ") : "none";
+  throw new Error(`a package with "streamalert": { "world": "parser" } declares one parser; this one declares ${declared}`);
+}
+const [{ info, parse, sniff }] = parsers;
+
+function lower(part) {
+  if (!(part instanceof Part)) throw new TypeError(`a parser returns a list of Part, and not ${JSON.stringify(part)} in it`);
+  const { offset, length, outcome } = part;
+  return {
+    offset,
+    length,
+    outcome: "reason" in outcome ? { tag: "err", val: wellFormed(outcome.reason) } : { tag: "ok", val: outcome },
+  };
+}
+
+export const parsing = {
+  describe: () => info,
+
+  sniff(head) {
+    try {
+      return sniff !== undefined && sniff(head) === true;
+    } catch (error) {
+      return fault(error, `${info.name}, sniff`);
+    }
+  },
+
+  parse(payload) {
+    try {
+      const parts = parse(payload);
+      if (!(Symbol.iterator in Object(parts)) || typeof parts === "string") throw new TypeError("a parser returns a list of Part");
+      return Array.from(parts, lower);
+    } catch (error) {
+      // The contract's `err`, of which the text is for people.
+      throw reason(error, info.name);
+    }
+  },
+};

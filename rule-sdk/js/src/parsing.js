@@ -1,0 +1,126 @@
+// What a package with `"streamalert": { "world": "parser" }` declares: one parser, bytes in, records out.
+
+import { reading } from "./json.js";
+
+/** The parser of this component; a second one is a mistake that the build tells. */
+export const parsers = [];
+
+const KNOWN = ["name", "description", "schemas", "takes", "sniff"];
+const TAKES = ["lines", "whole"];
+
+export function parser(options, parse) {
+  const name = options.name ?? parse.name;
+  const wrong = (what) => {
+    throw new TypeError(`parser ${name}: ${what}`);
+  };
+  if (typeof parse !== "function") wrong("the second argument is a function of the payload");
+  for (const option of Object.keys(options)) {
+    if (!KNOWN.includes(option)) wrong(`there is no option ${option}; the options are ${KNOWN.join(", ")}`);
+  }
+  const { description = "", schemas, takes = "lines", sniff } = options;
+  if (schemas === undefined || schemas === null) wrong("needs `schemas`, the log types that it makes records of");
+  if (!TAKES.includes(takes)) wrong(`takes is one of ${TAKES.join(", ")}, not ${JSON.stringify(takes)}`);
+  if (sniff !== undefined && typeof sniff !== "function") wrong("sniff is a function of the first bytes");
+  const text = typeof schemas === "string" ? schemas : JSON.stringify(schemas);
+  const info = { name, description, schemas: text, takes, sniffs: sniff !== undefined };
+  parsers.push({ info, parse, sniff });
+  return parse;
+}
+
+/** A piece of the payload and what became of it. */
+export class Part {
+  constructor(place, outcome) {
+    const { offset, length } = place ?? {};
+    if (!Number.isInteger(offset) || !Number.isInteger(length)) {
+      throw new TypeError(`a place is { offset, length }, such as that of a line, not ${JSON.stringify(place)}`);
+    }
+    this.offset = offset;
+    this.length = length;
+    this.outcome = outcome;
+  }
+
+  static record(place, logType, record) {
+    return new Part(place, { logType: String(logType), json: reading(record) });
+  }
+
+  static raw(place, json) {
+    return new Part(place, { logType: "", json: String(json) });
+  }
+
+  static error(place, reason) {
+    return new Part(place, { reason: String(reason) });
+  }
+
+  get json() {
+    return this.outcome.json ?? null;
+  }
+
+  get reason() {
+    return this.outcome.reason ?? null;
+  }
+}
+
+/** One line, without what ends it. */
+export class Line {
+  constructor(bytes, offset) {
+    this.bytes = bytes;
+    this.place = { offset, length: bytes.length };
+  }
+
+  text() {
+    return textOf(this.bytes);
+  }
+}
+
+const NEWLINE = 10;
+const RETURN = 13;
+
+export function* lines(payload) {
+  let at = 0;
+  while (at < payload.length) {
+    const found = payload.indexOf(NEWLINE, at);
+    const end = found < 0 ? payload.length : found;
+    const cut = end > at && payload[end - 1] === RETURN ? end - 1 : end;
+    yield new Line(payload.subarray(at, cut), at);
+    at = end + 1;
+  }
+}
+
+/** Bytes that become arguments of one call; there is a limit to their number. */
+const CHUNK = 8192;
+
+/** UTF-8 as text; what is none becomes U+FFFD. QuickJS has no TextDecoder, and a loop over bytes would cost a hundred times as much. */
+export function textOf(bytes) {
+  if (typeof TextDecoder !== "undefined") return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  let latin1 = "";
+  for (let at = 0; at < bytes.length; at += CHUNK) {
+    latin1 += String.fromCharCode.apply(null, bytes.subarray(at, at + CHUNK));
+  }
+  if (!/[\x80-\xff]/.test(latin1)) return latin1;
+  try {
+    return decodeURIComponent(escape(latin1));
+  } catch {
+    return latin1.replace(/[\x80-\xff]+/g, lossy);
+  }
+}
+
+/** What a lead byte begins: one sequence as Unicode defines it, else as much of one as is there. */
+const SEQUENCE =
+  /[\xc2-\xdf][\x80-\xbf]|(?:\xe0[\xa0-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]|\xed[\x80-\x9f])[\x80-\xbf]|(?:\xf0[\x90-\xbf]|[\xf1-\xf3][\x80-\xbf]|\xf4[\x80-\x8f])[\x80-\xbf]{2}|\xe0[\xa0-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]|\xed[\x80-\x9f]|(?:\xf0[\x90-\xbf]|[\xf1-\xf3][\x80-\xbf]|\xf4[\x80-\x8f])[\x80-\xbf]?|[\s\S]/g;
+
+function lossy(bytes) {
+  return bytes.replace(SEQUENCE, (sequence) => {
+    try {
+      return decodeURIComponent(escape(sequence));
+    } catch {
+      return "\ufffd";
+    }
+  });
+}
+
+/** The other way round; half of a surrogate pair becomes U+FFFD. */
+export function bytesOf(text) {
+  if (typeof TextEncoder !== "undefined") return new TextEncoder().encode(text);
+  const latin1 = unescape(encodeURIComponent(text.toWellFormed()));
+  return Uint8Array.from(latin1, (letter) => letter.charCodeAt(0));
+}
