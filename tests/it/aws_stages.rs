@@ -426,6 +426,33 @@ fn a_rule_that_fails_makes_letters_which_are_judged_again_by_that_rule_alone() {
 }
 
 #[test]
+fn what_came_often_is_handled_alone_and_takes_nothing_along() {
+    let options = json!({"severity": "low", "outputs": ["aws-sqs:x"]});
+    let installation = Installation::with_every_row(standin!(), "often", &options);
+    invoke(&installation.function("plugin_compiler"), &json!({})).unwrap();
+    let (classifier, engine) = (installation.function("classifier"), installation.function("rules_engine"));
+    for n in 0..4 {
+        invoke(&classifier, &installation.put_log(&format!("{n}.json"), rows(n..n + 1))).unwrap();
+    }
+    let mut messages = installation.receive(&installation.records, 10).unwrap();
+    assert_eq!(messages["Records"].as_array().unwrap().len(), 4);
+    for often in [1, 2] {
+        messages["Records"][often]["attributes"]["ApproximateReceiveCount"] = "3".into();
+    }
+    let answer = invoke(&engine, &messages).unwrap();
+    assert!(failed(&answer).is_empty(), "{answer}");
+    assert_eq!(installation.alerted(), [0, 1, 2, 3]);
+    // Nobody took anything out of the queue but the function itself: all that was done before the last one began.
+    assert_eq!(installation.in_flight(&installation.records), 1);
+    // One alone is none that others wait with.
+    let again = json!({"Records": [messages["Records"][2].clone()]});
+    invoke(&engine, &again).unwrap();
+    assert_eq!(installation.in_flight(&installation.records), 1);
+    installation.delete(&installation.records, &again, &json!({}));
+    assert_eq!(installation.in_flight(&installation.records), 0);
+}
+
+#[test]
 fn a_thousand_messages_take_no_more_calls_than_limits_force() {
     let options = json!({"severity": "low", "outputs": ["aws-sqs:x"]});
     let installation = Installation::with_every_row(standin!(), "thousand", &options);

@@ -122,6 +122,14 @@ impl Installation {
         self.place.aws.wait(create.send()).unwrap().queue_url.unwrap()
     }
 
+    /// Messages of a queue that were received and not deleted yet.
+    pub fn in_flight(&self, url: &str) -> u64 {
+        use aws_sdk_sqs::types::QueueAttributeName::ApproximateNumberOfMessagesNotVisible as InFlight;
+        let about = self.place.aws.sqs.get_queue_attributes().queue_url(url).attribute_names(InFlight);
+        let about = self.place.aws.wait(about.send()).unwrap().attributes.unwrap_or_default();
+        about[&InFlight].parse().unwrap()
+    }
+
     /// Messages of a queue as the event of a function; none if there are none.
     pub fn receive(&self, url: &str, limit: i32) -> Option<Value> {
         let receive = self.place.aws.sqs.receive_message().queue_url(url).max_number_of_messages(limit);

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use streamalert_aws::Aws;
-use streamalert_aws::rules_bucket::{INDEX, RulesBucket, State, VERDICTS, Verdicts, code_key, component_key};
+use streamalert_aws::rules_bucket::{INDEX, RulesBucket, State, VERDICTS, Verdicts, code_key, component_key, sha256};
 use streamalert_lambdas::environment::Environment;
 use streamalert_lambdas::function::Function;
 use streamalert_lambdas::live::{LiveSet, Now};
@@ -162,6 +162,47 @@ fn what_is_uploaded_is_live_at_the_next_look_and_what_is_bad_changes_nothing() {
         assert_eq!(judge(&now(&live)), ["three"]);
         assert!(!bucket.verdicts().plugins.contains_key("b.wasm"));
     }
+}
+
+#[test]
+fn a_component_that_ends_the_compiler_is_refused_after_three_times() {
+    let Some(standin) = standins::ministack() else { return };
+    let mut bucket = Bucket::new(standin, "ends");
+    let memory = |bucket: &mut Bucket, megabytes: &str| {
+        bucket.installation.variables.insert("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", megabytes.to_owned());
+        bucket.compiler = bucket.installation.function("plugin_compiler");
+    };
+    memory(&mut bucket, "512");
+    let greedy = rules(&["greedy"]);
+    let note = format!("live/attempts/{}.512", sha256(&greedy));
+    bucket.put_rules("plugins/greedy.wasm", greedy);
+    bucket.rules("other.wasm", &["other"]);
+    // Each time the process ended while it compiled, so that nobody took the note back.
+    bucket.put_rules(&note, "3");
+    bucket.compile();
+    let verdicts = bucket.verdicts();
+    assert_eq!(verdicts.plugins["other.wasm"].state, State::Live);
+    let verdict = &verdicts.plugins["greedy.wasm"];
+    assert_eq!(verdict.state, State::Refused);
+    assert!(verdict.problems[0].contains("ended the plugin compiler 3 times"), "{:?}", verdict.problems);
+    assert!(verdict.problems[0].contains("more memory"), "{:?}", verdict.problems);
+    assert_eq!(judge(&now(&bucket.live())), ["other"]);
+
+    // With more memory it is tried anew.
+    memory(&mut bucket, "1024");
+    bucket.compile();
+    assert_eq!(judge(&now(&bucket.live())), ["greedy", "other"]);
+    let notes = bucket.place.aws.wait(bucket.objects().list("live/attempts/")).unwrap();
+    assert_eq!(notes.len(), 1, "what was survived is forgotten: {notes:?}");
+
+    // Twice is no reason yet.
+    let twice = rules(&["twice"]);
+    let note = format!("live/attempts/{}.1024", sha256(&twice));
+    bucket.put_rules("plugins/twice.wasm", twice);
+    bucket.put_rules(&note, "2");
+    bucket.compile();
+    assert_eq!(judge(&now(&bucket.live())), ["greedy", "other", "twice"]);
+    assert_eq!(bucket.get(&note), None);
 }
 
 #[test]

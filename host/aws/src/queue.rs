@@ -7,10 +7,10 @@ use crate::Aws;
 use crate::call::{at_once, failed, kind_of};
 use crate::claim_check::Claim;
 use crate::limits::{
-    ATTEMPTS_MAX, CALLS_AT_ONCE, MESSAGE_TEXT_BYTES, RETRY_FIRST, SQS_BATCH, SQS_BYTES_MAX, ZSTD_LEVEL,
+    ATTEMPTS_MAX, CALLS_AT_ONCE, MESSAGE_TEXT_BYTES, RETRY_FIRST, SQS_BATCH, SQS_BATCH_MAX, SQS_BYTES_MAX, ZSTD_LEVEL,
 };
 use crate::objects::Bucket;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, SendMessageBatchRequestEntry};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
@@ -163,6 +163,26 @@ async fn messages(batch: RecordBatch, claims: &Bucket) -> Result<Vec<String>, Ba
         }
     }
     Ok(bodies)
+}
+
+/// Takes messages out of a queue by their handles, ahead of the service that would do it. The queue is named by its ARN.
+pub async fn delete(aws: &Aws, arn: &str, handles: &[String]) -> Result<(), BackendError> {
+    const ACTION: &str = "take messages out of the queue";
+    let name = arn.rsplit(':').next().unwrap_or_default();
+    let found = aws.sqs.get_queue_url().queue_name(name).send().await.map_err(|error| failed(ACTION, error))?;
+    for some in handles.chunks(SQS_BATCH_MAX) {
+        let mut request = aws.sqs.delete_message_batch().set_queue_url(found.queue_url.clone());
+        for (place, handle) in some.iter().enumerate() {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(place.to_string()).receipt_handle(handle).build();
+            request = request.entries(entry.map_err(|error| BackendError::other(ACTION, error))?);
+        }
+        let answer = request.send().await.map_err(|error| failed(ACTION, error))?;
+        if let Some(refused) = answer.failed.first() {
+            let source = Some(refused.code.clone().into());
+            return Err(BackendError { kind: kind_of(&refused.code), action: ACTION.into(), source });
+        }
+    }
+    Ok(())
 }
 
 /// Sends up to ten messages; those that fail go again alone. Returns what could not be sent, by batch number.

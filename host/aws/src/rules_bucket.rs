@@ -35,6 +35,8 @@ pub const VERDICTS: &str = "live/verdicts.json";
 pub const COMPONENTS: &str = "live/components/";
 pub const CODE: &str = "live/code/";
 pub const CONFS: &str = "live/conf/";
+/// Components that are being compiled, with how often that was begun.
+pub const ATTEMPTS_MADE: &str = "live/attempts/";
 
 /// Effort of zstd: what is read by all functions at their start is worth some milliseconds at its making.
 const COMPRESSION: i32 = 9;

@@ -5,12 +5,16 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use mimalloc::MiMalloc;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use streamalert_lambdas::environment::Environment;
 use streamalert_lambdas::function::{Function, make};
 use tokio::runtime::{Builder, Handle};
 use tokio::task::spawn_blocking;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -19,15 +23,20 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const TIME: Duration = Duration::from_secs(60);
 
 fn main() -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("STREAMALERT_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // Targets and levels only (`warn,streamalert_aws=debug`): filters by fields need regular expressions, at every cold start.
+    let usual = Targets::new().with_default(LevelFilter::WARN);
+    let wanted = std::env::var("STREAMALERT_LOG").ok().map(|wanted| Targets::from_str(&wanted));
+    let (filter, fault) = match wanted {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(fault)) => (usual, Some(fault)),
+        None => (usual, None),
+    };
     // What is written to stdout are metrics.
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .without_time()
-        .init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).without_time();
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    if let Some(fault) = fault {
+        tracing::warn!(%fault, "STREAMALERT_LOG is no list of targets and levels, such as warn,streamalert_aws=debug");
+    }
     // One for calls that wait, one for the loop over events.
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().context("start the runtime")?;
     runtime.block_on(run())

@@ -18,8 +18,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use streamalert_aws::Aws;
 use streamalert_aws::rules_bucket::{
-    self, CODE, COMPONENTS, CONFS, CodeVerdict, ConfVerdict, INDEX, LIVE, Listed, RulesBucket, State, VERDICTS,
-    Verdict, Verdicts, code_key, component_key,
+    self, ATTEMPTS_MADE, CODE, COMPONENTS, CONFS, CodeVerdict, ConfVerdict, INDEX, LIVE, Listed, RulesBucket, State,
+    VERDICTS, Verdict, Verdicts, code_key, component_key,
 };
 use streamalert_intake::{Arrival, unwrap};
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
@@ -38,6 +38,8 @@ const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Time kept for writing what was found out, before the function is ended: at least so much, or a quarter of all there is.
 const STOP_BEFORE: Duration = Duration::from_secs(5);
+/// Times that compiling a component may end the function, by memory or time. Lambda tries an event three times.
+const ENDED_MAX: u32 = 3;
 /// What nothing names any more is kept for so long: functions that have slept for hours may still have the index of then, and a
 /// rollback needs nothing compiled.
 const KEEP: Millis = 30 * 24 * 60 * 60 * 1000;
@@ -49,6 +51,8 @@ pub struct PluginCompiler {
     key: CodeKey,
     host: Host,
     compilers: Vec<Compiler>,
+    /// MB that the function has.
+    memory: String,
     warm: Mutex<Warm>,
 }
 
@@ -77,12 +81,18 @@ impl PluginCompiler {
             key,
             host: Host::new(HostConfig { limits, ..HostConfig::default() })?,
             compilers,
+            memory: environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").unwrap_or_default(),
             warm: Mutex::default(),
         })
     }
 
     fn aws(&self) -> &Aws {
         self.bucket.aws()
+    }
+
+    /// With another memory, it may well go.
+    fn attempts_key(&self, digest: &str) -> String {
+        format!("{ATTEMPTS_MADE}{digest}.{}", self.memory)
     }
 }
 
@@ -424,7 +434,7 @@ impl<'a> Work<'a> {
         let bucket = &compiler.bucket;
         let listed = compiler.aws().wait(async {
             let mut all = Vec::new();
-            for prefix in [COMPONENTS, CODE, CONFS] {
+            for prefix in [COMPONENTS, CODE, CONFS, ATTEMPTS_MADE] {
                 let below = bucket.list(prefix).await?;
                 all.extend(below.into_iter().map(|file| Listed { name: format!("{prefix}{}", file.name), ..file }));
             }
@@ -552,29 +562,73 @@ impl<'a> Work<'a> {
             _ => {}
         }
         let bytes = bytes()?;
+        if let Some(attempts) = self.attempt(digest)? {
+            let message = format!("ended the plugin compiler {attempts} times while it was compiled");
+            let remedy = "make it smaller, or give the function plugin_compiler more memory or time";
+            return Ok(Err(refused(name, &message, remedy)));
+        }
+        let made = self.compile_bytes(name, digest, &bytes, loaded);
+        self.survived(digest);
+        made
+    }
+
+    /// Notes that it is about to be compiled. If that was noted too often, and nobody lived to take it back, how often.
+    fn attempt(&mut self, digest: &str) -> io::Result<Option<u32>> {
+        let key = self.compiler.attempts_key(digest);
+        let (bucket, aws) = (&self.compiler.bucket, self.compiler.aws());
+        let noted = match aws.wait(bucket.get(&key)) {
+            Ok(noted) => noted,
+            Err(error) => {
+                self.error = Some(error);
+                return self.failed_if_error().map(|()| None);
+            }
+        };
+        let noted = noted.and_then(|object| std::str::from_utf8(&object.bytes).ok()?.trim().parse().ok()).unwrap_or(0);
+        if noted >= ENDED_MAX {
+            return Ok(Some(noted));
+        }
+        self.put(&key, (noted + 1).to_string().into_bytes());
+        self.failed_if_error().map(|()| None)
+    }
+
+    fn survived(&mut self, digest: &str) {
+        let key = self.compiler.attempts_key(digest);
+        if let Err(error) = self.compiler.aws().wait(self.compiler.bucket.delete(&key)) {
+            tracing::warn!(key, error = format!("{:#}", anyhow!(error)), "a note of an attempt stays");
+        }
+    }
+
+    fn compile_bytes(
+        &mut self,
+        name: &str,
+        digest: &str,
+        bytes: &[u8],
+        mut loaded: Option<Result<Plugin, LoadError>>,
+    ) -> io::Result<Result<Plugin, LoadError>> {
+        let native = self.native();
         if let Some(native) = native
             && loaded.is_none()
         {
-            match self.make(native, digest, &bytes) {
+            match self.make(native, digest, bytes) {
                 Ok(compiled) => loaded = self.run(name, &compiled),
                 Err(problem) => return Ok(Err(LoadError { file: name.to_owned(), problems: vec![problem] })),
             }
         }
         // Where our own processor is none of Lambda's.
-        let loaded = loaded.unwrap_or_else(|| self.compiler.host.load_plugin(name, &bytes, &LoadCheck::any_log()));
+        let loaded = loaded.unwrap_or_else(|| self.compiler.host.load_plugin(name, bytes, &LoadCheck::any_log()));
         let plugin = match loaded {
             Ok(plugin) => plugin,
             Err(error) => return Ok(Err(error)),
         };
         for other in 0..self.code.len() {
             if !self.code[other].contains_key(digest)
-                && let Err(problem) = self.make(other, digest, &bytes)
+                && let Err(problem) = self.make(other, digest, bytes)
             {
                 return Ok(Err(LoadError { file: name.to_owned(), problems: vec![problem] }));
             }
         }
         if !self.copies.contains(digest) {
-            self.put(&component_key(digest), bytes);
+            self.put(&component_key(digest), bytes.to_vec());
             self.copies.insert(digest.to_owned());
         }
         self.failed_if_error()?;

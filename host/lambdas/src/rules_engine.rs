@@ -13,6 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 use streamalert_aws::alert_table::DynamoAlerts;
 use streamalert_aws::archive::put_lines;
@@ -37,6 +38,9 @@ use streamalert_pipeline::time::{parse, rfc3339};
 const STOP_BEFORE: Duration = Duration::from_secs(2);
 /// Messages that are unpacked at a time.
 const MESSAGES_AT_ONCE: usize = 8;
+/// Times a message came, after which it may be what ended the function each time: it is handled alone, so that no other message
+/// is lost with it. Its queue gives it up later.
+const OFTEN: u32 = 3;
 /// Bytes of dead letters that are gathered before they are stored.
 const LETTER_BYTES: usize = 8 << 20;
 /// How long it is taken for known which rules are staged, unless something says otherwise.
@@ -46,7 +50,7 @@ pub struct RulesEngine {
     environment: Environment,
     live: LiveSet,
     table: DynamoAlerts,
-    states: States,
+    states: Arc<States>,
     dead: S3DeadLetters,
     claims: Bucket,
 }
@@ -74,19 +78,53 @@ struct Message {
     body: String,
     #[serde(rename = "eventSourceARN", default)]
     queue: String,
+    #[serde(rename = "receiptHandle", default)]
+    handle: String,
+    #[serde(default)]
+    attributes: Attributes,
+}
+
+#[derive(Default, Deserialize)]
+struct Attributes {
+    /// A number, as text.
+    #[serde(rename = "ApproximateReceiveCount", default)]
+    received: String,
+}
+
+impl Message {
+    fn came_often(&self) -> bool {
+        self.attributes.received.parse().is_ok_and(|received: u32| received >= OFTEN)
+    }
+
+    fn ticket(&self) -> Ticket {
+        Ticket { id: self.id.clone(), queue: self.queue.clone(), handle: self.handle.clone() }
+    }
+}
+
+/// By which a message is taken out of its queue.
+struct Ticket {
+    id: String,
+    queue: String,
+    handle: String,
 }
 
 impl RulesEngine {
     pub fn new(environment: &Environment) -> Result<Self> {
         let Environment { aws, names, .. } = environment;
+        let states = Arc::new(States {
+            table: DynamoRules::new(aws.clone(), names),
+            every: Duration::from_secs(environment.read("STREAMALERT_STATES_SECONDS", STATES_SECONDS)?),
+            read: Mutex::default(),
+        });
+        // Beside what else the start waits for. The first event waits for what is still missing then.
+        let first = states.clone();
+        if let Err(error) = thread::Builder::new().name("states".into()).spawn(move || first.current()) {
+            tracing::warn!(%error, "no thread to read the rules table with; the first event reads it");
+        }
         Ok(RulesEngine {
             live: LiveSet::open(environment)?,
             table: DynamoAlerts::new(aws.clone(), names),
-            states: States {
-                table: DynamoRules::new(aws.clone(), names),
-                every: Duration::from_secs(environment.read("STREAMALERT_STATES_SECONDS", STATES_SECONDS)?),
-                read: Mutex::default(),
-            },
+            states,
             dead: S3DeadLetters::new(aws, names.data_bucket()),
             claims: Bucket::new(aws, names.data_bucket()),
             environment: environment.clone(),
@@ -108,14 +146,52 @@ impl Function for RulesEngine {
         let states = self.states.current();
         let mut round = Round::default();
         let count = messages.len();
+        let (mut usual, mut often) = (Vec::new(), Vec::new());
+        for raw in &messages {
+            match serde_json::from_str::<Message>(raw.get()) {
+                Ok(message) if message.came_often() && count > 1 => often.push(message),
+                Ok(message) => usual.push(message),
+                Err(error) => round.no_message(raw.get(), &error.to_string()),
+            }
+        }
+        let judgement = Judgement { now: &now, states: states.as_deref(), stop };
+        let mut done: Vec<Ticket> = usual.iter().map(Message::ticket).collect();
+        self.work(usual, &judgement, &mut round, &mut metrics);
+        for message in often {
+            // What was done so far is over, whatever comes of this one.
+            self.settle(&mut done, &round);
+            done.push(message.ticket());
+            self.work(vec![message], &judgement, &mut round, &mut metrics);
+        }
+        metrics.count(&[], "Messages", count as u64);
+        metrics.count(&[], "FailedItems", round.failed.len() as u64);
+        metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
+        metrics.print("rules_engine", millis());
+        if round.failed.contains("") {
+            bail!("the event has to come again: what is no message of it could not be stored");
+        }
+        Ok(failures(round.failed.iter().map(String::as_str)))
+    }
+}
+
+/// What messages are judged by, and until when.
+struct Judgement<'a> {
+    now: &'a Now,
+    states: Option<&'a BTreeMap<String, RuleState>>,
+    stop: Instant,
+}
+
+impl RulesEngine {
+    /// Judges messages and stores what comes of them.
+    fn work(&self, messages: Vec<Message>, by: &Judgement<'_>, round: &mut Round, metrics: &mut Metrics) {
+        let mut messages = messages.into_iter().peekable();
         // A few at a time: each may be some MB unpacked, and one by claim-check much more.
-        for group in messages.chunks(MESSAGES_AT_ONCE) {
+        while messages.peek().is_some() {
             let mut readable = Vec::new();
-            for raw in group {
-                match serde_json::from_str::<Message>(raw.get()) {
-                    Ok(message) if Instant::now() >= stop => round.fail(&message.id, "there was no time left"),
-                    Ok(message) => readable.push(message),
-                    Err(error) => round.no_message(raw.get(), &error.to_string()),
+            for message in messages.by_ref().take(MESSAGES_AT_ONCE) {
+                match Instant::now() >= by.stop {
+                    true => round.fail(&message.id, "there was no time left"),
+                    false => readable.push(message),
                 }
             }
             let claims = self.claims.clone();
@@ -125,24 +201,29 @@ impl Function for RulesEngine {
             });
             for (batch, message) in self.environment.aws.wait(read) {
                 match batch {
-                    Ok(_) if Instant::now() >= stop => round.fail(&message.id, "there was no time left"),
-                    Ok(batch) => round.judge(batch, &message.id, &now, states.as_deref(), &mut metrics),
+                    Ok(_) if Instant::now() >= by.stop => round.fail(&message.id, "there was no time left"),
+                    Ok(batch) => round.judge(batch, &message.id, by.now, by.states, metrics),
                     Err(error) => round.unreadable(&error, &message),
                 }
             }
             if round.letter_bytes >= LETTER_BYTES {
-                self.store_letters(&mut round, &mut metrics);
+                self.store_letters(round, metrics);
             }
         }
-        self.store(&mut round, &now, &mut metrics);
-        metrics.count(&[], "Messages", count as u64);
-        metrics.count(&[], "FailedItems", round.failed.len() as u64);
-        metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
-        metrics.print("rules_engine", millis());
-        if round.failed.contains("") {
-            bail!("the event has to come again: what is no message of it could not be stored");
+        self.store(round, by.now, metrics);
+    }
+
+    /// Takes messages that are done out of their queue at once. Where that fails they come again, and their ids make it harmless.
+    fn settle(&self, done: &mut Vec<Ticket>, round: &Round) {
+        let mut handles: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for ticket in done.drain(..).filter(|ticket| !round.failed.contains(&ticket.id) && !ticket.handle.is_empty()) {
+            handles.entry(ticket.queue).or_default().push(ticket.handle);
         }
-        Ok(failures(round.failed.iter().map(String::as_str)))
+        for (queue, handles) in handles {
+            if let Err(error) = self.environment.aws.wait(queue::delete(&self.environment.aws, &queue, &handles)) {
+                tracing::warn!(queue, error = told(&error), "messages that are done were not taken out of the queue");
+            }
+        }
     }
 }
 
@@ -361,6 +442,8 @@ impl RulesEngine {
             let outputs: Vec<String> = outputs.into_iter().collect();
             wake(&self.environment.aws, &self.environment.names, &outputs, &ids);
         }
+        round.alerts.clear();
+        round.raised.clear();
         self.store_letters(round, metrics);
     }
 

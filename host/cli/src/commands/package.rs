@@ -103,12 +103,9 @@ fn build(args: &Args, target: &Target) -> Result<u64, Failure> {
     eprintln!("building for {}: this takes some minutes", target.name);
     let folder = absolute(&args.out)?.join(target.name);
     let mut cargo = Command::new("cargo");
-    cargo.args(["lambda", "build", "--release", "--disable-optimizations", "--locked", target.flag]);
+    cargo.args(["lambda", "build", "--profile", "lambda", "--disable-optimizations", "--locked", target.flag]);
     cargo.args(["--package", "streamalert-lambdas", "--bin", "bootstrap", "--lambda-dir"]).arg(&folder);
     cargo.current_dir(&args.source);
-    // Nobody debugs in a function, and all of it is loaded before the first answer.
-    cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols").env("CARGO_PROFILE_RELEASE_DEBUG", "0");
-    cargo.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
     let status = cargo.status().context("run cargo lambda build")?;
     if !status.success() {
         return Err(anyhow!("cargo lambda build for {} failed: {status}", target.name).into());

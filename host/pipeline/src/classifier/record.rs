@@ -173,11 +173,11 @@ fn check_pattern(pattern: &LogPattern, document: &Document, at: usize) -> Result
         found = found.and_then(|at| document.get(at, key));
     }
     let matches = found.is_some_and(|at| match document.item(at) {
-        Item::Text(text) | Item::Wide(text) => pattern.patterns.iter().any(|p| p.is_match(text)),
+        Item::Text(text) | Item::Wide(text) => pattern.wildcards.iter().any(|p| p.is_match(text)),
         Item::Null => false,
         _ => {
             let text = document.to_json(at);
-            pattern.patterns.iter().any(|p| p.is_match(&text))
+            pattern.wildcards.iter().any(|p| p.is_match(&text))
         }
     });
     if matches {

@@ -73,14 +73,7 @@ impl Format {
             Parser::Json => return None,
             Parser::Csv => Reader::Csv(csv_dialect(options)),
             Parser::Kv => Reader::Kv(kv_dialect(options)),
-            // What does not compile was refused when the schema was read.
-            Parser::Grok => Reader::Grok(
-                options
-                    .patterns
-                    .iter()
-                    .filter_map(|pattern| grok::Pattern::compile(pattern, &options.definitions).ok())
-                    .collect(),
-            ),
+            Parser::Grok => Reader::Grok(log_type.options.grok.clone()),
             _ => Reader::Plain,
         };
         Some(Format {

@@ -1,7 +1,7 @@
 //! What can be said of schemas and clusters before a record comes: types that would take the same records, and what is
 //! probably not meant.
 
-use super::schema::{Field, FieldKind, Fields, LogPattern, LogType, Parser};
+use super::schema::{Field, FieldKind, Fields, LogPattern, LogType, Parser, Wildcard};
 use super::{Clusters, ConfigFault, Schemas};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -189,10 +189,10 @@ fn apart((a, i): (&LogPattern, usize), (b, j): (&LogPattern, usize)) -> bool {
     let (one, other) = (a.wildcards[i].as_str(), b.wildcards[j].as_str());
     let wild = |c: char| matches!(c, '*' | '?' | '[');
     if !one.contains(wild) {
-        return !b.patterns[j].is_match(one);
+        return !b.wildcards[j].is_match(one);
     }
     if !other.contains(wild) {
-        return !a.patterns[i].is_match(other);
+        return !a.wildcards[i].is_match(other);
     }
     let begin = |text: &str| text.split(wild).next().unwrap_or_default().to_owned();
     let end = |text: &str| text.rsplit(|c: char| wild(c) || c == ']').next().unwrap_or_default().to_owned();
@@ -205,7 +205,10 @@ fn apart((a, i): (&LogPattern, usize), (b, j): (&LogPattern, usize)) -> bool {
 fn patterns_within(first: &LogType, second: &LogType) -> bool {
     first.options.log_patterns.iter().all(|wide| {
         let narrow = second.options.log_patterns.iter().find(|narrow| same_field(wide, narrow));
-        narrow.is_some_and(|narrow| narrow.wildcards.iter().all(|text| wide.wildcards.contains(text)))
+        narrow.is_some_and(|narrow| {
+            let is_wide = |one: &Wildcard| wide.wildcards.iter().any(|other| other.as_str() == one.as_str());
+            narrow.wildcards.iter().all(is_wide)
+        })
     })
 }
 

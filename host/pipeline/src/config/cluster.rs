@@ -1,5 +1,6 @@
 //! Cluster files: which sources there are, and which log types each may send.
 
+use super::schema::Wildcard;
 use super::{ConfigFault, ConfigFaults, LogType, Schemas};
 use crate::log_record::Source;
 use serde::Deserialize;
@@ -142,7 +143,7 @@ impl Clusters {
                     if !pattern.contains(['*', '?', '[']) {
                         continue;
                     }
-                    let wildcard = super::schema::wildcard(pattern);
+                    let wildcard = Wildcard::new(pattern);
                     let fits = wildcard.is_match(&source.resource) || wildcard.is_match(&source.object);
                     // The longest pattern is the most particular one.
                     if fits && best.as_ref().is_none_or(|(length, ..)| pattern.len() > *length) {

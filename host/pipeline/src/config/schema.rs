@@ -7,7 +7,8 @@ use crate::log_record::{DUPLICATES_KEY, ECS_KEY, ENVELOPE_KEY, INVALID_KEY, NORM
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use streamalert_formats::grok;
 
 /// One log type, ready for the classifier.
 #[derive(Debug)]
@@ -265,6 +266,8 @@ pub struct Options {
     pub unknown_keys: UnknownKeys,
     /// What parsers of text need to know.
     pub text: TextOptions,
+    /// Its patterns, compiled.
+    pub grok: Vec<grok::Pattern>,
 }
 
 /// How a text is divided into fields. Records whose types have the same options are parsed once for all of them.
@@ -313,9 +316,7 @@ pub struct LogPattern {
     /// Keys from the record's root; from the envelope's root if `in_envelope`.
     pub path: Vec<String>,
     pub in_envelope: bool,
-    pub patterns: Vec<regex::Regex>,
-    /// The same, as written.
-    pub wildcards: Vec<String>,
+    pub wildcards: Vec<Wildcard>,
     /// As written, for explanations.
     pub text: String,
 }
@@ -652,7 +653,7 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<LogTyp
         },
         definitions: read_definitions(faults, options.pattern_definitions),
     };
-    check_text_options(faults, raw.parser, &text, &fields);
+    let grok = check_text_options(faults, raw.parser, &text, &fields);
     (faults.list.len() == before).then(|| {
         let options = Options {
             json_path,
@@ -661,6 +662,7 @@ fn read_type(faults: &mut Faults<'_>, name: &str, value: Value) -> Option<LogTyp
             log_patterns,
             unknown_keys: options.unknown_keys,
             text,
+            grok,
         };
         LogType {
             name: name.to_owned(),
@@ -709,7 +711,14 @@ fn read_definitions(
 }
 
 /// Options that the parser does not know, and values it cannot work with.
-fn check_text_options(faults: &mut Faults<'_>, parser: Parser, text: &TextOptions, fields: &Fields) {
+/// Gives what the patterns were compiled to.
+fn check_text_options(
+    faults: &mut Faults<'_>,
+    parser: Parser,
+    text: &TextOptions,
+    fields: &Fields,
+) -> Vec<grok::Pattern> {
+    let mut compiled = Vec::new();
     use Parser::{Csv, Grok, Kv, Space};
     let mut foreign = |option: &str, set: bool, of: &[Parser]| {
         if set && !of.contains(&parser) {
@@ -757,13 +766,15 @@ fn check_text_options(faults: &mut Faults<'_>, parser: Parser, text: &TextOption
                 faults.add("configuration.pattern", "is missing; write a grok pattern, or a list of them");
             }
             for (index, pattern) in text.patterns.iter().enumerate() {
-                if let Err(fault) = streamalert_formats::grok::Pattern::compile(pattern, &text.definitions) {
-                    faults.add(&format!("configuration.pattern[{index}]"), fault.to_string());
+                match grok::Pattern::compile(pattern, &text.definitions) {
+                    Ok(pattern) => compiled.push(pattern),
+                    Err(fault) => faults.add(&format!("configuration.pattern[{index}]"), fault.to_string()),
                 }
             }
         }
         _ => {}
     }
+    compiled
 }
 
 fn read_fields(faults: &mut Faults<'_>, path: &str, object: &Map<String, Value>) -> Fields {
@@ -873,14 +884,35 @@ fn read_patterns(faults: &mut Faults<'_>, path: &mut Vec<String>, value: &Value,
     out.push(LogPattern {
         path: path[usize::from(in_envelope)..].to_vec(),
         in_envelope,
-        patterns: texts.iter().map(|text| wildcard(text)).collect(),
-        wildcards: texts.iter().map(|text| (*text).to_owned()).collect(),
+        wildcards: texts.iter().map(|text| Wildcard::new(text)).collect(),
         text: texts.join("` or `"),
     });
 }
 
 /// Shell wildcards over the whole text: `*`, `?`, `[a-z]`, `[!a-z]`. What is no wildcard stands for itself.
-pub fn wildcard(pattern: &str) -> regex::Regex {
+#[derive(Debug)]
+pub struct Wildcard {
+    text: String,
+    /// Made when it is asked for the first time: a function that starts for a single batch asks few of hundreds.
+    regex: OnceLock<regex::Regex>,
+}
+
+impl Wildcard {
+    pub fn new(text: &str) -> Self {
+        Wildcard { text: text.to_owned(), regex: OnceLock::new() }
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub fn is_match(&self, text: &str) -> bool {
+        self.regex.get_or_init(|| regex_of(&self.text)).is_match(text)
+    }
+}
+
+fn regex_of(pattern: &str) -> regex::Regex {
     let mut out = String::from("(?s)^");
     let mut rest = pattern;
     while let Some(c) = rest.chars().next() {
