@@ -21,6 +21,7 @@ demo: toolchain release
 # Benchmarks are tried, each part once: else they break unnoticed, since figures are seldom taken.
 test: guests standins
 	tests/languages.sh test
+	tests/languages.sh fresh $(DEV)
 	cargo test --workspace --quiet
 	cargo test --workspace --quiet $(BENCHES)
 	cd example-rules && cargo test --quiet

@@ -5,6 +5,7 @@ use super::{build, output};
 use crate::authoring::cases::{self, Case, CaseFile};
 use crate::authoring::checkout;
 use crate::authoring::components::{self, Builder};
+use crate::authoring::languages::Language;
 use crate::authoring::paint::Paint;
 use crate::authoring::trial::Trial;
 use crate::authoring::verdict::{self, Miss, Verdict};
@@ -161,14 +162,14 @@ fn components(args: &Args, wasm: Vec<PathBuf>, places: &[PathBuf]) -> Result<Vec
         }
         return Ok(files);
     }
-    let crates: BTreeSet<PathBuf> = places.iter().filter_map(|place| crate_of(place)).collect();
-    if crates.is_empty() {
+    let folders: BTreeSet<PathBuf> = places.iter().filter_map(|place| folder_of(place)).collect();
+    if folders.is_empty() {
         return Err(Failure::Usage(anyhow!(
-            "{} is in no crate; name the components to test: FILE.wasm or --plugins DIR",
+            "{} is in no folder of a plugin; name the components to test: FILE.wasm or --plugins DIR",
             places[0].display()
         )));
     }
-    for folder in crates {
+    for folder in folders {
         let out = components::default_out(&folder);
         if !args.no_build {
             let built = components::build(&folder, &out, Builder::Cargo, &LoadCheck::any_log())?;
@@ -189,13 +190,13 @@ fn components(args: &Args, wasm: Vec<PathBuf>, places: &[PathBuf]) -> Result<Vec
     Ok(files)
 }
 
-/// The nearest crate or workspace from a place upwards.
-fn crate_of(place: &Path) -> Option<PathBuf> {
-    if place.join("Cargo.toml").is_file() {
+/// The nearest folder of a plugin, or workspace of them, from a place upwards.
+fn folder_of(place: &Path) -> Option<PathBuf> {
+    if Language::of(place).is_some() {
         return Some(place.to_path_buf());
     }
     let place = place.canonicalize().ok()?;
-    place.ancestors().find(|folder| folder.join("Cargo.toml").is_file()).map(Path::to_path_buf)
+    place.ancestors().find(|folder| Language::of(folder).is_some()).map(Path::to_path_buf)
 }
 
 #[derive(Default)]
