@@ -121,3 +121,6 @@ func (f Field) Value() any {
 
 // JSON is compact JSON text.
 func (f Field) JSON() string { return string(f.node.AppendJSON(nil)) }
+
+// AppendJSON appends the same to out.
+func (f Field) AppendJSON(out []byte) []byte { return f.node.AppendJSON(out) }

@@ -4,24 +4,21 @@ package sdk
 
 import (
 	"math"
-	"strings"
 	"unsafe"
 
 	"streamalert/sdk/internal/host"
 	"streamalert/sdk/internal/packed"
+	"streamalert/sdk/internal/wire"
 )
 
-// The component's side of wit/detection.wit. What the host reads lies as the canonical ABI wants it, in numbers of 32 bits
-// whatever pointers are here, and is held by what is global until the next call.
+// The component's side of wit/detection.wit.
 
-type wireText struct{ at, bytes uint32 }
-
-type wireList struct{ at, count uint32 }
-
-type wireOption struct {
-	some uint32
-	text wireText
-}
+type (
+	wireText   = wire.Text
+	wireList   = wire.List
+	wireOption = wire.Option
+	held       = wire.Held
+)
 
 type wireValue struct {
 	kind    uint64
@@ -58,45 +55,7 @@ const (
 	valueText
 )
 
-func address(at unsafe.Pointer) uint32 { return uint32(uintptr(at)) }
-
-// What is handed to the host, so that it is not collected before the host has read it.
-type held struct {
-	list  wireList
-	texts []string
-	parts []any
-}
-
-func (h *held) text(text string) wireText {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	h.texts = append(h.texts, text)
-	return wireText{address(unsafe.Pointer(unsafe.StringData(text))), uint32(len(text))}
-}
-
-func (h *held) option(text string) wireOption {
-	if text == "" {
-		return wireOption{}
-	}
-	return wireOption{1, h.text(text)}
-}
-
-func list[T any](h *held, items []T) wireList {
-	h.parts = append(h.parts, items)
-	return wireList{address(unsafe.Pointer(unsafe.SliceData(items))), uint32(len(items))}
-}
-
-func (h *held) listOfTexts(texts []string) wireList {
-	if len(texts) == 0 {
-		return wireList{}
-	}
-	items := make([]wireText, len(texts))
-	for index, text := range texts {
-		items[index] = h.text(text)
-	}
-	return list(h, items)
-}
-
-func (h *held) value(value any) wireValue {
+func lowered(h *held, value any) wireValue {
 	integer := func(value int64) wireValue { return wireValue{valueInteger, uint64(value)} }
 	switch value := value.(type) {
 	case bool:
@@ -115,8 +74,8 @@ func (h *held) value(value any) wireValue {
 	case float64:
 		return wireValue{valueFloat, math.Float64bits(value)}
 	case string:
-		text := h.text(value)
-		return wireValue{valueText, uint64(text.at) | uint64(text.bytes)<<32}
+		text := h.Text(value)
+		return wireValue{valueText, uint64(text.At) | uint64(text.Bytes)<<32}
 	}
 	panic("a condition compares with string, bool, int, int32, int64, uint32 or float64")
 }
@@ -125,7 +84,7 @@ var described held
 
 //go:wasmexport streamalert:plugin/detection@0.1.0#describe
 func describe() unsafe.Pointer {
-	defer report()
+	defer wire.Report()
 	h := &described
 	*h = held{}
 	infos := make([]wireRule, len(rules))
@@ -133,29 +92,29 @@ func describe() unsafe.Pointer {
 		rule := &rules[index]
 		when := make([]wireCondition, len(rule.When))
 		for index, condition := range rule.When {
-			wire := wireCondition{path: h.text(condition.path), test: uint32(condition.test)}
+			lower := wireCondition{path: h.Text(condition.path), test: uint32(condition.test)}
 			switch condition.test {
 			case testEquals:
 				values := make([]wireValue, len(condition.values))
 				for index, value := range condition.values {
-					values[index] = h.value(value)
+					values[index] = lowered(h, value)
 				}
-				wire.list = list(h, values)
+				lower.list = wire.ListOf(h, values)
 			case testPrefix, testSuffix, testContains:
-				wire.list = h.listOfTexts(condition.texts)
+				lower.list = h.Texts(condition.texts)
 			}
-			when[index] = wire
+			when[index] = lower
 		}
 		infos[index] = wireRule{
-			name:        h.text(rule.Name),
-			description: h.text(rule.Description),
-			logs:        h.listOfTexts(rule.Logs),
-			when:        list(h, when),
-			options:     h.text(rule.options()),
+			name:        h.Text(rule.Name),
+			description: h.Text(rule.Description),
+			logs:        h.Texts(rule.Logs),
+			when:        wire.ListOf(h, when),
+			options:     h.Text(rule.options()),
 		}
 	}
-	h.list = list(h, infos)
-	return unsafe.Pointer(&h.list)
+	h.List = wire.ListOf(h, infos)
+	return unsafe.Pointer(&h.List)
 }
 
 var (
@@ -173,7 +132,7 @@ var (
 
 //go:wasmexport streamalert:plugin/detection@0.1.0#evaluate
 func evaluate(number uint32, batch uint64, rows unsafe.Pointer, count uint32, explain uint32) unsafe.Pointer {
-	defer report()
+	defer wire.Report()
 	if !frame.there || frame.batch != batch {
 		// The old buffer goes before the new one comes: both may be large.
 		frame.bytes, record = nil, Record{}
@@ -193,48 +152,28 @@ func evaluate(number uint32, batch uint64, rows unsafe.Pointer, count uint32, ex
 				findings = append(findings, wireFinding{row: row})
 			}
 		} else if finding := rule.say(&record); finding != nil {
-			findings = append(findings, reported.finding(row, finding))
+			findings = append(findings, lowerFinding(&reported, row, finding))
 		}
 	}
-	reported.list = wireList{address(unsafe.Pointer(unsafe.SliceData(findings))), uint32(len(findings))}
-	return unsafe.Pointer(&reported.list)
+	reported.List = wireList{wire.Address(unsafe.Pointer(unsafe.SliceData(findings))), uint32(len(findings))}
+	return unsafe.Pointer(&reported.List)
 }
 
-func (h *held) finding(row uint32, finding *Finding) wireFinding {
+func lowerFinding(h *held, row uint32, finding *Finding) wireFinding {
 	if len(findings) == 0 {
-		h.texts, h.parts = h.texts[:0], h.parts[:0]
+		h.Clear()
 	}
-	wire := wireFinding{
+	lower := wireFinding{
 		row:      row,
-		title:    h.option(finding.Title),
-		dedupKey: h.option(finding.DedupKey),
-		outputs:  h.listOfTexts(finding.Outputs),
+		title:    h.Option(finding.Title),
+		dedupKey: h.Option(finding.DedupKey),
+		outputs:  h.Texts(finding.Outputs),
 	}
 	if finding.Severity != 0 {
-		wire.hasSeverity, wire.severity = 1, uint8(finding.Severity-Info)
+		lower.hasSeverity, lower.severity = 1, uint8(finding.Severity-Info)
 	}
 	if len(finding.Context) > 0 {
-		wire.context = h.option(string(appendObject(nil, finding.Context)))
+		lower.context = h.Option(string(appendObject(nil, finding.Context)))
 	}
-	return wire
-}
-
-// A panic ends in a trap that carries no text; this puts the text into the log first.
-func report() {
-	if cause := recover(); cause != nil {
-		host.Log(host.Error, "panic: "+message(cause)+where())
-		host.Trap()
-	}
-}
-
-func message(cause any) string {
-	switch cause := cause.(type) {
-	case error:
-		return cause.Error()
-	case string:
-		return cause
-	case interface{ String() string }:
-		return cause.String()
-	}
-	return "a value that is no text"
+	return lower
 }

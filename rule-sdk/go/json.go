@@ -1,87 +1,27 @@
 package sdk
 
-import (
-	"maps"
-	"slices"
-	"strconv"
+import "streamalert/sdk/internal/packed"
 
-	"streamalert/sdk/internal/packed"
-)
-
-// A value of the author's as JSON.
-func appendJSON(out []byte, value any) []byte {
-	switch value := value.(type) {
-	case nil:
-		return append(out, "null"...)
-	case bool:
-		return strconv.AppendBool(out, value)
-	case string:
-		return packed.AppendText(out, value)
-	case int:
-		return strconv.AppendInt(out, int64(value), 10)
-	case int8:
-		return strconv.AppendInt(out, int64(value), 10)
-	case int16:
-		return strconv.AppendInt(out, int64(value), 10)
-	case int32:
-		return strconv.AppendInt(out, int64(value), 10)
-	case int64:
-		return strconv.AppendInt(out, value, 10)
-	case uint:
-		return strconv.AppendUint(out, uint64(value), 10)
-	case uint8:
-		return strconv.AppendUint(out, uint64(value), 10)
-	case uint16:
-		return strconv.AppendUint(out, uint64(value), 10)
-	case uint32:
-		return strconv.AppendUint(out, uint64(value), 10)
-	case uint64:
-		return strconv.AppendUint(out, value, 10)
-	case float32:
-		return packed.AppendFloat(out, float64(value))
-	case float64:
-		return packed.AppendFloat(out, value)
-	case Field:
-		return value.node.AppendJSON(out)
-	case []string:
-		return appendList(out, value)
-	case []any:
-		return appendList(out, value)
-	case []Field:
-		return appendList(out, value)
-	case map[string]any:
-		return appendObject(out, value)
-	case map[string]string:
-		return appendObject(out, value)
-	case map[string][]string:
-		return appendObject(out, value)
+func init() {
+	packed.Others = func(out []byte, value any) ([]byte, bool) {
+		fields, ok := value.([]Field)
+		if !ok {
+			return out, false
+		}
+		out = append(out, '[')
+		for index, field := range fields {
+			if index > 0 {
+				out = append(out, ',')
+			}
+			out = field.AppendJSON(out)
+		}
+		return append(out, ']'), true
 	}
-	panic("a context cannot hold this type of value; it holds nil, bool, string, numbers, sdk.Field, and []any, []string and " +
-		"map[string]any of them")
 }
 
-func appendList[T any](out []byte, items []T) []byte {
-	out = append(out, '[')
-	for index, item := range items {
-		if index > 0 {
-			out = append(out, ',')
-		}
-		out = appendJSON(out, item)
-	}
-	return append(out, ']')
-}
-
-// Keys in order, so that the same is always written the same.
-func appendObject[T any](out []byte, entries map[string]T) []byte {
-	out = append(out, '{')
-	for index, key := range slices.Sorted(maps.Keys(entries)) {
-		if index > 0 {
-			out = append(out, ',')
-		}
-		out = append(packed.AppendText(out, key), ':')
-		out = appendJSON(out, entries[key])
-	}
-	return append(out, '}')
+// Objects of the author's as JSON.
+func appendObject(out []byte, entries map[string]any) []byte {
+	return packed.AppendObject(out, entries)
 }
 
 // The options of a rule, as wit/detection.wit has them.

@@ -1,6 +1,10 @@
 package sdk
 
-import "testing"
+import (
+	"testing"
+
+	"streamalert/sdk/internal/packed"
+)
 
 func TestOptionsAreThoseOfTheContract(t *testing.T) {
 	for expected, rule := range map[string]Rule{
@@ -58,7 +62,7 @@ func TestContextsHoldWhatJSONHolds(t *testing.T) {
 	}
 	const expected = `{"a":null,"b":true,"c":-1,"d":9223372036854775808,"e":1.0,"f":0.5,"g":"ü\u0000","h":[1,"two",["three"]],` +
 		`"i":{"y":"2","z":"1"},"j":{"id":18446744073709551615},"k":[{"id":18446744073709551615}]}`
-	if found := string(appendJSON(nil, context)); found != expected {
+	if found := string(packed.AppendValue(nil, context)); found != expected {
 		t.Errorf("%s, should be %s", found, expected)
 	}
 	defer func() {
@@ -66,5 +70,5 @@ func TestContextsHoldWhatJSONHolds(t *testing.T) {
 			t.Error("a channel is taken")
 		}
 	}()
-	appendJSON(nil, make(chan int))
+	packed.AppendValue(nil, make(chan int))
 }

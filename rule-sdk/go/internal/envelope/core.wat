@@ -1,10 +1,7 @@
-;; The core module that the envelope is made around: all that a core module of rules may import, and what it must export.
-;; `Wrap` puts an author's module in the place of this one.
+;; The core module that an envelope is made around: all that a core module may import, and what it must export; generate.sh puts in
+;; what differs by world. `Wrap` puts an author's module in the place of this one.
 (module
-  (import "streamalert:plugin/records@0.1.0" "get" (func (param i32 i32 i32 i32)))
-  (import "streamalert:plugin/records@0.1.0" "json" (func (param i32 i32)))
-  (import "streamalert:plugin/records@0.1.0" "packed" (func (param i32)))
-  (import "streamalert:plugin/lookup@0.1.0" "get" (func (param i32 i32 i32 i32 i32)))
+  ;; IMPORTS
   (import "streamalert:plugin/log@0.1.0" "write" (func (param i32 i32 i32)))
   (import "wasi_snapshot_preview1" "streamalert_lines" (func (param i32 i32)))
   (import "wasi_snapshot_preview1" "streamalert_trap" (func))
@@ -70,6 +67,5 @@
   (memory (export "memory") 0)
   (func (export "_initialize"))
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
-  (func (export "streamalert:plugin/detection@0.1.0#describe") (result i32) unreachable)
-  (func (export "streamalert:plugin/detection@0.1.0#evaluate") (param i32 i64 i32 i32 i32) (result i32) unreachable)
+  ;; EXPORTS
 )

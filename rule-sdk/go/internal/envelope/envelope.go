@@ -1,13 +1,13 @@
 // Package envelope makes a component of a core module.
 //
-// All components of rules are alike but for the core module of the author: types, imports, exports and what stands in for WASI
-// are those of wit/. So the envelope is made once, by generate.sh, around a module that does nothing, and the author's is put
-// in its place: nothing but Go is needed to build a rule.
+// All components of a world are alike but for the core module of the author: types, imports, exports and what stands in for WASI
+// are those of wit/. So the envelope of each world is made once, by generate.sh, around a module that does nothing, and the
+// author's is put in its place: nothing but Go is needed to build a plugin.
 package envelope
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,8 +15,49 @@ import (
 	"strings"
 )
 
-//go:embed rule.envelope
-var envelope []byte
+//go:embed rule.envelope parser.envelope publisher.envelope output.envelope
+var files embed.FS
+
+// World is what a component is, and how its core module is known.
+type World struct {
+	Name string
+	// The interface whose functions it exports.
+	exports string
+	// The package of the SDK that a package of this world imports.
+	sdk string
+}
+
+var worlds = []World{
+	{"rule", "detection", "streamalert/sdk"},
+	{"parser", "parsing", "streamalert/sdk/parser"},
+	{"publisher", "publishing", "streamalert/sdk/publisher"},
+	{"output", "delivery", "streamalert/sdk/output"},
+}
+
+// Of a module, by what it exports.
+func worldOf(module *interfaces) (*World, error) {
+	var found []*World
+	for index := range worlds {
+		if module.exports["streamalert:plugin/"+worlds[index].exports+"@0.1.0#describe"] != "" {
+			found = append(found, &worlds[index])
+		}
+	}
+	var packages []string
+	for _, world := range worlds {
+		packages = append(packages, world.sdk)
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return nil, errors.New("it exports nothing that a plugin does; a package of plugins imports one of " + strings.Join(packages, ", ") +
+			", and is built with GOOS=wasip1 GOARCH=wasm -buildmode=c-shared")
+	}
+	return nil, fmt.Errorf("it is a %s and a %s at once, since it imports %s and %s; a component is one of them (streamalert/sdk/helpers "+
+		"is for rules)", found[0].Name, found[1].Name, found[0].sdk, found[1].sdk)
+}
+
+func envelopeOf(world *World) ([]byte, error) { return files.ReadFile(world.Name + ".envelope") }
 
 const (
 	moduleHeader    = "\x00asm\x01\x00\x00\x00"
@@ -34,25 +75,34 @@ const (
 
 // Wrap makes a component of a core module that was built with this SDK.
 func Wrap(core []byte) ([]byte, error) {
-	start, end, err := hole(envelope)
-	if err != nil {
-		return nil, fmt.Errorf("the envelope: %w", err)
-	}
 	if !bytes.HasPrefix(core, []byte(moduleHeader)) {
 		return nil, errors.New("this is no core module of WebAssembly")
 	}
-	if core, err = renamed(core); err != nil {
+	core, err := renamed(core)
+	if err != nil {
 		return nil, err
 	}
 	given, err := read(core)
 	if err != nil {
 		return nil, err
 	}
+	world, err := worldOf(given)
+	if err != nil {
+		return nil, err
+	}
+	envelope, err := envelopeOf(world)
+	if err != nil {
+		return nil, err
+	}
+	start, end, err := hole(envelope)
+	if err != nil {
+		return nil, fmt.Errorf("the envelope: %w", err)
+	}
 	model, err := read(module(envelope[start:end]))
 	if err != nil {
 		return nil, fmt.Errorf("the envelope: %w", err)
 	}
-	if err := fits(given, model); err != nil {
+	if err := fits(given, model, world); err != nil {
 		return nil, err
 	}
 	out := bytes.Clone(envelope[:start])
@@ -63,12 +113,12 @@ func Wrap(core []byte) ([]byte, error) {
 }
 
 // Whether a module may stand in the model's place.
-func fits(given, model *interfaces) error {
+func fits(given, model *interfaces, world *World) error {
 	var wrong []string
 	for _, name := range given.importNames {
 		expected, ok := model.imports[name]
 		if !ok {
-			wrong = append(wrong, "imports "+name+", which no rule has")
+			wrong = append(wrong, "imports "+name+", which no "+world.Name+" has")
 		} else if found := given.imports[name]; found != expected {
 			wrong = append(wrong, "imports "+name+" as "+found+" instead of "+expected)
 		}

@@ -9,7 +9,16 @@ import (
 	"testing"
 )
 
-func model(t *testing.T) []byte {
+func envelopeFor(t *testing.T, world *World) []byte {
+	envelope, err := envelopeOf(world)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return envelope
+}
+
+func model(t *testing.T, world *World) []byte {
+	envelope := envelopeFor(t, world)
 	start, end, err := hole(envelope)
 	if err != nil {
 		t.Fatal(err)
@@ -18,20 +27,25 @@ func model(t *testing.T) []byte {
 }
 
 func TestTheModelInItsOwnPlaceIsTheEnvelope(t *testing.T) {
-	component, err := Wrap(model(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(component, envelope) {
-		t.Error("it is another")
+	for index := range worlds {
+		component, err := Wrap(model(t, &worlds[index]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(component, envelopeFor(t, &worlds[index])) {
+			t.Errorf("%s: it is another", worlds[index].Name)
+		}
 	}
 }
 
 func TestWhatDoesNotFitIsToldByName(t *testing.T) {
-	core := model(t)
+	core := model(t, &worlds[0])
 	for name, change := range map[string]func([]byte) []byte{
 		"imports streamalert:plugin/lookup@0.1.0 let, which no rule has": func(core []byte) []byte {
 			return bytes.Replace(core, []byte("lookup@0.1.0\x03get"), []byte("lookup@0.1.0\x03let"), 1)
+		},
+		"it exports nothing that a plugin does": func(core []byte) []byte {
+			return bytes.ReplaceAll(core, []byte("plugin/detection"), []byte("plugin/detecting"))
 		},
 		"does not export cabi_realloc": func(core []byte) []byte {
 			return bytes.Replace(core, []byte("cabi_realloc"), []byte("cabi_realloq"), 1)
@@ -43,6 +57,16 @@ func TestWhatDoesNotFitIsToldByName(t *testing.T) {
 		if _, err := Wrap(change(core)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, should tell: %s", err, name)
 		}
+	}
+}
+
+func TestAComponentIsOneOfThem(t *testing.T) {
+	both := interfaces{exports: map[string]string{
+		"streamalert:plugin/detection@0.1.0#describe": "() -> (i32)", "streamalert:plugin/parsing@0.1.0#describe": "() -> (i32)",
+	}}
+	expected := "it is a rule and a parser at once, since it imports streamalert/sdk and streamalert/sdk/parser"
+	if _, err := worldOf(&both); err == nil || !strings.Contains(err.Error(), expected) {
+		t.Error(err)
 	}
 }
 
@@ -67,8 +91,8 @@ func TestImportsThatComeTwiceGetNamesOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestTheEnvelopeIsThatOfTheContract(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "envelope")
+func TestTheEnvelopesAreThoseOfTheContract(t *testing.T) {
+	out := t.TempDir()
 	told, err := exec.Command("./generate.sh", out).CombinedOutput()
 	if failure, ok := err.(*exec.ExitError); ok && failure.ExitCode() == 2 {
 		t.Skipf("%s", told)
@@ -76,11 +100,14 @@ func TestTheEnvelopeIsThatOfTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, told)
 	}
-	made, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(made, envelope) {
-		t.Error("wit/, wasi.wat or core.wat changed since rule.envelope was made: run generate.sh")
+	for index := range worlds {
+		world := &worlds[index]
+		made, err := os.ReadFile(filepath.Join(out, world.Name+".envelope"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(made, envelopeFor(t, world)) {
+			t.Errorf("wit/, wasi.wat, core.wat or worlds.sh changed since %s.envelope was made: run generate.sh", world.Name)
+		}
 	}
 }

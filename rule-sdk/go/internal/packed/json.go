@@ -14,8 +14,14 @@ import (
 const depthMax = 128
 
 // Parse makes a record of JSON text.
-func Parse(text string) (Record, error) {
-	p := parser{text: text, out: make([]byte, headerBytes, headerBytes+2*len(text))}
+func Parse(text string) (Record, error) { return parse(parser{text: text}) }
+
+// ParseAny does, too, and keeps a number that no double holds as it was written.
+func ParseAny(text string) (Record, error) { return parse(parser{text: text, keeps: true}) }
+
+func parse(p parser) (Record, error) {
+	text := p.text
+	p.out = make([]byte, headerBytes, headerBytes+2*len(text))
 	root, err := p.value(0)
 	if err != nil {
 		return nil, err
@@ -37,9 +43,10 @@ type entry struct {
 }
 
 type parser struct {
-	text string
-	at   int
-	out  []byte
+	text  string
+	at    int
+	out   []byte
+	keeps bool
 }
 
 func (p *parser) fault(expected string) error {
@@ -294,6 +301,11 @@ func (p *parser) number() (slot, error) {
 		}
 	}
 	value, ok := parseFloat(text)
+	if !ok && p.keeps {
+		at := len(p.out)
+		p.out = append(p.out, text...)
+		return slot{uint32(len(text))<<4 | uint32(NumberText), uint32(at)}, nil
+	}
 	if !ok {
 		return slot{}, p.fault("a number that a double holds")
 	}

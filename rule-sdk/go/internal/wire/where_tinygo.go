@@ -1,5 +1,5 @@
 //go:build tinygo
 
-package sdk
+package wire
 
 func where() string { return "" }

@@ -1,6 +1,6 @@
 //go:build (wasm || tinygo.wasm) && !tinygo
 
-package sdk
+package wire
 
 import (
 	"runtime"
@@ -17,7 +17,7 @@ func where() string {
 	frames := runtime.CallersFrames(counters[:runtime.Callers(2, counters[:])])
 	for {
 		frame, more := frames.Next()
-		if name := frame.Function; !strings.HasPrefix(name, "runtime.") && !strings.HasPrefix(name, "streamalert/sdk.report") {
+		if name := frame.Function; !strings.HasPrefix(name, "runtime.") && !strings.HasPrefix(name, "streamalert/sdk/internal/wire.Report") {
 			return " at " + frame.File + ":" + strconv.Itoa(frame.Line)
 		}
 		if !more {
