@@ -210,10 +210,24 @@ locals {
   }
 }
 
+locals {
+  # Sources by pattern of which nothing says what is behind them.
+  unmapped = flatten([
+    for name, cluster in local.clusters : [
+      for service in local.aws_services : "${name}: ${service} ${join(", ", cluster.sources[service])}"
+      if length(cluster.sources[service]) > 0 && length(local.named[name][service]) == 0
+    ]
+  ])
+}
+
 check "configuration" {
   assert {
     condition     = length(local.clusters) > 0
     error_message = "No file of ${var.conf}/clusters names a source of AWS: nothing would be classified."
+  }
+  assert {
+    condition     = length(local.unmapped) == 0
+    error_message = "These sources are patterns, and nothing comes of them until `infrastructure` of their cluster names what is behind them: ${join("; ", local.unmapped)}."
   }
   assert {
     condition     = local.archive || !var.archive.enabled

@@ -304,7 +304,7 @@ module "alarms" {
   settings = var.alarms
 
   functions = merge(
-    { for name, classifier in module.classifier : "classifier-${name}" => classifier.name },
+    { for name, classifier in module.classifier : "classifier-${replace(name, "_", "-")}" => classifier.name },
     {
       "classifier"      = module.resend.name
       "rules-engine"    = module.rules_engine.name
@@ -314,7 +314,7 @@ module "alarms" {
     },
   )
   stream_readers = {
-    for name in distinct([for stream in local.streams : stream.cluster]) : "classifier-${name}" => module.classifier[name].name
+    for name in distinct([for stream in local.streams : stream.cluster]) : "classifier-${replace(name, "_", "-")}" => module.classifier[name].name
   }
   queues = merge(
     { for name, inputs in local.inputs : "inputs-${name}" => inputs.name },

@@ -19,7 +19,7 @@ output "inputs" {
 
 output "functions" {
   value = merge(
-    { for name, classifier in module.classifier : "classifier-${name}" => classifier.alias.arn },
+    { for name, classifier in module.classifier : "classifier-${replace(name, "_", "-")}" => classifier.alias.arn },
     {
       "classifier"      = module.resend.alias.arn
       "rules-engine"    = module.rules_engine.alias.arn
@@ -33,6 +33,11 @@ output "functions" {
 output "athena" {
   value       = local.archive ? { workgroup = module.archive[0].workgroup, database = module.archive[0].database } : null
   description = "Where records and alerts are asked for."
+}
+
+output "archive_streams" {
+  value       = local.archive ? module.archive[0].stream_names : {}
+  description = "Delivery stream of each table."
 }
 
 output "alarms_topic" {

@@ -127,7 +127,7 @@ resource "aws_iam_role_policy" "delivery" {
         Sid      = "Objects"
         Effect   = "Allow"
         Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
-        Resource = concat([for table in keys(local.all) : "${local.bucket_arn}/${table}/*"], ["${local.bucket_arn}/failed/*"])
+        Resource = "${local.bucket_arn}/*"
       },
       {
         Sid      = "Key"

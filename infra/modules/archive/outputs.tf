@@ -4,8 +4,8 @@ output "logs" {
 }
 
 output "stream_arns" {
-  value       = [for name in local.streams : "${local.firehose}/${name}"]
-  description = "Known before they are made."
+  value       = length(local.streams) <= 40 ? [for name in local.streams : "${local.firehose}/${name}"] : ["${local.firehose}/${replace(var.prefix, "-", "_")}_streamalert_*"]
+  description = "Of streams that records go to, known before they are made. A policy has room for so many; of more it names what they begin with."
 }
 
 output "alerts_stream" {

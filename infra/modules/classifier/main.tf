@@ -3,8 +3,13 @@
 locals {
   arn      = "arn:${var.installation.partition}:s3:::"
   data_arn = "${local.arn}${var.installation.data_bucket}"
-  logs     = join(",", var.archive.logs)
-  resends  = var.cluster == null
+  # All variables of a function have 4 KB together.
+  logs = (
+    length(join(",", var.archive.logs)) <= 2500
+    ? join(",", var.archive.logs)
+    : join(",", distinct([for log in var.archive.logs : split(":", log)[0]]))
+  )
+  resends = var.cluster == null
   # A record of Kinesis that is too old, and an event of CloudWatch Logs that failed thrice.
   leaves_letters = length(var.streams) + length(var.log_groups) > 0
 
@@ -93,7 +98,7 @@ module "function" {
   source       = "../function"
   installation = var.installation
   stage        = "classifier"
-  name         = local.resends ? "classifier" : "classifier-${var.cluster}"
+  name         = local.resends ? "classifier" : "classifier-${replace(var.cluster, "_", "-")}"
   description  = local.resends ? "Sends dead letters again" : "Logs of the cluster ${var.cluster} become records"
   memory       = var.memory
   timeout      = var.timeout

@@ -5,9 +5,10 @@ locals {
   dynamodb = "arn:${var.installation.partition}:dynamodb:${var.installation.region}:${var.installation.account}:table"
 
   statements = [
+    # It deletes messages itself, too: what is done, before one that came often is tried alone.
     {
       sid       = "Messages"
-      actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+      actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
       resources = [var.records_queue_arn]
     },
     # What was too large for a message.

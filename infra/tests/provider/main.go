@@ -193,6 +193,9 @@ func (p *provider) fill(resource string, values map[string]tftypes.Value, known 
 		switch {
 		case !known:
 			values[name] = tftypes.NewValue(value.Type(), tftypes.UnknownValue)
+		// What may be given and is not, but for what everything has.
+		case a.Optional && name != "id" && name != "region":
+			values[name] = tftypes.NewValue(value.Type(), nil)
 		case value.Type().Is(tftypes.String):
 			values[name] = p.madeUp(resource, name, values)
 		default:

@@ -1,0 +1,250 @@
+#!/usr/bin/env bash
+# Checks infra/: its form, its arguments against the schema of the provider, what is planned against the code, and what checkov says.
+# Prints a line for each check. Needs terraform or tofu, go, npm and python3 with venv; all else is installed below target/infra.
+#
+#   tests/infra.sh            everything
+#   tests/infra.sh plan DIR   only the plans, as DIR/minimal.json and DIR/full.json
+#
+# Environment:
+#   TERRAFORM  [terraform, else tofu]
+#   PYTHON     [python3]
+#   CI         with `true`, a tool that is missing is a fault; else what needs it is skipped
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+FOLDER=$ROOT/target/infra
+PYTHON=${PYTHON:-python3}
+BINDINGS=25.7.0
+PROVIDER=6.66.0
+CHECKOV=3.3.30
+TREE=$FOLDER/tree/infra
+FAULTS=0
+
+say() { printf 'infra: %s\n' "$*"; }
+
+# Without it there is nothing to check, which CI must not take for good.
+missing() {
+    if [ "${CI:-}" = true ]; then
+        say "FAILED: $*"
+        exit 1
+    fi
+    say "skipped: $*"
+}
+
+# A check by its name; what it prints is told in one line, or all of it if it fails.
+check() {
+    local name=$1 log=$FOLDER/log
+    shift
+    if "$@" >"$log" 2>&1; then
+        say "ok: $name$(summary "$log")"
+    else
+        say "FAILED: $name"
+        sed 's/^/    /' "$log"
+        FAULTS=$((FAULTS + 1))
+    fi
+}
+
+# The last line that says something.
+summary() { sed -n '/^Plan:/p;/^Success!/p;/agree with/p;/are found$/p;/checks passed/p;/left to do$/p' "$1" | tail -n 1 | sed 's/^/: /'; }
+
+TOOL=${TERRAFORM:-$(command -v terraform || command -v tofu || true)}
+if [ -z "$TOOL" ]; then
+    missing "neither terraform nor tofu is here"
+    exit 0
+fi
+for tool in go npm "$PYTHON"; do
+    if ! command -v "$tool" >/dev/null; then
+        missing "$tool is not here, without which there is no provider to check with"
+        exit 0
+    fi
+done
+mkdir -p "$FOLDER"
+
+# What the provider takes, as its bindings for npm have it; the provider itself is made of that, and creates nothing.
+bindings() {
+    local folder=$FOLDER/bindings-$BINDINGS new
+    [ ! -e "$folder" ] || return 0
+    say "fetching the schema of provider $PROVIDER" >&2
+    new=$folder.new.$$
+    rm -rf "$new"
+    mkdir -p "$new"
+    (cd "$new" && npm pack --silent "@cdktn/provider-aws@$BINDINGS" >/dev/null && tar xzf ./*.tgz && rm ./*.tgz)
+    mv "$new" "$folder" 2>/dev/null || rm -rf "$new"
+}
+
+types() { grep -rhoE '^(resource|data) "aws_[a-z0-9_]+"' --include='*.tf' "$TREE" | sed -E 's/^resource "(.*)"$/\1/; s/^data "(.*)"$/data.\1/' | sort -u; }
+
+provider() {
+    local source=$FOLDER/tree/infra/tests/provider registry place
+    types | "$PYTHON" "$source/schema.py" "$FOLDER/bindings-$BINDINGS/package" "$source/schema.json"
+    (cd "$source" && go build -trimpath -ldflags '-s -w' -o "$FOLDER/provider" .)
+    for registry in registry.terraform.io registry.opentofu.org; do
+        place=$FOLDER/mirror/$registry/hashicorp/aws/$PROVIDER/$(go env GOOS)_$(go env GOARCH)
+        mkdir -p "$place"
+        cp "$FOLDER/provider" "$place/terraform-provider-aws_v$PROVIDER"
+    done
+    printf 'provider_installation {\n  filesystem_mirror {\n    path = "%s/mirror"\n  }\n}\ndisable_checkpoint = true\n' "$FOLDER" >"$FOLDER/rc"
+}
+
+# A copy, so that nothing is left in the sources. The zip is none: nobody runs it.
+tree() {
+    rm -rf "$FOLDER/tree"
+    mkdir -p "$FOLDER/tree"
+    cp -r "$ROOT/infra" "$TREE"
+    rm -rf "$TREE/.terraform" "$TREE/.terraform.lock.hcl"
+    printf 'functions' >"$TREE/tests/bootstrap.zip"
+}
+
+run() { (cd "$TREE" && "$TOOL" "$@"); }
+
+plan() { run plan -no-color -input=false -lock=false "-var-file=tests/$1.tfvars" "-out=$FOLDER/$1.plan"; }
+
+# With everything in it that only AWS would say.
+known() {
+    STREAMALERT_PLAN=known plan "$1" && run show -json "$FOLDER/$1.plan" >"$2"
+}
+
+ready() {
+    tree
+    bindings
+    provider
+    export TF_CLI_CONFIG_FILE=$FOLDER/rc CHECKPOINT_DISABLE=1 TF_IN_AUTOMATION=1
+    unset TF_DATA_DIR TF_WORKSPACE TF_CLI_ARGS
+    run init -no-color -input=false >"$FOLDER/log" 2>&1 || {
+        cat "$FOLDER/log"
+        say "FAILED: init"
+        exit 1
+    }
+}
+
+if [ "${1:-}" = plan ]; then
+    ready
+    mkdir -p "$2"
+    for size in minimal full; do
+        known $size "$2/$size.json" >"$FOLDER/log" 2>&1 || {
+            cat "$FOLDER/log"
+            exit 1
+        }
+    done
+    exit 0
+fi
+
+# Fails where the rest of the line does not, or does not say this.
+refused() {
+    local told=$1
+    shift
+    if "$@" >"$FOLDER/refused" 2>&1; then
+        echo "it was taken"
+        return 1
+    fi
+    # Messages are broken to lines and framed.
+    tr -d '│\n' <"$FOLDER/refused" | tr -s ' ' | grep -qF -- "$told" || {
+        cat "$FOLDER/refused"
+        echo "it was refused, but nothing said: $told"
+        return 1
+    }
+}
+
+# Faults that the schema has to find, each by itself in a file of its own.
+schema_finds() {
+    local count=0 text told
+    while IFS='|' read -r told text; do
+        printf '%b\n' "$text" >"$TREE/fault.tf"
+        refused "$told" run validate -no-color || {
+            echo "$text"
+            rm "$TREE/fault.tf"
+            return 1
+        }
+        count=$((count + 1))
+    done <<'FAULTS'
+Unsupported argument|resource "aws_sqs_queue" "x" {\n  nam = "x"\n}
+Missing required argument|resource "aws_lambda_function" "x" {\n  function_name = "x"\n}
+Incorrect attribute value type|resource "aws_sqs_queue" "x" {\n  visibility_timeout_seconds = ["x"]\n}
+Invalid resource type|resource "aws_lambda_functoin" "x" {}
+Reference to undeclared resource|resource "aws_sqs_queue" "x" {\n  name = aws_sqs_queue.y.name\n}
+Unsupported block type|resource "aws_dynamodb_table" "x" {\n  name = "x"\n  tttl {}\n}
+Insufficient rule blocks|resource "aws_s3_bucket_ownership_controls" "x" {\n  bucket = "x"\n}
+FAULTS
+    rm "$TREE/fault.tf"
+    echo "$count faults are found"
+}
+
+# Configurations that must not be applied.
+configurations_refused() {
+    local conf=$TREE/tests/conf-refused
+    rm -rf "$conf"
+    cp -r "$TREE/tests/conf-full" "$conf"
+    # Two clusters hear of the same objects of one bucket.
+    sed -i 's/"staging\/"/"prod\/web\/"/; s/"prefixes": \["prod\/web\/"\]/"prefixes": ["prod\/web\/"], "suffix": ".gz"/' "$conf/clusters/staging_two.json"
+    refused "Two clusters would hear of the same objects of acme-shared" run plan -no-color -input=false -lock=false -var conf=tests/conf-refused -var package=tests/bootstrap.zip || return 1
+    rm -rf "$conf"
+    cp -r "$TREE/tests/conf-minimal" "$conf"
+    sed -i 's/"acme"/"a-prefix-that-leaves-no-room-for-any-function"/' "$conf/aws.json"
+    refused "more than the 64 characters that a function's name may have" run plan -no-color -input=false -lock=false -var conf=tests/conf-refused -var package=tests/bootstrap.zip || return 1
+    rm -rf "$conf"
+    cp -r "$TREE/tests/conf-full" "$conf"
+    sed -i 's/{ "name": "request", "type": "string" }//' "$conf/generated/tables.json"
+    refused "The table web_combined has no columns" run plan -no-color -input=false -lock=false -var conf=tests/conf-refused -var package=tests/bootstrap.zip || return 1
+    rm -rf "$conf"
+    echo "3 faults are found"
+}
+
+# Applied, and then nothing is left to do; and taken down again.
+applied() {
+    local state=$FOLDER/applied.tfstate
+    rm -f "$state" "$state".*
+    run apply -no-color -input=false -auto-approve "-state=$state" "-var-file=tests/$1.tfvars" || return 1
+    run plan -no-color -input=false -detailed-exitcode "-state=$state" "-var-file=tests/$1.tfvars" || return 1
+    run destroy -no-color -input=false -auto-approve "-state=$state" "-var-file=tests/$1.tfvars" || return 1
+    echo "nothing was left to do"
+}
+
+installed_checkov() {
+    local folder=$FOLDER/checkov-$CHECKOV new
+    [ ! -e "$folder/bin/checkov" ] || return 0
+    new=$folder.new.$$
+    rm -rf "$new"
+    say "installing checkov $CHECKOV" >&2
+    "$PYTHON" -m venv "$new" && "$new/bin/python" -m pip install --quiet --disable-pip-version-check "checkov==$CHECKOV" >&2 || {
+        rm -rf "$new"
+        return 1
+    }
+    # Its script names the folder it was made in; it is started by python instead.
+    "$PYTHON" -c 'import os, sys; os.rename(*sys.argv[1:])' "$new" "$folder" 2>/dev/null || rm -rf "$new"
+}
+
+checkov() {
+    # It fails where it finds anything, and that is told by what compares it with the exceptions.
+    "$FOLDER/checkov-$CHECKOV/bin/python" -m checkov.main --file "$FOLDER/full.json" --framework terraform_plan --quiet --compact \
+        --output json --soft-fail >"$FOLDER/checkov.json" 2>"$FOLDER/checkov.log" || {
+        cat "$FOLDER/checkov.log"
+        return 1
+    }
+    "$PYTHON" "$ROOT/infra/tests/checkov.py" "$FOLDER/checkov.json" "$ROOT/infra/tests/checkov.tsv"
+}
+
+ready
+say "with $("$TOOL" version | head -n 1) and the schema of provider $PROVIDER"
+check "format" run fmt -check -recursive -diff
+check "validate" run validate -no-color
+check "validate: what is wrong is refused" schema_finds
+for size in minimal full; do
+    check "plan, $size" plan $size
+done
+check "plan: what is wrong is refused" configurations_refused
+check "test" run test -no-color
+for size in minimal full; do
+    check "apply, plan again, destroy, $size" applied $size
+    check "everything known, $size" known $size "$FOLDER/$size.json"
+    check "plan against the code, $size" "$PYTHON" "$ROOT/infra/tests/check.py" "$FOLDER/$size.json" "$ROOT/infra/tests/conf-$size" "$ROOT"
+done
+check "plan against the code: what is wrong is found" "$PYTHON" "$ROOT/infra/tests/controls.py" "$FOLDER/minimal.json" "$ROOT/infra/tests/conf-minimal" "$ROOT"
+if installed_checkov; then
+    check "checkov" checkov
+else
+    missing "checkov $CHECKOV could not be installed"
+fi
+[ "$FAULTS" = 0 ] || {
+    say "$FAULTS checks failed"
+    exit 1
+}
