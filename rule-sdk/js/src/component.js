@@ -1,7 +1,7 @@
 // Exports `detection` for all rules that were declared.
 
 import { Finding } from "./finding.js";
-import { numbers } from "./json.js";
+import { stringify } from "./json.js";
 import { console, log, wellFormed } from "./log.js";
 import { Record, forget } from "./record.js";
 import { rules } from "./rule.js";
@@ -9,7 +9,9 @@ import { rules } from "./rule.js";
 globalThis.console = console;
 
 if (!rules.length) {
-  throw new Error('this package declares no rule; one of a parser, publishers or an output says in package.json which, as in "streamalert": { "world": "parser" }');
+  throw new Error(
+    'this package declares no rule; one of a parser, publishers or an output says in package.json which: "streamalert": { "world": "parser" }',
+  );
 }
 
 let batch = null;
@@ -21,7 +23,7 @@ function lower(row, answer) {
     title: title === null ? null : wellFormed(String(title)),
     severity,
     dedupKey: dedupKey === null ? null : wellFormed(dedupKey),
-    context: Object.keys(context).length ? JSON.stringify(context, numbers) : null,
+    context: Object.keys(context).length ? stringify(context) : null,
     outputs: outputs.map((output) => wellFormed(String(output))),
   };
 }

@@ -82,8 +82,10 @@ export function output(options, deliver) {
   if (validate !== undefined && typeof validate !== "function") wrong("validate is a function of the settings");
   const told = rate === undefined ? { idempotent: idempotent === true } : { idempotent: idempotent === true, rate };
   const info = { service, description, settings: settings.map((setting) => ({ ...setting })), hosts, options: JSON.stringify(told) };
-  outputs.push({ info, deliver, validate });
-  return Object.assign((parcel, http) => delivering(deliver, parcel, http), { service, validate: (given) => faults(outputs.find((one) => one.deliver === deliver), given) });
+  const declared = { info, deliver, validate };
+  outputs.push(declared);
+  const forTests = { service, validate: (given) => faults(declared, given) };
+  return Object.assign((parcel, http) => delivering(deliver, parcel, http), forTests);
 }
 
 /** `accepted` throws the disposition where it is not accepted. */

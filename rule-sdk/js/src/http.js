@@ -1,6 +1,7 @@
 // Requests that the host makes for an output.
 
-import { reading } from "./json.js";
+import { stringify } from "./json.js";
+import { wellFormed } from "./log.js";
 import { bytesOf, textOf } from "./parsing.js";
 import { Url, base64, percent } from "./url.js";
 
@@ -50,7 +51,7 @@ export class Request {
   }
 
   json(body) {
-    return this.bytes("application/json", typeof body === "object" && !Array.isArray(body) && body !== null ? reading(body) : JSON.stringify(body));
+    return this.bytes("application/json", wellFormed(stringify(body)));
   }
 
   form(pairs) {

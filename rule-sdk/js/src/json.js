@@ -2,15 +2,25 @@
 
 import { wellFormed } from "./log.js";
 
-/** `int` may give a BigInt, which JSON does not know. */
-export function numbers(_key, value) {
-  return typeof value === "bigint" ? (JSON.rawJSON ? JSON.rawJSON(String(value)) : Number(value)) : value;
+/** Stands before the digits of a BigInt until the text is written, where JSON cannot be told to take them as they are. */
+const MARK = "\0bigint:";
+
+/** As JSON text. `int` may give a BigInt, which JSON does not know. */
+export function stringify(value) {
+  let marked = false;
+  const text = JSON.stringify(value, (_key, value) => {
+    if (typeof value !== "bigint") return value;
+    if (JSON.rawJSON) return JSON.rawJSON(String(value));
+    marked = true;
+    return `${MARK}${value}`;
+  });
+  return marked ? text.replace(/"\\u0000bigint:(-?\d+)"/g, "$1") : text;
 }
 
 /** An object as JSON text. */
 export function reading(value) {
   const object = value !== null && typeof value === "object" && !Array.isArray(value);
-  const text = object ? JSON.stringify(value, numbers) : undefined;
+  const text = object ? stringify(value) : undefined;
   if (text === undefined) throw new TypeError(`a record is an object, not ${Array.isArray(value) ? "a list" : String(value)}`);
   return wellFormed(text);
 }

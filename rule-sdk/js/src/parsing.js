@@ -104,9 +104,10 @@ export function textOf(bytes) {
   }
 }
 
-/** What a lead byte begins: one sequence as Unicode defines it, else as much of one as is there. */
-const SEQUENCE =
-  /[\xc2-\xdf][\x80-\xbf]|(?:\xe0[\xa0-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]|\xed[\x80-\x9f])[\x80-\xbf]|(?:\xf0[\x90-\xbf]|[\xf1-\xf3][\x80-\xbf]|\xf4[\x80-\x8f])[\x80-\xbf]{2}|\xe0[\xa0-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]|\xed[\x80-\x9f]|(?:\xf0[\x90-\xbf]|[\xf1-\xf3][\x80-\xbf]|\xf4[\x80-\x8f])[\x80-\xbf]?|[\s\S]/g;
+// What Unicode calls a maximal part: the sequence of a character, or as much of one as is there. What a lead byte allows as the second:
+const OF_THREE = "(?:\\xe0[\\xa0-\\xbf]|[\\xe1-\\xec\\xee\\xef][\\x80-\\xbf]|\\xed[\\x80-\\x9f])";
+const OF_FOUR = "(?:\\xf0[\\x90-\\xbf]|[\\xf1-\\xf3][\\x80-\\xbf]|\\xf4[\\x80-\\x8f])";
+const SEQUENCE = new RegExp(`[\\xc2-\\xdf][\\x80-\\xbf]|${OF_THREE}[\\x80-\\xbf]?|${OF_FOUR}[\\x80-\\xbf]{0,2}|[\\s\\S]`, "g");
 
 function lossy(bytes) {
   return bytes.replace(SEQUENCE, (sequence) => {
