@@ -195,6 +195,15 @@ locals {
     if startswith(service, "aws-")
   }
 
+  # Hosts may be named with a port, or with http:// for one without TLS.
+  output_hosts = flatten([
+    for service, descriptors in jsondecode(local.outputs_text) : [for name in try(keys(descriptors), []) : try(descriptors[name].hosts, [])]
+  ])
+  output_ports = distinct(concat(
+    [for host in local.output_hosts : tonumber(regex(":([0-9]+)$", host)[0]) if can(regex(":([0-9]+)$", host))],
+    [for host in local.output_hosts : 80 if startswith(host, "http://") && !can(regex(":([0-9]+)$", host))],
+  ))
+
   tables_file = coalesce(var.archive.tables, "${var.conf}/generated/tables.json")
   archive     = var.archive.enabled && fileexists(local.tables_file)
   generated   = jsondecode(local.archive ? file(local.tables_file) : "{\"tables\": {}, \"alerts\": {\"columns\": []}}")

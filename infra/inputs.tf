@@ -131,7 +131,7 @@ module "s3" {
   prefix   = local.prefix
   readings = [for reading in local.readings : reading if reading.bucket == each.key]
   queues = {
-    for name, queue in module.inputs_queue : name => { arn = local.inputs[name].arn, url = queue.policy, dead = local.inputs[name].dead }
+    for name, queue in module.inputs_queue : name => { arn = local.inputs[name].arn, dead = local.inputs[name].dead, may_send = queue.policy }
   }
 }
 
@@ -160,9 +160,9 @@ module "eventbridge" {
 
   rule = each.value
   queue = {
-    arn  = module.inputs_queue[each.value.cluster].queue.arn
-    url  = module.inputs_queue[each.value.cluster].policy
-    dead = module.inputs_queue[each.value.cluster].dead.arn
+    arn      = module.inputs_queue[each.value.cluster].queue.arn
+    dead     = module.inputs_queue[each.value.cluster].dead.arn
+    may_send = module.inputs_queue[each.value.cluster].policy
   }
 }
 

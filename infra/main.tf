@@ -28,6 +28,7 @@ module "network" {
   cidr                 = var.network.cidr
   zones                = var.network.zones
   internet             = var.network.internet
+  ports                = local.output_ports
   log_days             = var.log_days
   key_arn              = module.encryption.arn
   permissions_boundary = var.permissions_boundary

@@ -109,7 +109,7 @@ variable "archive" {
   description = <<-TEXT
     Records and alerts as Parquet for Athena. `logs` are the log types that are kept, by source or in full; `*` is all of `tables`, which is
     the file that `streamalert generate` writes [CONF/generated/tables.json]; without that file there is no archive. `days` are those
-    after which objects are deleted [never], `infrequent` those after which they are stored for less money.
+    after which objects are deleted [never], `infrequent` those after which they are stored for less money, 30 at least.
   TEXT
 
   validation {

@@ -349,7 +349,7 @@ def layout(plan, sources):
         ("keys", (alerts["hash_key"], alerts["range_key"]), tuple(constants[key] for key in keys)),
         ("expiry", alerts["ttl"][0]["attribute_name"], constants["EXPIRY"]),
         ("indexes", {
-            one["name"]: (*(key["attribute_name"] for key in one["key_schema"]), set(one["non_key_attributes"]))
+            one["name"]: (one["hash_key"], one["range_key"], set(one["non_key_attributes"]))
             for one in alerts["global_secondary_index"]
         }, indexes),
     ]

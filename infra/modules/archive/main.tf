@@ -185,9 +185,9 @@ resource "aws_kinesis_firehose_delivery_stream" "stream" {
         deserializer {
           open_x_json_ser_de {
             case_insensitive = true
-            # Columns whose key is written otherwise, as streamalert:envelope_keys.
+            # Columns whose key is written otherwise, as streamalert:envelope_keys; keys are lower case by then.
             column_to_json_key_mappings = {
-              for column in each.value.columns : column.name => column.key if column.key != null && lower(coalesce(column.key, column.name)) != lower(column.name)
+              for column in each.value.columns : column.name => lower(column.key) if column.key != null && lower(coalesce(column.key, column.name)) != lower(column.name)
             }
           }
         }

@@ -98,7 +98,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "bucket" {
   }
 
   dynamic "rule" {
-    for_each = var.rules
+    for_each = [for rule in var.rules : rule if rule.days != null || rule.old_days != null || rule.infrequent != null]
     content {
       id     = rule.value.id
       status = "Enabled"

@@ -20,7 +20,7 @@ locals {
   # Which of our resources a service may use it for is said by the policy of the queue or bucket.
   senders = ["s3.amazonaws.com", "sns.amazonaws.com"]
   # These tell whose account they act for.
-  services = ["events.amazonaws.com", "cloudwatch.amazonaws.com", "cloudtrail.amazonaws.com", "delivery.logs.amazonaws.com"]
+  services = ["events.amazonaws.com", "cloudwatch.amazonaws.com"]
 }
 
 resource "aws_kms_key" "key" {
@@ -50,7 +50,24 @@ resource "aws_kms_key" "key" {
         Sid       = "Services"
         Effect    = "Allow"
         Principal = { Service = local.services }
-        Action    = ["kms:Decrypt", "kms:GenerateDataKey*", "kms:DescribeKey"]
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:SourceAccount" = var.account } }
+      },
+      # Trails and flow logs, into buckets of ours.
+      {
+        Sid       = "Trails"
+        Effect    = "Allow"
+        Principal = { Service = "cloudtrail.amazonaws.com" }
+        Action    = ["kms:GenerateDataKey*", "kms:DescribeKey"]
+        Resource  = "*"
+        Condition = { StringLike = { "aws:SourceArn" = "arn:${var.partition}:cloudtrail:*:${var.account}:trail/*" } }
+      },
+      {
+        Sid       = "FlowLogs"
+        Effect    = "Allow"
+        Principal = { Service = "delivery.logs.amazonaws.com" }
+        Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
         Resource  = "*"
         Condition = { StringEquals = { "aws:SourceAccount" = var.account } }
       },

@@ -23,6 +23,11 @@ variable "internet" {
   description = "Outputs outside of AWS need it."
 }
 
+variable "ports" {
+  type        = list(number)
+  description = "Of outputs, beside that of TLS."
+}
+
 variable "log_days" {
   type = number
 }
@@ -46,7 +51,7 @@ variable "account" {
 locals {
   name = "${var.prefix}-streamalert"
   # What functions call, but for S3 and DynamoDB, which have gateways of their own that cost nothing.
-  interfaces = ["sqs", "lambda", "ssm", "kinesis-firehose", "kms", "logs"]
+  interfaces = ["sqs", "lambda", "ssm", "kinesis-firehose"]
   log_group  = "/aws/vpc/${local.name}"
 }
 
@@ -89,13 +94,15 @@ resource "aws_security_group" "functions" {
   vpc_id      = aws_vpc.vpc.id
 }
 
-# To AWS and to outputs, by TLS. Names are asked of the VPC's own server, for which no rule is needed.
+# To AWS and to outputs. Names are asked of the VPC's own server, for which no rule is needed.
 resource "aws_vpc_security_group_egress_rule" "functions" {
+  for_each = toset([for port in distinct(concat([443], var.ports)) : tostring(port)])
+
   security_group_id = aws_security_group.functions.id
-  description       = "TLS"
+  description       = each.value == "443" ? "TLS" : "Outputs"
   ip_protocol       = "tcp"
-  from_port         = 443
-  to_port           = 443
+  from_port         = tonumber(each.value)
+  to_port           = tonumber(each.value)
   cidr_ipv4         = "0.0.0.0/0"
 }
 

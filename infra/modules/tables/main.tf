@@ -43,15 +43,8 @@ resource "aws_dynamodb_table" "alerts" {
     name               = "due"
     projection_type    = "INCLUDE"
     non_key_attributes = ["attempts", "bytes", "seq"]
-
-    key_schema {
-      attribute_name = "queue"
-      key_type       = "HASH"
-    }
-    key_schema {
-      attribute_name = "due"
-      key_type       = "RANGE"
-    }
+    hash_key           = "queue"
+    range_key          = "due"
   }
 
   # Alerts of a day, for the command line.
@@ -59,15 +52,8 @@ resource "aws_dynamodb_table" "alerts" {
     name               = "newest"
     projection_type    = "INCLUDE"
     non_key_attributes = ["rule"]
-
-    key_schema {
-      attribute_name = "day"
-      key_type       = "HASH"
-    }
-    key_schema {
-      attribute_name = "seq"
-      key_type       = "RANGE"
-    }
+    hash_key           = "day"
+    range_key          = "seq"
   }
 
   ttl {

@@ -12,10 +12,11 @@ variable "rule" {
 
 variable "queue" {
   type = object({
-    arn  = string
-    url  = string
-    dead = string
+    arn      = string
+    dead     = string
+    may_send = string
   })
+  description = "The cluster's inputs queue; `may_send` is there when its policy is."
 }
 
 resource "aws_cloudwatch_event_rule" "rule" {

@@ -30,7 +30,7 @@ resource "aws_flow_log" "flow" {
   log_format               = var.flow.format
   max_aggregation_interval = var.flow.seconds
   log_destination_type     = "s3"
-  log_destination          = "arn:${var.partition}:s3:::${var.flow.bucket}/${var.flow.prefix}"
+  log_destination          = "arn:${var.partition}:s3:::${var.flow.bucket}/${var.flow.prefix}/"
 
   depends_on = [var.wait_for]
 }

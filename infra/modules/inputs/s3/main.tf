@@ -29,11 +29,11 @@ variable "readings" {
 
 variable "queues" {
   type = map(object({
-    arn  = string
-    url  = string
-    dead = string
+    arn      = string
+    dead     = string
+    may_send = string
   }))
-  description = "Inputs queue of each cluster."
+  description = "Inputs queue of each cluster; `may_send` is there when its policy is."
 }
 
 locals {
