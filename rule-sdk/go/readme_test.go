@@ -28,8 +28,16 @@ func TestTheReadme(t *testing.T) {
 	const imports = "package main\n\nimport (\n\t\"testing\"\n\n\t\"streamalert/sdk\"\n\t\"streamalert/sdk/helpers\"\n\t\"streamalert/sdk/lookup\"\n)\n\n" +
 		"var _ = lookup.Get\nvar _ = helpers.ValidIP\nvar _ *sdk.Record\nvar _ *testing.T\n\n"
 	pieces := imports
+	// Parsers, publishers and outputs are packages of their own, below.
+	others := map[string]string{"parser": "", "publisher": "", "output": ""}
 	for _, block := range regexp.MustCompile("(?s)```(go)?\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
-		switch code := block[2]; {
+		code := block[2]
+		world := regexp.MustCompile(`"streamalert/sdk/(parser|publisher|output)"`).FindStringSubmatch(code)
+		switch {
+		case world != nil:
+			others[world[1]] = code
+		case strings.Contains(code, "output.NewParcel"):
+			others["output_test"] = "package main\n\nimport (\n\t\"testing\"\n\n\t\"streamalert/sdk/output\"\n)\n\n" + code
 		case strings.HasPrefix(code, "module "):
 			write("go.mod", regexp.MustCompile("=> .*").ReplaceAllLiteralString(code, "=> "+sdk))
 		case block[1] == "":
@@ -48,6 +56,13 @@ func TestTheReadme(t *testing.T) {
 		}
 	}
 	write("rule_test.go", pieces)
+	for name, code := range others {
+		place := strings.TrimSuffix(name, "_test")
+		if err := os.MkdirAll(filepath.Join(folder, place), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(filepath.Join(place, name+".go"), code)
+	}
 	run := func(name string, arguments ...string) string {
 		command := exec.Command(name, arguments...)
 		command.Dir = folder
@@ -57,11 +72,15 @@ func TestTheReadme(t *testing.T) {
 		}
 		return string(told)
 	}
-	if told := run("go", "test", "-v", "./..."); !strings.Contains(told, "--- PASS: TestFailedLoginsAreNoFinding") {
+	if told := run("go", "test", "-v", "./..."); !strings.Contains(told, "--- PASS: TestFailedLoginsAreNoFinding") ||
+		!strings.Contains(told, "--- PASS: TestABusyServiceIsAskedAgain") {
 		t.Error(told)
 	}
 	run("go", "run", "streamalert/sdk/cmd/component", "-o", "root_login.wasm", ".")
 	if found, err := os.ReadFile(filepath.Join(folder, "root_login.wasm")); err != nil || len(found) == 0 {
 		t.Error("no component: ", err)
+	}
+	for _, world := range []string{"parser", "publisher", "output"} {
+		run("go", "run", "streamalert/sdk/cmd/component", "-o", world+".wasm", "./"+world)
 	}
 }
