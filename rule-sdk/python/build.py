@@ -3,9 +3,10 @@
 
     rule-sdk/python/build.py FOLDER [--out FILE.wasm]
 
-FOLDER holds a pyproject.toml and the modules of the rules: every .py file and package in it, but for tests. For anything
-but rules, pyproject.toml says what they are: `world` under [tool.streamalert]. What `dependencies` in pyproject.toml name goes into the component, too; it must be pure Python, since there is no machine
-code in WebAssembly. The component is FOLDER/target/plugins/<name>.wasm, or --out.
+FOLDER holds a pyproject.toml and the modules of the rules: every .py file and package in it, but for tests. What is not
+rules says what it is by `world` under [tool.streamalert] in pyproject.toml: parser, publisher or output. What
+`dependencies` names there goes into the component, too; it must be pure Python, since there is no machine code in
+WebAssembly. The component is FOLDER/target/plugins/<name>.wasm, or --out.
 
 The tools, of the versions in requirements.txt, lie in target/toolchains/python of the checkout, and are fetched from
 PyPI when they are not there. Environment:

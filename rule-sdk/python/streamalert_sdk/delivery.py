@@ -106,7 +106,8 @@ class Output:
 
 def output(*, settings, hosts, service=None, rate=None, idempotent=False, validate=None):
     """Makes an output of a function that takes a Parcel and http, and returns what came of it: `delivered()`,
-    `retry(reason)`, `reject(reason)`, or `answer(http.send(request))`. Tests can call it; its `validate` takes settings.
+    `retry(reason)`, `reject(reason)`, or `answer(http.send(request))`. Tests can call it; its `validate` takes
+    settings.
 
     settings: what the operator says of each descriptor: Setting.secret(…), Setting.plain(…).
     hosts: hosts it calls: `api.example.com`, `*.example.com`, `{url}` for the host of the URL in the setting `url`.

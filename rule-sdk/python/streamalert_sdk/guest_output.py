@@ -96,9 +96,8 @@ class Http:
 
 def wit_disposition(disposition):
     if not isinstance(disposition, Disposition):
-        raise TypeError(
-            f"an output returns delivered(), retry(reason), reject(reason) or answer(http.send(…)), not {disposition!r}"
-        )
+        what = "delivered(), retry(reason), reject(reason) or answer(http.send(…))"
+        raise TypeError(f"an output returns {what}, not {disposition!r}")
 
     def text(value):
         return None if value is None else clean(str(value))
