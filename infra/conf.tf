@@ -190,7 +190,8 @@ locals {
   # What outputs.json has for AWS, by service and descriptor.
   outputs = {
     for service, descriptors in jsondecode(local.outputs_text) : service => {
-      for name in keys(descriptors) : name => { for key, value in try(descriptors[name].settings, {}) : key => tostring(value) }
+      # Those without settings may be a list of names.
+      for name in try(keys(descriptors), descriptors) : name => { for key, value in try(descriptors[name].settings, {}) : key => tostring(value) }
     }
     if startswith(service, "aws-")
   }

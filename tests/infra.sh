@@ -189,6 +189,30 @@ configurations_refused() {
     echo "3 faults are found"
 }
 
+# Less usual forms of files, which the product takes, too.
+configurations_taken() {
+    local conf=$TREE/tests/conf-taken
+    rm -rf "$conf"
+    cp -r "$TREE/tests/conf-minimal" "$conf"
+    echo '{ "aws-eventbridge": ["soc"], "slack": ["soc"] }' >"$conf/outputs.json"
+    echo '{ "data_sources": { "eventbridge": { "aws.*": ["guardduty"] } } }' >"$conf/clusters/pattern.json"
+    STREAMALERT_PLAN=known run plan -no-color -input=false -lock=false -var conf=tests/conf-taken -var package=tests/bootstrap.zip "-out=$FOLDER/taken.plan" >"$FOLDER/taken" 2>&1 || {
+        cat "$FOLDER/taken"
+        return 1
+    }
+    # Said, but no reason to stop.
+    tr -d '│\n' <"$FOLDER/taken" | tr -s ' ' | grep -qF "pattern: eventbridge aws.*" || {
+        echo "nothing says that nothing comes of a pattern"
+        return 1
+    }
+    run show -json "$FOLDER/taken.plan" >"$FOLDER/taken.json"
+    grep -qF 'arn:aws:events:eu-west-1:000000000000:event-bus/default' "$FOLDER/taken.json" || {
+        echo "an output that is named in a list may do nothing"
+        return 1
+    }
+    rm -rf "$conf"
+}
+
 # Applied, and then nothing is left to do; and taken down again.
 applied() {
     local state=$FOLDER/applied.tfstate
@@ -232,6 +256,7 @@ for size in minimal full; do
     check "plan, $size" plan $size
 done
 check "plan: what is wrong is refused" configurations_refused
+check "plan: less usual forms are taken" configurations_taken
 check "test" run test -no-color
 for size in minimal full; do
     check "apply, plan again, destroy, $size" applied $size

@@ -22,7 +22,7 @@ run "installs" {
   }
   # A rollback by the alias, and by nothing else.
   assert {
-    condition     = module.rules_engine.alias.function_version == "7" && module.alert_processor.alias.function_version == "1"
+    condition     = module.rules_engine.alias.function_version == "7"
     error_message = "The alias is not at the version that it is pinned to"
   }
   # Only what is archived has a stream; its name is that which the classifier reckons.
