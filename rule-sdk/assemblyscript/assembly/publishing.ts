@@ -3,6 +3,8 @@
 
 import { Json } from "./json";
 
+export { Alert } from "./alert";
+
 /** What a publication is for. */
 export class Target {
   readonly service: string;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Builds and tests rules in AssemblyScript.
+// Builds and tests rules, parsers and publishers in AssemblyScript.
 //
 //   streamalert-as build [DIR] [--out FILE.wasm]    assembly/index.ts as a component [DIR/target/plugins/<name of the package>.wasm]
 //   streamalert-as test [DIR]                       tests/*.ts, compiled to WebAssembly and run by node
@@ -21,6 +21,7 @@ const WIT = process.env.STREAMALERT_WIT ?? path.join(SDK, "../../wit");
 /** What the contract calls the functions of each world, by the file that exports them. */
 const WORLDS = {
   rule: { entry: "component", interface: "detection", functions: ["describe", "evaluate"] },
+  parser: { entry: "parsers", interface: "parsing", functions: ["describe", "sniff", "parse"] },
   publisher: { entry: "publishers", interface: "publishing", functions: ["describe", "publish"] },
 };
 
