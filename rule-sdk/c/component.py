@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Makes a component of a core module that was built with this SDK.
 
-    component.py CORE.wasm OUT.wasm
+    component.py CORE.wasm OUT.wasm [WORLD]
 
-All components of rules are alike but for the core module of the author, so an envelope is made once (rule-sdk/go/internal/envelope), and
-the author's module is put into the place of the model in it.
+All components of a world (rule, parser, publisher) are alike but for the core module of the author, so its envelope is made once
+(rule-sdk/go/internal/envelope), and the author's module is put into the place of the model in it.
 """
 
 import sys
 from pathlib import Path
 
-ENVELOPE = Path(__file__).resolve().parent.parent / "go/internal/envelope/rule.envelope"
+ENVELOPES = Path(__file__).resolve().parent.parent / "go/internal/envelope"
 MODULE_HEADER = b"\0asm\x01\0\0\0"
 COMPONENT_HEADER = b"\0asm\x0d\0\x01\0"
 # Sections: of a component, and of a core module.
@@ -83,19 +83,19 @@ def stripped(core):
     return b"".join(kept)
 
 
-def wrap(core):
+def wrap(core, world):
     if not core.startswith(MODULE_HEADER):
         raise ValueError("it is no core module of WebAssembly")
     core = stripped(core)
-    envelope = ENVELOPE.read_bytes()
+    envelope = (ENVELOPES / f"{world}.envelope").read_bytes()
     if not envelope.startswith(COMPONENT_HEADER):
-        raise ValueError(f"{ENVELOPE} is no component")
+        raise ValueError(f"{world}.envelope is no component")
     start, contents, end = next(
         (start, contents, end) for kind, start, contents, end in sections(envelope) if kind == CORE_MODULE
     )
     known, needed = interface(envelope[contents:end])
     imports, exports = interface(core)
-    wrong = [f"imports {item}, which no rule has" for item in imports if item not in known]
+    wrong = [f"imports {item}, which no {world} has" for item in imports if item not in known]
     wrong += [f"does not export {item}" for item in sorted(needed - exports)]
     if wrong:
         raise ValueError("; ".join(wrong))
@@ -103,11 +103,11 @@ def wrap(core):
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         print(__doc__.strip(), file=sys.stderr)
         return 2
     try:
-        Path(sys.argv[2]).write_bytes(wrap(Path(sys.argv[1]).read_bytes()))
+        Path(sys.argv[2]).write_bytes(wrap(Path(sys.argv[1]).read_bytes(), *(sys.argv[3:] or ["rule"])))
     except (ValueError, OSError, IndexError) as error:
         print(f"component: {sys.argv[1]}: {error}", file=sys.stderr)
         return 1

@@ -877,7 +877,7 @@ void sa_context_json(sa_finding *finding, const char *key, sa_str json) {
     put(to, json.at, json.bytes);
 }
 
-static sa_str context(const sa_finding *finding) {
+__attribute__((unused)) static sa_str context(const sa_finding *finding) {
     if (finding->context.bytes == 0) return (sa_str){0};
     sa_writer json = finding->context;
     sa_end_object(&json);
@@ -935,8 +935,17 @@ __attribute__((unused)) static sa_str options(const sa_rule *rule) {
     return sa_written(&json);
 }
 
+#include "worlds.inc"
+
 #ifdef __wasm__
 #include "guest.inc"
+#if defined SA_WORLD_PARSER
+#include "guest_parser.inc"
+#elif defined SA_WORLD_PUBLISHER
+#include "guest_publisher.inc"
+#else
+#include "guest_rule.inc"
+#endif
 #else
 #include "native.inc"
 #endif

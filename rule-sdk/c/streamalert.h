@@ -282,6 +282,147 @@ sa_record *sa_parse(const char *json);
 void sa_fake_table(const char *table, const char *entries);
 void sa_forget_fakes(void);
 
+// -- Parsers: bytes in, records out. A folder whose streamalert.mk says SA_WORLD := parser ----------------------------------------
+
+// A piece of the payload.
+typedef struct { size_t offset, bytes; } sa_place;
+
+// What a parser is given.
+typedef struct {
+    const uint8_t *at;
+    size_t bytes;
+} sa_payload;
+
+// What became of the pieces of the payload. Parts do not overlap and do not leave the payload; several may be about the very same
+// piece, which then holds several records. What is in no part means nothing, like a blank line.
+typedef struct sa_parts sa_parts;
+// A record of one of the parser's log types, a JSON object. An empty log type: whichever fits.
+void sa_part_record(sa_parts *parts, sa_place place, const char *log_type, sa_str json);
+// Bytes that should be a record and are none; the reason is for whoever reads the dead letter.
+void sa_part_error(sa_parts *parts, sa_place place, sa_str reason);
+// For return: why nothing can be made of the payload. Always false.
+bool sa_refuse(sa_parts *parts, sa_str reason);
+
+// One line, without what ends it.
+typedef struct {
+    sa_str bytes;
+    sa_place place;
+    bool there;
+    const sa_payload *of;
+    size_t next;
+} sa_line;
+sa_line sa_first_line(const sa_payload *payload);
+void sa_next_line(sa_line *line);
+// The lines of a payload, ended by \n or \r\n; the last may lack its end.
+#define SA_EACH_LINE(line, payload) for (sa_line line = sa_first_line(payload); line.there; sa_next_line(&line))
+// Bytes as text: what is no UTF-8 becomes U+FFFD, once for as much of a character as is there.
+sa_str sa_utf8(sa_str bytes);
+// Without blanks around it.
+sa_str sa_trim(sa_str text);
+// Cuts off what is in front of the first mark, and the mark. False: there is none; then all of it is in front.
+bool sa_cut(sa_str *rest, char mark, sa_str *front);
+// A decimal integer, all of the text. False: it is none, or none of 64 bits.
+bool sa_parse_int(sa_str text, int64_t *value);
+
+typedef struct sa_parser {
+    const char *name;
+    const char *description;
+    // The log types it makes records of, written as the files of conf/schemas; their parser is json.
+    const char *schemas;
+    // It must see an object as a whole; if not, it is given any number of whole lines.
+    bool whole;
+    // Whether an object that begins so is one of its own. NULL: it reads only what a cluster gives it by name.
+    bool (*sniff)(const uint8_t *head, size_t bytes);
+    bool (*parse)(const sa_payload *payload, sa_parts *parts);
+} sa_parser;
+
+void sa_add_parser(const sa_parser *parser);
+
+// Declares the parser and begins its function, which sees `payload` and `parts`. It returns true, or sa_refuse(parts, reason).
+#define SA_PARSER(parser_name, ...)                                                                                          \
+    bool parser_name(const sa_payload *payload, sa_parts *parts);                                                            \
+    static const sa_parser sa_parser_##parser_name = {.name = #parser_name, .parse = parser_name, __VA_ARGS__};              \
+    __attribute__((constructor)) static void sa_add_##parser_name(void) { sa_add_parser(&sa_parser_##parser_name); }         \
+    bool parser_name(const sa_payload *payload __attribute__((unused)), sa_parts *parts __attribute__((unused)))
+
+// For tests: parts to hand to a parser, and what it put there. False: there are not so many.
+sa_parts *sa_new_parts(void);
+typedef struct {
+    sa_place place;
+    // Either a record with its log type, or a reason; what is not there has no place.
+    sa_str log_type, json, reason;
+} sa_part;
+bool sa_get_part(const sa_parts *parts, size_t number, sa_part *part);
+
+// -- Publishers shape an alert for an output. A folder whose streamalert.mk says SA_WORLD := publisher -----------------------------
+
+// An alert. Titles, records and contexts hold text from logs, so from attackers: escape it for where it goes. What it does not say is
+// an empty text, or a null.
+typedef struct { sa_field fields; } sa_alert;
+
+// Any field by its name.
+sa_field sa_alert_get(const sa_alert *alert, const char *name);
+sa_str sa_alert_text(const sa_alert *alert, const char *name);
+static inline sa_str sa_alert_id(const sa_alert *alert) { return sa_alert_text(alert, "id"); }
+static inline sa_str sa_alert_rule_name(const sa_alert *alert) { return sa_alert_text(alert, "rule_name"); }
+// The finding's, or the rule's name where it has none.
+sa_str sa_alert_title(const sa_alert *alert);
+sa_severity sa_alert_severity(const sa_alert *alert);
+const char *sa_severity_name(sa_severity severity);
+// The rule's, for whoever gets the alert.
+static inline sa_str sa_alert_description(const sa_alert *alert) { return sa_alert_text(alert, "rule_description"); }
+// When it was raised, RFC 3339, and the same in seconds since 1970.
+static inline sa_str sa_alert_created(const sa_alert *alert) { return sa_alert_text(alert, "created"); }
+bool sa_alert_created_at(const sa_alert *alert, int64_t *seconds);
+// The time the log itself names, as written there.
+static inline sa_str sa_alert_event_time(const sa_alert *alert) { return sa_alert_text(alert, "event_time"); }
+static inline sa_str sa_alert_cluster(const sa_alert *alert) { return sa_alert_text(alert, "cluster"); }
+static inline sa_str sa_alert_log_source(const sa_alert *alert) { return sa_alert_text(alert, "log_source"); }
+// "service", "resource" or "object" of where the log came from.
+sa_str sa_alert_source(const sa_alert *alert, const char *part);
+// What the rule says beside the record, an object.
+sa_field sa_alert_context(const sa_alert *alert);
+static inline sa_field sa_alert_record(const sa_alert *alert) { return sa_alert_get(alert, "record"); }
+static inline sa_str sa_alert_dedup_key(const sa_alert *alert) { return sa_alert_text(alert, "dedup_key"); }
+// It was raised by a rule that is still on trial.
+bool sa_alert_staged(const sa_alert *alert);
+// `tags`, `references` or `outputs`, its texts, as a list under construction.
+void sa_put_alert_texts(sa_writer *json, const sa_alert *alert, const char *name);
+
+// What a publication is for.
+typedef struct { sa_str service, descriptor; } sa_target;
+sa_target sa_new_target(const char *output);
+// The key by which a publisher speaks to an output of this service: "@service.field".
+sa_str sa_magic(const sa_target *target, const char *field);
+
+// Writes the entries of an object, but for those under these keys.
+void sa_put_entries(sa_writer *json, sa_field object, sa_texts but);
+// For return: why the alert cannot be shaped. Always false: the delivery is tried again later.
+bool sa_refuse_alert(sa_str reason);
+
+typedef struct sa_publisher {
+    const char *name;
+    const char *description;
+    bool (*publish)(const sa_alert *alert, sa_field publication, const sa_target *target, sa_writer *answer);
+    struct sa_publisher *next;
+} sa_publisher;
+
+void sa_add_publisher(sa_publisher *publisher);
+
+// Declares a publisher and begins its function, which sees `alert`, `publication`, the object that the publisher before it left, `target`,
+// and `answer`, an object that is begun already and ended for it. It returns true, or sa_refuse_alert(reason).
+#define SA_PUBLISHER(publisher_name, ...)                                                                                               \
+    bool publisher_name(const sa_alert *alert, sa_field publication, const sa_target *target, sa_writer *answer);                       \
+    static sa_publisher sa_publisher_##publisher_name = {.name = #publisher_name, .publish = publisher_name, __VA_ARGS__};              \
+    __attribute__((constructor)) static void sa_add_##publisher_name(void) { sa_add_publisher(&sa_publisher_##publisher_name); }        \
+    bool publisher_name(const sa_alert *alert __attribute__((unused)), sa_field publication __attribute__((unused)),                    \
+                        const sa_target *target __attribute__((unused)), sa_writer *answer __attribute__((unused)))
+
+// For tests: an alert of JSON text, and what the publisher makes of a publication, as JSON text; no text, if it refuses.
+sa_alert sa_parse_alert(const char *json);
+sa_str sa_published(bool (*publish)(const sa_alert *, sa_field, const sa_target *, sa_writer *), const sa_alert *alert, const char *publication,
+                    const char *output);
+
 // -- Helpers: StreamAlert's, under their old names ------------------------------------------------------------------------------
 
 // Whether the text begins with, ends with, or contains one of these; no wildcards. Case counts everywhere.

@@ -4,6 +4,7 @@ mod languages;
 mod output;
 mod parser;
 mod publisher;
+mod worlds;
 
 use super::run::say;
 use crate::authoring::languages::Language;

@@ -317,7 +317,7 @@ fn node(package: &str, sdk_name: &str, sdk: &str) -> String {
     serde_json::to_string_pretty(&text).unwrap_or_default() + "\n"
 }
 
-fn camel(rule: &str) -> String {
+pub fn camel(rule: &str) -> String {
     let mut parts = rule.split('_');
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |name, part| {

@@ -1,15 +1,13 @@
 //! The crate of a new output: one request for each alert, and unit tests with a service that answers from a script.
 
 use super::publisher::DELIVERY;
+use super::worlds::{self, Wanted, World};
 use super::{Lang, Place, check_name, manifest, quoted};
 use crate::Failure;
 use crate::commands::run::say;
 use anyhow::anyhow;
 use std::path::PathBuf;
 use streamalert_pipeline::config::output::NATIVE;
-
-/// The languages it can be begun in.
-const OFFERED: [Lang; 1] = [Lang::Rust];
 
 /// An output, with unit tests
 #[derive(clap::Args)]
@@ -31,19 +29,22 @@ pub struct OutputArgs {
     /// Language it is written in
     #[arg(long, value_enum, default_value_t = Lang::Rust)]
     lang: Lang,
-    /// Folder of the crate streamalert-output-sdk [default: rule-sdk/rust-output of the checkout around DIR or this program]
+    /// Folder of the SDK [default: rule-sdk/rust-output or rule-sdk/LANG of the checkout around DIR or this program]
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
 
 pub fn run(args: OutputArgs) -> Result<(), Failure> {
-    args.lang.among(&OFFERED, "output")?;
     check_name("output", &args.name).map_err(|message| Failure::Usage(anyhow!(message)))?;
     let service = args.name.as_str();
     if NATIVE.contains(&service) {
         return Err(Failure::Usage(anyhow!(
             "there is an output {service} already, the host's own; choose another name"
         )));
+    }
+    if worlds::elsewhere(args.lang) {
+        let wanted = Wanted { name: &args.name, dir: &args.dir, lang: args.lang, sdk: args.sdk.as_deref() };
+        return worlds::run(World::Output, &wanted, vec![]);
     }
     let place = Place::find(service, &args.dir, args.sdk.as_deref(), &DELIVERY)?;
     place.write(&[

@@ -1,5 +1,6 @@
 //! The crate of a new parser: a line format to begin with, its schema, a unit test and cases.
 
+use super::worlds::{self, Wanted, World};
 use super::{Lang, Place, Sdk, check_name, manifest, quoted};
 use crate::Failure;
 use crate::commands::run::say;
@@ -8,9 +9,6 @@ use serde_json::json;
 use std::path::PathBuf;
 
 const PARSERS: Sdk = Sdk { krate: "streamalert-parser-sdk", folder: "rule-sdk/rust-parser" };
-
-/// The languages it can be begun in.
-const OFFERED: [Lang; 1] = [Lang::Rust];
 
 /// A parser, with a schema, a unit test and test cases
 #[derive(clap::Args)]
@@ -28,13 +26,22 @@ pub struct ParserArgs {
     /// Language it is written in
     #[arg(long, value_enum, default_value_t = Lang::Rust)]
     lang: Lang,
-    /// Folder of the crate streamalert-parser-sdk [default: rule-sdk/rust-parser of the checkout around DIR or this program]
+    /// Folder of the SDK [default: rule-sdk/rust-parser or rule-sdk/LANG of the checkout around DIR or this program]
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
 
 pub fn run(args: ParserArgs) -> Result<(), Failure> {
-    args.lang.among(&OFFERED, "parser")?;
+    if worlds::elsewhere(args.lang) {
+        let wanted = Wanted { name: &args.name, dir: &args.dir, lang: args.lang, sdk: args.sdk.as_deref() };
+        let parser = args.name.replace('-', "_");
+        let mut more = vec![(format!("cases/{parser}.json"), cases(&parser))];
+        // The others cannot take in a file.
+        if !matches!(args.lang, Lang::AssemblyScript | Lang::C) {
+            more.push(("schemas.json".into(), schemas(&parser)));
+        }
+        return worlds::run(World::Parser, &wanted, more);
+    }
     check_name("parser", &args.name).map_err(|message| Failure::Usage(anyhow!(message)))?;
     let parser = args.name.replace('-', "_");
     let place = Place::find(&args.name, &args.dir, args.sdk.as_deref(), &PARSERS)?;

@@ -1,5 +1,6 @@
 //! The crate of a new publisher: a function that shapes an alert, and a unit test.
 
+use super::worlds::{self, Wanted, World};
 use super::{Lang, Place, Sdk, check_name, manifest, quoted};
 use crate::Failure;
 use crate::commands::run::say;
@@ -9,9 +10,6 @@ use streamalert_pipeline::alert_processor::publishers::NATIVE;
 
 /// Outputs and publishers are written with one crate.
 pub const DELIVERY: Sdk = Sdk { krate: "streamalert-output-sdk", folder: "rule-sdk/rust-output" };
-
-/// The languages it can be begun in.
-const OFFERED: [Lang; 1] = [Lang::Rust];
 
 /// A publisher, with a unit test
 #[derive(clap::Args)]
@@ -29,19 +27,22 @@ pub struct PublisherArgs {
     /// Language it is written in
     #[arg(long, value_enum, default_value_t = Lang::Rust)]
     lang: Lang,
-    /// Folder of the crate streamalert-output-sdk [default: rule-sdk/rust-output of the checkout around DIR or this program]
+    /// Folder of the SDK [default: rule-sdk/rust-output or rule-sdk/LANG of the checkout around DIR or this program]
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
 
 pub fn run(args: PublisherArgs) -> Result<(), Failure> {
-    args.lang.among(&OFFERED, "publisher")?;
     check_name("publisher", &args.name).map_err(|message| Failure::Usage(anyhow!(message)))?;
     let publisher = args.name.replace('-', "_");
     if NATIVE.iter().any(|(native, ..)| *native == publisher) {
         return Err(Failure::Usage(anyhow!(
             "there is a publisher {publisher} already, the host's own; choose another name"
         )));
+    }
+    if worlds::elsewhere(args.lang) {
+        let wanted = Wanted { name: &args.name, dir: &args.dir, lang: args.lang, sdk: args.sdk.as_deref() };
+        return worlds::run(World::Publisher, &wanted, vec![]);
     }
     let place = Place::find(&args.name, &args.dir, args.sdk.as_deref(), &DELIVERY)?;
     place.write(&[

@@ -1,0 +1,2 @@
+SA_WORLD := parser
+include ../../streamalert.mk

@@ -1,0 +1,2 @@
+SA_WORLD := publisher
+include ../../streamalert.mk
