@@ -2,8 +2,9 @@
 # Checks infra/: its form, its arguments against the schema of the provider, what is planned against the code, and what checkov says.
 # Prints a line for each check. Needs terraform or tofu, go, npm and python3 with venv; all else is installed below target/infra.
 #
-#   tests/infra.sh            everything
-#   tests/infra.sh plan DIR   only the plans, as DIR/minimal.json and DIR/full.json
+#   tests/infra.sh                    everything
+#   tests/infra.sh plan FILE [ARG…]   only a plan, as JSON in FILE, with nothing in it unknown; ARG is what `terraform plan` takes, such as
+#                                     -var conf=/a/folder -var package=/a/zip, with whole paths [-var-file=tests/minimal.tfvars]
 #
 # Environment:
 #   TERRAFORM  [terraform, else tofu]
@@ -17,7 +18,8 @@ PYTHON=${PYTHON:-python3}
 BINDINGS=25.7.0
 PROVIDER=6.66.0
 CHECKOV=3.3.30
-TREE=$FOLDER/tree/infra
+# Of this run alone: another one may be under way.
+TREE=$FOLDER/tree.$$/infra
 FAULTS=0
 
 say() { printf 'infra: %s\n' "$*"; }
@@ -33,7 +35,7 @@ missing() {
 
 # A check by its name; what it prints is told in one line, or all of it if it fails.
 check() {
-    local name=$1 log=$FOLDER/log
+    local name=$1 log=$TREE/log
     shift
     if "$@" >"$log" 2>&1; then
         say "ok: $name$(summary "$log")"
@@ -58,7 +60,8 @@ for tool in go npm "$PYTHON"; do
         exit 0
     fi
 done
-mkdir -p "$FOLDER"
+mkdir -p "$FOLDER/tree.$$"
+trap 'rm -rf "$FOLDER/tree.$$"' EXIT
 
 # What the provider takes, as its bindings for npm have it; the provider itself is made of that, and creates nothing.
 bindings() {
@@ -75,21 +78,22 @@ bindings() {
 types() { grep -rhoE '^(resource|data) "aws_[a-z0-9_]+"' --include='*.tf' "$TREE" | sed -E 's/^resource "(.*)"$/\1/; s/^data "(.*)"$/data.\1/' | sort -u; }
 
 provider() {
-    local source=$FOLDER/tree/infra/tests/provider registry place
+    local source=$TREE/tests/provider registry place
     types | "$PYTHON" "$source/schema.py" "$FOLDER/bindings-$BINDINGS/package" "$source/schema.json"
-    (cd "$source" && go build -trimpath -ldflags '-s -w' -o "$FOLDER/provider" .)
+    (cd "$source" && go build -trimpath -ldflags '-s -w' -o "$TREE/provider" .)
     for registry in registry.terraform.io registry.opentofu.org; do
         place=$FOLDER/mirror/$registry/hashicorp/aws/$PROVIDER/$(go env GOOS)_$(go env GOARCH)
         mkdir -p "$place"
-        cp "$FOLDER/provider" "$place/terraform-provider-aws_v$PROVIDER"
+        # Another run may have it open; of one schema, all are equal.
+        cp "$TREE/provider" "$place/new.$$"
+        mv "$place/new.$$" "$place/terraform-provider-aws_v$PROVIDER"
     done
+    rm "$TREE/provider"
     printf 'provider_installation {\n  filesystem_mirror {\n    path = "%s/mirror"\n  }\n}\ndisable_checkpoint = true\n' "$FOLDER" >"$FOLDER/rc"
 }
 
 # A copy, so that nothing is left in the sources. The zip is none: nobody runs it.
 tree() {
-    rm -rf "$FOLDER/tree"
-    mkdir -p "$FOLDER/tree"
     cp -r "$ROOT/infra" "$TREE"
     rm -rf "$TREE/.terraform" "$TREE/.terraform.lock.hcl"
     printf 'functions' >"$TREE/tests/bootstrap.zip"
@@ -97,11 +101,11 @@ tree() {
 
 run() { (cd "$TREE" && "$TOOL" "$@"); }
 
-plan() { run plan -no-color -input=false -lock=false "-var-file=tests/$1.tfvars" "-out=$FOLDER/$1.plan"; }
+plan() { run plan -no-color -input=false -lock=false "-var-file=tests/$1.tfvars" "-out=$TREE/$1.plan"; }
 
 # With everything in it that only AWS would say.
 known() {
-    STREAMALERT_PLAN=known plan "$1" && run show -json "$FOLDER/$1.plan" >"$2"
+    STREAMALERT_PLAN=known plan "$1" && run show -json "$TREE/$1.plan" >"$2"
 }
 
 ready() {
@@ -110,22 +114,24 @@ ready() {
     provider
     export TF_CLI_CONFIG_FILE=$FOLDER/rc CHECKPOINT_DISABLE=1 TF_IN_AUTOMATION=1
     unset TF_DATA_DIR TF_WORKSPACE TF_CLI_ARGS
-    run init -no-color -input=false >"$FOLDER/log" 2>&1 || {
-        cat "$FOLDER/log"
+    run init -no-color -input=false >"$TREE/log" 2>&1 || {
+        cat "$TREE/log"
         say "FAILED: init"
         exit 1
     }
 }
 
 if [ "${1:-}" = plan ]; then
+    file=$(realpath -m "$2")
+    shift 2
+    [ $# -gt 0 ] || set -- -var-file=tests/minimal.tfvars
     ready
-    mkdir -p "$2"
-    for size in minimal full; do
-        known $size "$2/$size.json" >"$FOLDER/log" 2>&1 || {
-            cat "$FOLDER/log"
-            exit 1
-        }
-    done
+    STREAMALERT_PLAN=known run plan -no-color -input=false -lock=false "-out=$TREE/known.plan" "$@" >"$TREE/log" 2>&1 || {
+        cat "$TREE/log" >&2
+        exit 1
+    }
+    run show -json "$TREE/known.plan" >"$file.new.$$"
+    mv "$file.new.$$" "$file"
     exit 0
 fi
 
@@ -133,13 +139,13 @@ fi
 refused() {
     local told=$1
     shift
-    if "$@" >"$FOLDER/refused" 2>&1; then
+    if "$@" >"$TREE/refused" 2>&1; then
         echo "it was taken"
         return 1
     fi
     # Messages are broken to lines and framed.
-    tr -d '│\n' <"$FOLDER/refused" | tr -s ' ' | grep -qF -- "$told" || {
-        cat "$FOLDER/refused"
+    tr -d '│\n' <"$TREE/refused" | tr -s ' ' | grep -qF -- "$told" || {
+        cat "$TREE/refused"
         echo "it was refused, but nothing said: $told"
         return 1
     }
@@ -196,17 +202,17 @@ configurations_taken() {
     cp -r "$TREE/tests/conf-minimal" "$conf"
     echo '{ "aws-eventbridge": ["soc"], "slack": ["soc"] }' >"$conf/outputs.json"
     echo '{ "data_sources": { "eventbridge": { "aws.*": ["guardduty"] } } }' >"$conf/clusters/pattern.json"
-    STREAMALERT_PLAN=known run plan -no-color -input=false -lock=false -var conf=tests/conf-taken -var package=tests/bootstrap.zip "-out=$FOLDER/taken.plan" >"$FOLDER/taken" 2>&1 || {
-        cat "$FOLDER/taken"
+    STREAMALERT_PLAN=known run plan -no-color -input=false -lock=false -var conf=tests/conf-taken -var package=tests/bootstrap.zip "-out=$TREE/taken.plan" >"$TREE/taken" 2>&1 || {
+        cat "$TREE/taken"
         return 1
     }
     # Said, but no reason to stop.
-    tr -d '│\n' <"$FOLDER/taken" | tr -s ' ' | grep -qF "pattern: eventbridge aws.*" || {
+    tr -d '│\n' <"$TREE/taken" | tr -s ' ' | grep -qF "pattern: eventbridge aws.*" || {
         echo "nothing says that nothing comes of a pattern"
         return 1
     }
-    run show -json "$FOLDER/taken.plan" >"$FOLDER/taken.json"
-    grep -qF 'arn:aws:events:eu-west-1:000000000000:event-bus/default' "$FOLDER/taken.json" || {
+    run show -json "$TREE/taken.plan" >"$TREE/taken.json"
+    grep -qF 'arn:aws:events:eu-west-1:000000000000:event-bus/default' "$TREE/taken.json" || {
         echo "an output that is named in a list may do nothing"
         return 1
     }
@@ -215,7 +221,7 @@ configurations_taken() {
 
 # Applied, and then nothing is left to do; and taken down again.
 applied() {
-    local state=$FOLDER/applied.tfstate
+    local state=$TREE/applied.tfstate
     rm -f "$state" "$state".*
     run apply -no-color -input=false -auto-approve "-state=$state" "-var-file=tests/$1.tfvars" || return 1
     run plan -no-color -input=false -detailed-exitcode "-state=$state" "-var-file=tests/$1.tfvars" || return 1
@@ -239,12 +245,12 @@ installed_checkov() {
 
 checkov() {
     # It fails where it finds anything, and that is told by what compares it with the exceptions.
-    "$FOLDER/checkov-$CHECKOV/bin/python" -m checkov.main --file "$FOLDER/full.json" --framework terraform_plan --quiet --compact \
-        --output json --soft-fail >"$FOLDER/checkov.json" 2>"$FOLDER/checkov.log" || {
-        cat "$FOLDER/checkov.log"
+    "$FOLDER/checkov-$CHECKOV/bin/python" -m checkov.main --file "$TREE/full.json" --framework terraform_plan --quiet --compact \
+        --output json --soft-fail >"$TREE/checkov.json" 2>"$TREE/checkov.log" || {
+        cat "$TREE/checkov.log"
         return 1
     }
-    "$PYTHON" "$ROOT/infra/tests/checkov.py" "$FOLDER/checkov.json" "$ROOT/infra/tests/checkov.tsv"
+    "$PYTHON" "$ROOT/infra/tests/checkov.py" "$TREE/checkov.json" "$ROOT/infra/tests/checkov.tsv"
 }
 
 ready
@@ -260,10 +266,10 @@ check "plan: less usual forms are taken" configurations_taken
 check "test" run test -no-color
 for size in minimal full; do
     check "apply, plan again, destroy, $size" applied $size
-    check "everything known, $size" known $size "$FOLDER/$size.json"
-    check "plan against the code, $size" "$PYTHON" "$ROOT/infra/tests/check.py" "$FOLDER/$size.json" "$ROOT/infra/tests/conf-$size" "$ROOT"
+    check "everything known, $size" known $size "$TREE/$size.json"
+    check "plan against the code, $size" "$PYTHON" "$ROOT/infra/tests/check.py" "$TREE/$size.json" "$ROOT/infra/tests/conf-$size" "$ROOT"
 done
-check "plan against the code: what is wrong is found" "$PYTHON" "$ROOT/infra/tests/controls.py" "$FOLDER/minimal.json" "$ROOT/infra/tests/conf-minimal" "$ROOT"
+check "plan against the code: what is wrong is found" "$PYTHON" "$ROOT/infra/tests/controls.py" "$TREE/minimal.json" "$ROOT/infra/tests/conf-minimal" "$ROOT"
 if installed_checkov; then
     check "checkov" checkov
 else
