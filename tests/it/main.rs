@@ -16,6 +16,7 @@ mod classify_reference;
 mod conformance;
 mod contracts;
 mod deliveries;
+mod deploying;
 mod fault_proxy;
 mod fuzz_seeds;
 mod import;

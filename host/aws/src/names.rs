@@ -79,6 +79,11 @@ impl Names {
         self.named(&self.rules_table, "rules")
     }
 
+    /// By which functions are invoked, if they are.
+    pub fn alias(&self) -> Option<&str> {
+        self.alias.as_deref()
+    }
+
     /// The function of a stage, `rules_engine`, `alert_processor` …, as it is invoked.
     pub fn function(&self, stage: &str) -> String {
         let name = format!("{}-streamalert-{}", self.prefix, stage.replace('_', "-"));

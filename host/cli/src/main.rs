@@ -1,13 +1,17 @@
 //! `streamalert`: one file per command. Data goes to stdout, talk to stderr.
 
+mod ask;
 mod authoring;
 mod commands {
     pub mod alerts;
     pub mod build;
     pub mod dead;
+    pub mod deploy;
     pub mod doctor;
     pub mod explain;
+    pub mod generate;
     pub mod import;
+    pub mod init;
     pub mod inspect;
     pub mod invoke;
     pub mod new;
@@ -15,6 +19,7 @@ mod commands {
     pub mod package;
     pub mod plugins;
     pub mod push;
+    pub mod rollback;
     pub mod run;
     pub mod schema;
     pub mod test;
@@ -61,6 +66,12 @@ enum Command {
     Package(commands::package::Args),
     Push(commands::push::Args),
     Plugins(commands::plugins::Args),
+    Init(commands::init::Args),
+    Generate(commands::generate::Args),
+    Plan(commands::deploy::PlanArgs),
+    Deploy(commands::deploy::DeployArgs),
+    Destroy(commands::deploy::DestroyArgs),
+    Rollback(commands::rollback::Args),
 }
 
 /// A promise: scripts look at these.
@@ -108,6 +119,12 @@ fn main() -> ExitCode {
         Command::Package(args) => commands::package::run(args),
         Command::Push(args) => commands::push::run(args),
         Command::Plugins(args) => commands::plugins::run(args),
+        Command::Init(args) => commands::init::run(args),
+        Command::Generate(args) => commands::generate::run(args),
+        Command::Plan(args) => commands::deploy::plan(args),
+        Command::Deploy(args) => commands::deploy::deploy(args),
+        Command::Destroy(args) => commands::deploy::destroy(args),
+        Command::Rollback(args) => commands::rollback::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

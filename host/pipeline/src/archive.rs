@@ -1,6 +1,7 @@
 //! Where classified records are kept for searching: the name of each log type's stream and table.
 
-use crate::columns::{clean, distinct_names};
+use crate::columns::{all_fields, clean, distinct_names};
+use crate::config::schema::{FieldKind, Fields};
 use crate::config::{LogType, Schemas};
 use md5::{Digest, Md5};
 use std::sync::Arc;
@@ -49,6 +50,93 @@ pub fn tables(enabled: &[&str], schemas: &Schemas) -> Tables {
     Tables { tables, unknown }
 }
 
+/// A column of a table in the catalog that Athena and Firehose use.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Column {
+    /// Lower case, as the catalog has all names.
+    pub name: String,
+    /// As Hive writes it.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What the log calls it, if that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// Columns of a log type's table. Numbers and booleans have their types; objects whose keys a schema declares are structs. What may
+/// be anything (`{}`) is a text, which has the value's JSON unless it is a text itself, so that no record is refused for what
+/// its vendor changed; a list has such texts.
+pub fn columns(log_type: &LogType) -> Vec<Column> {
+    let fields = all_fields(log_type);
+    let kinds = fields.0.iter().map(|field| hive(&field.kind));
+    let keys = fields.0.iter().map(|field| field.name.clone());
+    let names = names(&fields).into_iter();
+    names
+        .zip(kinds)
+        .zip(keys)
+        .map(|((name, kind), key)| Column { key: (key != name).then_some(key), name, kind })
+        .collect()
+}
+
+/// In lower case.
+fn names(fields: &Fields) -> Vec<String> {
+    let keys: Vec<&str> = fields.0.iter().map(|field| field.name.as_str()).collect();
+    distinct_names(&keys).into_iter().map(|name| name.to_lowercase()).collect()
+}
+
+fn hive(kind: &FieldKind) -> String {
+    match kind {
+        FieldKind::String | FieldKind::Any => "string".into(),
+        FieldKind::Integer => "bigint".into(),
+        FieldKind::Float => "double".into(),
+        FieldKind::Boolean => "boolean".into(),
+        FieldKind::List => "array<string>".into(),
+        FieldKind::Object(fields) if fields.0.is_empty() => "string".into(),
+        FieldKind::Object(fields) => {
+            let kinds = fields.0.iter().map(|field| hive(&field.kind));
+            let entries: Vec<String> =
+                names(fields).into_iter().zip(kinds).map(|(name, kind)| format!("{name}:{kind}")).collect();
+            format!("struct<{}>", entries.join(","))
+        }
+    }
+}
+
+/// Keys of what outputs get, unless publishers say otherwise.
+const PUBLISHED: [&str; 20] = [
+    "id",
+    "rule_name",
+    "title",
+    "severity",
+    "rule_description",
+    "created",
+    "event_time",
+    "cluster",
+    "log_source",
+    "log_type",
+    "source_service",
+    "source_entity",
+    "source_object",
+    "dedup_key",
+    "context",
+    "tags",
+    "references",
+    "outputs",
+    "publishers",
+    "staged",
+];
+
+/// Columns of the table of alerts, in the order of what outputs get ([`crate::alert_processor::publication`]).
+pub fn alert_columns() -> Vec<Column> {
+    const LISTS: [&str; 3] = ["tags", "references", "outputs"];
+    let kind = |name: &str| match name {
+        "staged" => "boolean",
+        name if LISTS.contains(&name) => "array<string>",
+        _ => "string",
+    };
+    let column = |name: &&str| Column { name: (*name).to_owned(), kind: kind(name).to_owned(), key: None };
+    PUBLISHED.iter().chain(&["record"]).map(column).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +148,53 @@ mod tests {
         assert_eq!(long.len(), STREAM_NAME_MAX);
         assert!(long.starts_with("a_prefix_streamalert_source_xxx"), "{long}");
         assert_ne!(long, stream_name("a-prefix", &format!("source:{}", "x".repeat(61))));
+    }
+
+    #[test]
+    fn columns_have_the_types_of_what_is_archived() {
+        let schema = r#"{"a:b": {"parser": "json", "schema": {
+            "eventName": "string", "n": "integer", "x.y": "float", "ok": "boolean", "any": {}, "list": [],
+            "who": {"userName": "string", "mfa": {"used": "boolean", "more": {}}}
+        }}}"#;
+        let schemas = Schemas::read(&[("s.json".to_owned(), schema.to_owned())]).unwrap();
+        let columns = columns(schemas.get("a:b").unwrap());
+        let told: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{} {} {}", column.name, column.kind, column.key.as_deref().unwrap_or("-")))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "eventname string eventName",
+                "n bigint -",
+                "x_y double x.y",
+                "ok boolean -",
+                "any string -",
+                "list array<string> -",
+                "who struct<username:string,mfa:struct<used:boolean,more:string>> -",
+                "streamalert_duplicate_keys string streamalert:duplicate_keys",
+                "streamalert_invalid_text string streamalert:invalid_text",
+            ]
+        );
+    }
+
+    #[test]
+    fn alerts_have_a_column_for_each_key_of_what_outputs_get() {
+        let alert = crate::alert::samples::alert();
+        let publication = crate::alert_processor::publication::default_publication(&alert);
+        let keys: Vec<&str> = publication.keys().map(String::as_str).collect();
+        let columns = alert_columns();
+        assert_eq!(columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), keys);
+        for column in columns {
+            let value = &publication[&column.name];
+            let fits = match column.kind.as_str() {
+                "boolean" => value.is_boolean(),
+                "array<string>" => value.is_array(),
+                // Objects are kept as their JSON.
+                _ => value.is_string() || value.is_object(),
+            };
+            assert!(fits, "{}: {value}", column.name);
+        }
     }
 
     #[test]

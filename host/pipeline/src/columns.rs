@@ -30,17 +30,7 @@ struct Column {
 impl Columns {
     /// For records of one type, with the keys that are ours.
     pub fn of(log_type: &LogType) -> Self {
-        let mut fields = log_type.fields.clone();
-        for key in [ENVELOPE_KEY, NORMALIZATION_KEY, OCSF_KEY, ECS_KEY, DUPLICATES_KEY, INVALID_KEY] {
-            if log_type.adds(key) && fields.position(key).is_none() {
-                let kind = match key {
-                    ENVELOPE_KEY => FieldKind::Object(log_type.envelope.clone()),
-                    _ => FieldKind::Any,
-                };
-                fields.0.push(Field { name: key.to_owned(), kind, optional: false });
-            }
-        }
-        Columns::of_fields(&fields)
+        Columns::of_fields(&all_fields(log_type))
     }
 
     fn of_fields(fields: &Fields) -> Self {
@@ -134,6 +124,21 @@ impl Columns {
             other => other,
         }
     }
+}
+
+/// What a schema declares, and the keys that are ours.
+pub fn all_fields(log_type: &LogType) -> Fields {
+    let mut fields = log_type.fields.clone();
+    for key in [ENVELOPE_KEY, NORMALIZATION_KEY, OCSF_KEY, ECS_KEY, DUPLICATES_KEY, INVALID_KEY] {
+        if log_type.adds(key) && fields.position(key).is_none() {
+            let kind = match key {
+                ENVELOPE_KEY => FieldKind::Object(log_type.envelope.clone()),
+                _ => FieldKind::Any,
+            };
+            fields.0.push(Field { name: key.to_owned(), kind, optional: false });
+        }
+    }
+    fields
 }
 
 /// Names for keys that stand beside one another, no two the same, also when case does not count.
