@@ -26,6 +26,13 @@ locals {
 resource "aws_glue_catalog_database" "archive" {
   name        = local.database
   description = "Records and alerts of ${var.prefix}-streamalert"
+
+  lifecycle {
+    precondition {
+      condition     = !contains(keys(var.tables), "alerts")
+      error_message = "A log type is called `alerts`, as is the table of alerts: leave it out of archive.logs, or name it otherwise."
+    }
+  }
 }
 
 resource "aws_glue_catalog_table" "table" {
