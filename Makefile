@@ -9,7 +9,7 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEV := $(TARGET)/debug/streamalert
 RELEASE := $(TARGET)/release/streamalert
-BENCHES := $(foreach bench,throughput classifier alerts delivery,--bench $(bench))
+BENCHES := $(foreach bench,throughput classifier alerts delivery languages,--bench $(bench))
 
 .PHONY: demo test bench lint fuzz guests toolchain release dev standins
 
@@ -22,6 +22,7 @@ demo: toolchain release
 test: guests standins
 	tests/languages.sh test
 	tests/languages.sh fresh $(DEV)
+	tests/readmes.py $(DEV)
 	cargo test --workspace --quiet
 	cargo test --workspace --quiet $(BENCHES)
 	cd example-rules && cargo test --quiet

@@ -67,7 +67,30 @@ build() {
     tinygo) (cd rule-sdk/go && go run ./cmd/component -tinygo -o "$out/conformance.wasm" ./conformance) ;;
     *) "$streamalert" build "rule-sdk/$1/conformance" --out "$out" >/dev/null ;;
     esac
+    build_worlds "$1"
     say "$1 built in $(seconds $(($(now) - begun))) s"
+}
+
+# A parser, publishers and an output, those of them that the language has: the folders of rule-sdk/LANGUAGE/worlds.
+build_worlds() {
+    local world out=$root/target/guests/worlds-$1
+    mkdir -p "$out"
+    case $1 in
+    # One workspace.
+    rust) "$streamalert" build rule-sdk/rust/worlds --out "$out" >/dev/null ;;
+    go | tinygo)
+        local how=()
+        [ "$1" = go ] || how=(-tinygo)
+        for world in parser publisher output; do
+            (cd rule-sdk/go && go run ./cmd/component "${how[@]}" -o "$out/edge_$world.wasm" "./worlds/$world")
+        done
+        ;;
+    *)
+        for world in parser publisher output; do
+            [ ! -d "rule-sdk/$1/worlds/$world" ] || "$streamalert" build "rule-sdk/$1/worlds/$world" --out "$out" >/dev/null
+        done
+        ;;
+    esac
 }
 
 # In the SDK's folder, in that of the example or in a new one.
@@ -175,7 +198,8 @@ build)
     done
     ;;
 test)
-    # Rust is tested with the workspace.
+    # Rust's SDK is tested with the workspace.
+    CARGO_TARGET_DIR=$root/target/fresh-cargo test_sdk rust $examples/rust
     test_sdk assemblyscript rule-sdk/assemblyscript $examples/assemblyscript
     test_sdk js rule-sdk/js $examples/js
     test_sdk python rule-sdk/python $examples/python
