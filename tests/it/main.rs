@@ -20,6 +20,7 @@ mod deploying;
 mod fault_proxy;
 mod fuzz_seeds;
 mod import;
+mod import_sigma;
 mod installation;
 mod outputs_matrix;
 mod python;

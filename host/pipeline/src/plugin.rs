@@ -77,6 +77,7 @@ pub enum Test {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Condition {
     pub path: String,
     pub test: Test,
@@ -98,6 +99,10 @@ pub struct RuleOptions {
     pub context: Map<String, Value>,
     pub tags: Vec<String>,
     pub references: Vec<String>,
+    /// Of each of these lists at least one condition must hold too, or the guest is not asked about the record. They are compared
+    /// loosely: without regard to the case of ASCII letters, numbers and booleans as their texts, and of a list, also one on the
+    /// way of a path, any item will do.
+    pub when_any: Vec<Vec<Condition>>,
     /// Names of test files, for the author's tools.
     pub tests: Vec<String>,
 }

@@ -56,6 +56,7 @@ pub fn check(
         size(&mut list, "options", &wire.options, limits);
         if let Some(options) = options(&mut list, &wire.options) {
             datatypes(&mut list, &options.datatypes, names > 0, limits, check);
+            alternatives(&mut list, &options.when_any, limits);
             rules.push(RuleInfo { name: wire.name, description: wire.description, logs: wire.logs, when, options });
         }
         if list.problems.len() > PROBLEMS_MAX {
@@ -420,6 +421,34 @@ fn conditions(list: &mut List, when: Vec<wire::Condition>, limits: &PluginLimits
             Condition { path: condition.path, test }
         })
         .collect()
+}
+
+/// The conditions in the options, which come as JSON.
+fn alternatives(list: &mut List, when_any: &[Vec<Condition>], limits: &PluginLimits) {
+    items(list, "options.when_any", when_any.len(), limits);
+    for (index, conditions) in when_any.iter().enumerate() {
+        let field = format!("options.when_any[{index}]");
+        if conditions.is_empty() {
+            list.add(&field, "has no conditions, so it never holds", "give at least one, or leave the list out");
+        }
+        items(list, &field, conditions.len(), limits);
+        for condition in conditions {
+            if condition.path.is_empty() {
+                list.add(&field, "has an empty path", "name a field, like `eventName` or `userIdentity.type`");
+            }
+            let (kind, values) = match &condition.test {
+                Test::Equals(values) => ("equals", values.len()),
+                Test::Prefix(texts) => ("prefix", texts.len()),
+                Test::Suffix(texts) => ("suffix", texts.len()),
+                Test::Contains(texts) => ("contains", texts.len()),
+                Test::Exists => continue,
+            };
+            if values == 0 {
+                list.add(&field, format!("{kind} has no values, so it never holds"), "give at least one");
+            }
+            items(list, &field, values, limits);
+        }
+    }
 }
 
 fn equals(list: &mut List, field: &str, values: Vec<wire::Value>, limits: &PluginLimits) -> Vec<Value> {

@@ -41,8 +41,10 @@ pub struct PluginLimits {
     pub instances: u32,
     /// Bytes of a component file. The largest language runtimes make 20 MB.
     pub component_bytes: usize,
-    /// Rules of one component.
+    /// Rules of one component. Imported collections have some thousand.
     pub rules: usize,
+    /// Bytes of all that a component says of itself, counted like `answer_bytes`: 3 KB for each of the most rules there may be.
+    pub describe_bytes: usize,
     /// Bytes of one text in `describe`: a description, a value of a condition, the options.
     pub text_bytes: usize,
     /// Values of one condition, conditions of one rule, logs of one rule.
@@ -110,7 +112,8 @@ impl Default for PluginLimits {
             instance_batches: 1000,
             instances: 512,
             component_bytes: 64 << 20,
-            rules: 1000,
+            rules: 10_000,
+            describe_bytes: 32 << 20,
             text_bytes: 64 << 10,
             list_items: 10_000,
             parser_fuel_per_byte: 4_000,

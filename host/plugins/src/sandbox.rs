@@ -202,7 +202,7 @@ impl Sandbox {
     /// What a component may use up before it does any work.
     pub fn starting(&self) -> Budget {
         let limits = self.store.data().limits();
-        Budget { fuel: limits.fuel_to_start, ticks: limits.ticks(0, 0), answer: limits.answer_bytes }
+        Budget { fuel: limits.fuel_to_start, ticks: limits.ticks(0, 0), answer: limits.describe_bytes }
     }
 
     /// One call into the guest under its budget; what it used of its fuel comes back.

@@ -7,7 +7,7 @@ mod bindings {
 pub use bindings::streamalert::plugin as host;
 
 use crate::rule::{Literal, Rule, Test, rules};
-use crate::{Finding, Record, Severity, record};
+use crate::{Finding, Record, Severity, data, record};
 use bindings::exports::streamalert::plugin::detection as wit;
 use std::cell::RefCell;
 use std::sync::Once;
@@ -30,12 +30,20 @@ thread_local! {
 impl wit::Guest for Component {
     fn describe() -> Vec<wit::RuleInfo> {
         report_panics();
-        rules().iter().map(|rule| rule_info(rule)).collect()
+        let data = data::sets().flat_map(|set| set.describe()).map(data_info);
+        rules().iter().map(|rule| rule_info(rule)).chain(data).collect()
     }
 
     fn evaluate(rule: u32, batch: wit::BatchInfo) -> Vec<wit::Finding> {
         report_panics();
-        let judge = rules()[rule as usize].judge;
+        let rule = rule as usize;
+        let function = rules().get(rule);
+        let set = function.is_none().then(|| data::find(rule - rules().len()));
+        let judge = |record: &Record| match (function, set) {
+            (Some(rule), _) => (rule.judge)(record),
+            (None, Some((set, rule))) => set.judge(rule, record),
+            (None, None) => None,
+        };
         BATCH.with_borrow_mut(|last| {
             if last.id != Some(batch.id) {
                 last.frame = host::records::packed();
@@ -84,6 +92,10 @@ fn rule_info(rule: &Rule) -> wit::RuleInfo {
         when: when.collect(),
         options: rule.options.to_owned(),
     }
+}
+
+fn data_info(data::RuleData { name, description, logs, options }: data::RuleData) -> wit::RuleInfo {
+    wit::RuleInfo { name, description, logs, when: Vec::new(), options }
 }
 
 fn wit_value(literal: &Literal) -> wit::Value {

@@ -20,6 +20,7 @@
 //! Built for WebAssembly, a `cdylib` crate of such functions is a component that StreamAlert loads. Built for the
 //! machine at hand, the same functions are ordinary functions, so that `cargo test` needs no WebAssembly.
 
+pub mod data;
 mod finding;
 #[cfg(target_family = "wasm")]
 mod guest;
@@ -45,5 +46,6 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::rule::{Condition, Literal, Rule, Test, Verdict, rules};
+    pub use crate::data::Entry;
     pub use inventory;
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use streamalert_local::alert_text::printable;
 use streamalert_packed::{Kind, Node, Record, segments};
 use streamalert_pipeline::plugin::{Condition, Test};
-use streamalert_pipeline::rules_engine::prefilter::test_holds;
+use streamalert_pipeline::rules_engine::prefilter::{loose_condition_holds, test_holds};
 
 /// Characters of a value that are shown; the record itself is at hand to whoever asks.
 const VALUE_CHARS_MAX: usize = 160;
@@ -36,6 +36,34 @@ pub fn look(condition: &Condition, record: Record<'_>) -> Looked {
         value: node.map(Node::to_value),
         missing,
     }
+}
+
+/// Conditions of which one must hold, compared loosely.
+#[derive(Serialize)]
+pub struct LookedAny {
+    pub any: Vec<Condition>,
+    pub holds: bool,
+}
+
+pub fn look_any(conditions: &[Condition], record: Record<'_>) -> LookedAny {
+    let holds = conditions.iter().any(|condition| loose_condition_holds(condition, record));
+    LookedAny { any: conditions.to_vec(), holds }
+}
+
+impl LookedAny {
+    pub fn text(&self) -> String {
+        words_any(&self.any)
+    }
+}
+
+/// `eventName is "ConsoleLogin", or eventType contains "SignIn" (in any case)`
+pub fn words_any(conditions: &[Condition]) -> String {
+    let more = conditions.len().saturating_sub(VALUES_MAX);
+    let mut named: Vec<String> = conditions.iter().take(VALUES_MAX).map(words).collect();
+    if more > 0 {
+        named.push(format!("one of {more} others holds"));
+    }
+    format!("{} (in any case)", named.join(", or "))
 }
 
 impl Looked {

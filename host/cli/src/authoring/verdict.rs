@@ -297,14 +297,16 @@ fn why_silent_on(component: &RuleComponent, number: usize, batch: &LogBatch, ind
         return vec![format!("it looks at {}; the record has no such value", info.scope())];
     }
     let looked: Vec<_> = info.when.iter().map(|condition| reasons::look(condition, record)).collect();
-    let failed: Vec<String> =
+    let mut failed: Vec<String> =
         looked.iter().filter(|looked| !looked.holds).map(|looked| format!("when {}", looked.text())).collect();
+    let loosely = info.options.when_any.iter().map(|any| reasons::look_any(any, record));
+    failed.extend(loosely.filter(|looked| !looked.holds).map(|looked| format!("when {}", looked.text())));
     if !failed.is_empty() {
         return failed;
     }
     let Explained { verdict, reads, logs } = component.explain(number, record);
     let mut why = match verdict {
-        Ok(_) if info.when.is_empty() => vec!["the rule itself said no".to_owned()],
+        Ok(_) if info.when.is_empty() && info.options.when_any.is_empty() => vec!["the rule itself said no".to_owned()],
         Ok(_) => vec!["all its conditions hold; the rule itself said no".to_owned()],
         Err(error) => vec![format!("it failed: {}", printable(&error.to_string()))],
     };

@@ -5,7 +5,7 @@ use crate::Failure;
 use crate::authoring::checkout;
 use crate::authoring::components;
 use crate::authoring::paint::Paint;
-use crate::authoring::reasons::{self, Looked};
+use crate::authoring::reasons::{self, Looked, LookedAny};
 use crate::authoring::trial::{Sorted, Trial};
 use crate::authoring::verdict::{log_lines, read_lines};
 use anyhow::{Context, anyhow};
@@ -110,6 +110,8 @@ struct Explanation {
     /// The rule looks at this log type.
     log_matches: bool,
     conditions: Vec<Looked>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alternatives: Vec<LookedAny>,
     /// `null`: the host does not ask the rule, since its logs or its conditions do not fit.
     asked: Option<Asked>,
 }
@@ -199,6 +201,9 @@ impl Show<'_> {
         for looked in &about.conditions {
             say(&format!("  {} when {}", mark(looked.holds), looked.text()))?;
         }
+        for looked in &about.alternatives {
+            say(&format!("  {} when {}", mark(looked.holds), looked.text()))?;
+        }
         let Some(asked) = &about.asked else {
             let what =
                 if about.log_matches { "a condition does not hold" } else { "it does not look at such a record" };
@@ -253,13 +258,16 @@ fn explain(component: &RuleComponent, number: usize, batch: &LogBatch, index: us
     let fields = batch.fields(index);
     let log_matches = info.looks_at(&record.log_type) && has_datatype(info, &record.log_type, fields);
     let conditions: Vec<Looked> = info.when.iter().map(|condition| reasons::look(condition, fields)).collect();
-    let ask = log_matches && conditions.iter().all(|looked| looked.holds);
+    let alternatives: Vec<LookedAny> = info.options.when_any.iter().map(|any| reasons::look_any(any, fields)).collect();
+    let ask =
+        log_matches && conditions.iter().all(|looked| looked.holds) && alternatives.iter().all(|looked| looked.holds);
     Explanation {
         position: record.position,
         log_type: record.log_type.name.clone(),
         exact: record.exact,
         log_matches,
         conditions,
+        alternatives,
         asked: ask.then(|| {
             let explained = component.explain(number, fields);
             let (judged, error) = match explained.verdict {

@@ -170,11 +170,13 @@ fn rule_text(rule: &RuleInfo, paint: Paint) -> String {
         line("description", printable(first));
     }
     line("logs", printable(&rule.scope()));
-    if rule.when.is_empty() {
+    if rule.when.is_empty() && rule.options.when_any.is_empty() {
         line("when", "always: it is asked about every record of its logs".to_owned());
     }
-    for (index, condition) in rule.when.iter().enumerate() {
-        line(if index == 0 { "when" } else { "and" }, reasons::words(condition));
+    let conditions = rule.when.iter().map(reasons::words);
+    let conditions = conditions.chain(rule.options.when_any.iter().map(|any| reasons::words_any(any)));
+    for (index, words) in conditions.enumerate() {
+        line(if index == 0 { "when" } else { "and" }, words);
     }
     line("severity", rule.options.severity.name().to_owned());
     if let Ok(Value::Object(options)) = serde_json::to_value(&rule.options) {
@@ -188,7 +190,7 @@ fn rule_text(rule: &RuleInfo, paint: Paint) -> String {
                 }
                 other => other.to_string(),
             };
-            if name != "severity" {
+            if name != "severity" && name != "when_any" {
                 line(&name, printable(&shown));
             }
         }

@@ -10,6 +10,7 @@ use crate::plugin::{Condition, RuleInfo, Test};
 use aho_corasick::AhoCorasick;
 use hashbrown::HashMap;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::ops::Range;
 use streamalert_packed::{Kind, Node, Record, segments};
 
@@ -25,6 +26,8 @@ struct TypeIndex {
     /// Rules without conditions.
     always: Vec<u32>,
     root: PathNode,
+    /// Rules filed under conditions that are compared loosely.
+    loose: PathNode,
     /// How many path nodes there are.
     nodes: usize,
     /// What to look at once a rule is found by what it is filed under, by rule.
@@ -35,8 +38,19 @@ struct TypeIndex {
 struct Checks {
     /// All of these must hold.
     when: Vec<Compiled>,
+    /// Of each of these one must hold, loosely.
+    when_any: Vec<Vec<Compiled>>,
     /// One of these must hold, if there are any: the datatypes of the rule that this log type declares.
     datatypes: Vec<Compiled>,
+}
+
+impl Checks {
+    fn hold(&self, record: Record<'_>) -> bool {
+        let any = |conditions: &[Compiled]| conditions.iter().any(|condition| condition.holds_loosely(record.root()));
+        self.when.iter().all(|condition| condition.holds(record))
+            && self.when_any.iter().all(|conditions| any(conditions))
+            && (self.datatypes.is_empty() || self.datatypes.iter().any(|condition| condition.holds(record)))
+    }
 }
 
 struct Compiled {
@@ -56,6 +70,15 @@ impl Compiled {
             node = node.and_then(|node| node.step(step));
         }
         node.is_some_and(|node| test_holds(&self.test, node))
+    }
+
+    /// With a test as [`folded`] makes it.
+    fn of_loose(condition: &Condition) -> Self {
+        Compiled { test: folded(&condition.test), ..Compiled::of(condition) }
+    }
+
+    fn holds_loosely(&self, node: Node<'_>) -> bool {
+        steps_lead(&self.steps, node, &|node| holds_loosely(&self.test, node))
     }
 }
 
@@ -77,11 +100,13 @@ struct Leaf {
     others: HashMap<String, Vec<u32>>,
     /// Prefixes, suffixes and parts of texts, found in one pass.
     patterns: Vec<(String, Part, Vec<u32>)>,
+    /// Where a pattern lies in them.
+    places: HashMap<(Part, String), usize>,
     automaton: Option<AhoCorasick>,
     exists: Vec<u32>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Part {
     Prefix,
     Suffix,
@@ -164,100 +189,69 @@ impl TypeIndex {
         let mut shared: HashMap<(String, String), usize> = HashMap::new();
         let mut paths: HashMap<&str, usize> = HashMap::new();
         for (_, rule) in rules {
-            for condition in &rule.when {
+            for condition in rule.when.iter().chain(rule.options.when_any.iter().flatten()) {
                 for key in file_keys(condition) {
                     *shared.entry(key).or_default() += 1;
                 }
                 *paths.entry(&condition.path).or_default() += 1;
             }
         }
+        let rank = |condition: &Condition| {
+            let kind = match condition.test {
+                Test::Equals(_) => 0,
+                Test::Prefix(_) | Test::Suffix(_) => 1,
+                Test::Contains(_) => 2,
+                Test::Exists => 3,
+            };
+            let crowd = file_keys(condition).map(|key| shared[&key]).max().unwrap_or(usize::MAX);
+            (kind == 3, crowd, kind, usize::MAX - paths[condition.path.as_str()])
+        };
         for (number, rule) in rules {
-            let best = rule.when.iter().min_by_key(|condition| {
-                let kind = match condition.test {
-                    Test::Equals(_) => 0,
-                    Test::Prefix(_) | Test::Suffix(_) => 1,
-                    Test::Contains(_) => 2,
-                    Test::Exists => 3,
-                };
-                let crowd = file_keys(condition).map(|key| shared[&key]).max().unwrap_or(usize::MAX);
-                (kind == 3, crowd, kind, usize::MAX - paths[condition.path.as_str()])
-            });
+            let best = rule.when.iter().min_by_key(|condition| rank(condition));
+            let loose = rule.options.when_any.iter().enumerate();
+            // One of many is as good as the worst of them.
+            let loose = loose.min_by_key(|(_, conditions)| conditions.iter().map(rank).max());
+            let loose = loose
+                .filter(|(_, conditions)| best.is_none_or(|best| conditions.iter().map(rank).max() < Some(rank(best))));
             let datatypes = found_datatypes(log_type, &rule.options.datatypes);
-            match best {
-                None if datatypes.is_empty() => index.always.push(*number),
-                None => datatypes.iter().for_each(|condition| index.file(*number, condition)),
-                Some(condition) => index.file(*number, condition),
+            match (loose, best) {
+                (Some((_, conditions)), _) => conditions.iter().for_each(|condition| {
+                    let condition = Condition { path: condition.path.clone(), test: folded(&condition.test) };
+                    file(&mut index.loose, *number, &condition);
+                }),
+                (None, Some(condition)) => file(&mut index.root, *number, condition),
+                (None, None) if datatypes.is_empty() => index.always.push(*number),
+                (None, None) => datatypes.iter().for_each(|condition| file(&mut index.root, *number, condition)),
             }
+            // What it is filed under holds when it is found.
+            let filed = loose.map(|(place, _)| place);
+            let others = rule.options.when_any.iter().enumerate().filter(|(place, _)| Some(*place) != filed);
             let checks = Checks {
                 when: rule.when.iter().map(Compiled::of).collect(),
+                when_any: others.map(|(_, any)| any.iter().map(Compiled::of_loose).collect()).collect(),
                 datatypes: datatypes.iter().map(Compiled::of).collect(),
             };
             index.checks.insert(*number, checks);
         }
-        index.nodes = 0;
         let mut nodes = 0;
-        finish(&mut index.root, &mut nodes);
+        finish(&mut index.root, false, &mut nodes);
         index.nodes = nodes;
+        finish(&mut index.loose, true, &mut 0);
         index
-    }
-
-    fn file(&mut self, rule: u32, condition: &Condition) {
-        let mut node = &mut self.root;
-        for step in segments(&condition.path) {
-            let at = match node.by_key.get(&*step) {
-                Some(at) => *at,
-                None => {
-                    node.children.push((step.to_string(), PathNode::default()));
-                    node.by_key.insert(step.into_owned(), node.children.len() - 1);
-                    node.children.len() - 1
-                }
-            };
-            node = &mut node.children[at].1;
-        }
-        let leaf = node.leaf.get_or_insert_default();
-        let mut part = |texts: &[String], part: Part| {
-            for text in texts {
-                // Every text has an empty part.
-                if text.is_empty() {
-                    leaf.exists.push(rule);
-                    continue;
-                }
-                match leaf.patterns.iter_mut().find(|(pattern, kind, _)| pattern == text && *kind == part) {
-                    Some((.., rules)) => rules.push(rule),
-                    None => leaf.patterns.push((text.clone(), part, vec![rule])),
-                }
-            }
-        };
-        match &condition.test {
-            Test::Equals(values) => {
-                for value in values {
-                    match value {
-                        Value::String(text) => leaf.texts.entry_ref(text.as_str()).or_default().push(rule),
-                        other => leaf.others.entry(canonical(other)).or_default().push(rule),
-                    }
-                }
-            }
-            Test::Prefix(texts) => part(texts, Part::Prefix),
-            Test::Suffix(texts) => part(texts, Part::Suffix),
-            Test::Contains(texts) => part(texts, Part::Anywhere),
-            Test::Exists => leaf.exists.push(rule),
-        }
     }
 
     fn pick(&self, record: Record<'_>, row: u32, places: &mut [usize], picked: &mut Picked) {
         picked.found.clear();
         picked.found.extend_from_slice(&self.always);
         walk(&self.root, record.root(), places, &mut picked.found);
+        walk_loosely(&self.loose, record.root(), &mut picked.found);
         for rule in picked.found.drain(..) {
             let rule = rule as usize;
             if picked.seen[rule] == row + 1 {
                 continue;
             }
             picked.seen[rule] = row + 1;
-            let checks = &self.checks[&(rule as u32)];
-            let holds = checks.when.iter().all(|condition| condition.holds(record))
-                && (checks.datatypes.is_empty() || checks.datatypes.iter().any(|condition| condition.holds(record)));
-            if holds {
+            if self.checks[&(rule as u32)].hold(record) {
                 if picked.rows[rule].is_empty() {
                     picked.touched.push(rule);
                 }
@@ -267,21 +261,66 @@ impl TypeIndex {
     }
 }
 
+/// Files a rule under a condition.
+fn file(mut node: &mut PathNode, rule: u32, condition: &Condition) {
+    for step in segments(&condition.path) {
+        let at = match node.by_key.get(&*step) {
+            Some(at) => *at,
+            None => {
+                node.children.push((step.to_string(), PathNode::default()));
+                node.by_key.insert(step.into_owned(), node.children.len() - 1);
+                node.children.len() - 1
+            }
+        };
+        node = &mut node.children[at].1;
+    }
+    let leaf = node.leaf.get_or_insert_default();
+    let mut part = |texts: &[String], part: Part| {
+        for text in texts {
+            // Every text has an empty part.
+            if text.is_empty() {
+                leaf.exists.push(rule);
+                continue;
+            }
+            let place = *leaf.places.entry((part, text.clone())).or_insert_with(|| {
+                leaf.patterns.push((text.clone(), part, Vec::new()));
+                leaf.patterns.len() - 1
+            });
+            leaf.patterns[place].2.push(rule);
+        }
+    };
+    match &condition.test {
+        Test::Equals(values) => {
+            for value in values {
+                match value {
+                    Value::String(text) => leaf.texts.entry_ref(text.as_str()).or_default().push(rule),
+                    other => leaf.others.entry(canonical(other)).or_default().push(rule),
+                }
+            }
+        }
+        Test::Prefix(texts) => part(texts, Part::Prefix),
+        Test::Suffix(texts) => part(texts, Part::Suffix),
+        Test::Contains(texts) => part(texts, Part::Anywhere),
+        Test::Exists => leaf.exists.push(rule),
+    }
+}
+
 /// Gives every node its place and builds the automata.
-fn finish(node: &mut PathNode, next: &mut usize) {
+fn finish(node: &mut PathNode, loose: bool, next: &mut usize) {
     node.id = *next;
     *next += 1;
     if let Some(leaf) = &mut node.leaf
         && !leaf.patterns.is_empty()
     {
         // Only a set of patterns too large for memory fails; the rules are then found by looking at each.
-        match AhoCorasick::new(leaf.patterns.iter().map(|(pattern, ..)| pattern)) {
+        let patterns = leaf.patterns.iter().map(|(pattern, ..)| pattern);
+        match AhoCorasick::builder().ascii_case_insensitive(loose).build(patterns) {
             Ok(automaton) => leaf.automaton = Some(automaton),
             Err(_) => leaf.exists.extend(leaf.patterns.iter().flat_map(|(.., rules)| rules)),
         }
     }
     for (_, child) in &mut node.children {
-        finish(child, next);
+        finish(child, loose, next);
     }
 }
 
@@ -323,7 +362,53 @@ fn walk(node: &PathNode, value: Node<'_>, places: &mut [usize], found: &mut Vec<
     }
 }
 
+fn walk_loosely(node: &PathNode, value: Node<'_>, found: &mut Vec<u32>) {
+    match value.kind() {
+        Kind::Array => {
+            for (key, child) in &node.children {
+                if let Some(next) = value.step(key) {
+                    walk_loosely(child, next, found);
+                }
+            }
+            if let Some(leaf) = &node.leaf {
+                found.extend_from_slice(&leaf.exists);
+            }
+            value.items().for_each(|item| walk_loosely(node, item, found));
+            return;
+        }
+        Kind::Object if node.children.len() > 2 * value.len() => {
+            for (key, value) in value.entries() {
+                if let Some(at) = node.by_key.get(key) {
+                    walk_loosely(&node.children[*at].1, value, found);
+                }
+            }
+        }
+        Kind::Object => {
+            for (key, child) in &node.children {
+                if let Some((_, next)) = value.find(key) {
+                    walk_loosely(child, next, found);
+                }
+            }
+        }
+        _ => {}
+    }
+    if let Some(leaf) = &node.leaf {
+        leaf.find_loosely(value, found);
+    }
+}
+
 impl Leaf {
+    fn find_loosely(&self, value: Node<'_>, found: &mut Vec<u32>) {
+        found.extend_from_slice(&self.exists);
+        let Some(text) = loose_text(value) else { return };
+        if !self.texts.is_empty()
+            && let Some(rules) = self.texts.get(&*folded_text(&text))
+        {
+            found.extend_from_slice(rules);
+        }
+        self.find_parts(&text, found);
+    }
+
     fn find(&self, value: Node<'_>, found: &mut Vec<u32>) {
         found.extend_from_slice(&self.exists);
         match value.as_str() {
@@ -331,24 +416,28 @@ impl Leaf {
                 if let Some(rules) = self.texts.get(text) {
                     found.extend_from_slice(rules);
                 }
-                let Some(automaton) = &self.automaton else { return };
-                for hit in automaton.find_overlapping_iter(text) {
-                    let (_, part, rules) = &self.patterns[hit.pattern().as_usize()];
-                    let fits = match part {
-                        Part::Prefix => hit.start() == 0,
-                        Part::Suffix => hit.end() == text.len(),
-                        Part::Anywhere => true,
-                    };
-                    if fits {
-                        found.extend_from_slice(rules);
-                    }
-                }
+                self.find_parts(text, found);
             }
             None if self.others.is_empty() || matches!(value.kind(), Kind::Array | Kind::Object) => {}
             None => {
                 if let Some(rules) = self.others.get(&canonical(&value.to_value())) {
                     found.extend_from_slice(rules);
                 }
+            }
+        }
+    }
+
+    fn find_parts(&self, text: &str, found: &mut Vec<u32>) {
+        let Some(automaton) = &self.automaton else { return };
+        for hit in automaton.find_overlapping_iter(text) {
+            let (_, part, rules) = &self.patterns[hit.pattern().as_usize()];
+            let fits = match part {
+                Part::Prefix => hit.start() == 0,
+                Part::Suffix => hit.end() == text.len(),
+                Part::Anywhere => true,
+            };
+            if fits {
+                found.extend_from_slice(rules);
             }
         }
     }
@@ -427,5 +516,83 @@ pub fn test_holds(test: &Test, node: Node<'_>) -> bool {
         Test::Contains(texts) => {
             node.as_str().is_some_and(|text| texts.iter().any(|part| text.contains(part.as_str())))
         }
+    }
+}
+
+/// A test in the form in which it is compared loosely: all its values are texts with small ASCII letters.
+fn folded(test: &Test) -> Test {
+    let texts = |texts: &[String]| texts.iter().map(|text| text.to_ascii_lowercase()).collect();
+    match test {
+        Test::Equals(values) => {
+            let text = |value: &Value| match value {
+                Value::String(text) => text.to_ascii_lowercase(),
+                Value::Number(number) => match number.as_f64() {
+                    Some(float) if !number.is_i64() && !number.is_u64() => float.to_string(),
+                    _ => number.to_string(),
+                },
+                other => other.to_string(),
+            };
+            Test::Equals(values.iter().map(|value| Value::String(text(value))).collect())
+        }
+        Test::Prefix(parts) => Test::Prefix(texts(parts)),
+        Test::Suffix(parts) => Test::Suffix(texts(parts)),
+        Test::Contains(parts) => Test::Contains(texts(parts)),
+        Test::Exists => Test::Exists,
+    }
+}
+
+/// Any text, or the text of a number or boolean.
+fn loose_text(node: Node<'_>) -> Option<Cow<'_, str>> {
+    match node.kind() {
+        Kind::Text => node.as_str().map(Cow::Borrowed),
+        Kind::NumberText => node.as_number_text().map(Cow::Borrowed),
+        Kind::True => Some(Cow::Borrowed("true")),
+        Kind::False => Some(Cow::Borrowed("false")),
+        Kind::I32 | Kind::I64 => node.as_i64().map(|number| Cow::Owned(number.to_string())),
+        Kind::U64 => node.as_u64().map(|number| Cow::Owned(number.to_string())),
+        Kind::F64 => node.as_f64().map(|number| Cow::Owned(number.to_string())),
+        Kind::Null | Kind::Array | Kind::Object => None,
+    }
+}
+
+fn folded_text(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(text.to_ascii_lowercase()),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Whether a condition from a rule's `when_any` holds for a record.
+pub fn loose_condition_holds(condition: &Condition, record: Record<'_>) -> bool {
+    Compiled::of_loose(condition).holds_loosely(record.root())
+}
+
+/// Whether the steps lead to a value that `holds`; through a list, by any of its items.
+fn steps_lead(steps: &[String], node: Node<'_>, holds: &impl Fn(Node<'_>) -> bool) -> bool {
+    if node.kind() == Kind::Array {
+        let by_number = steps.split_first().and_then(|(step, rest)| Some((rest, node.step(step)?)));
+        return (steps.is_empty() && holds(node))
+            || by_number.is_some_and(|(rest, next)| steps_lead(rest, next, holds))
+            || node.items().any(|item| steps_lead(steps, item, holds));
+    }
+    match steps.split_first() {
+        None => holds(node),
+        Some((step, rest)) => node.step(step).is_some_and(|next| steps_lead(rest, next, holds)),
+    }
+}
+
+/// Whether a [`folded`] test holds for one value.
+fn holds_loosely(test: &Test, node: Node<'_>) -> bool {
+    if matches!(test, Test::Exists) {
+        return true;
+    }
+    let Some(text) = loose_text(node) else { return false };
+    let text = folded_text(&text);
+    match test {
+        Test::Exists => true,
+        Test::Equals(values) => values.iter().any(|value| value.as_str() == Some(&text)),
+        Test::Prefix(parts) => parts.iter().any(|part| text.starts_with(part.as_str())),
+        Test::Suffix(parts) => parts.iter().any(|part| text.ends_with(part.as_str())),
+        Test::Contains(parts) => parts.iter().any(|part| text.contains(part.as_str())),
     }
 }

@@ -193,6 +193,71 @@ fn conditions_decide_who_is_asked() {
 }
 
 #[test]
+fn alternatives_are_compared_loosely() {
+    let lines = [
+        json!({"n": 0, "s": "ConsoleLogin", "o": {"list": [{"k": "X"}, {"k": ["y", 7]}]}}),
+        json!({"n": 1, "s": "CONSOLE", "o": {"flag": true, "f": 7.0}}),
+        json!({"n": 2, "s": "", "o": {"flag": "False", "f": 7, "null": null}}),
+        json!({"n": 3, "s": "loginConsole", "o": {"big": 18446744073709551615u64, "list": []}}),
+    ];
+    let check = |when_any: &[&[(&str, Test)]], expected: &[i64]| {
+        let mut info = rule("r", &[]);
+        let condition = |(path, test): &(&str, Test)| Condition { path: (*path).to_owned(), test: test.clone() };
+        info.options.when_any = when_any.iter().map(|any| any.iter().map(condition).collect()).collect();
+        // Alone it is filed under the first list, beside others under the second.
+        for copies in [0, 3] {
+            let others = (0..copies).map(|copy| {
+                let mut other = rule(&format!("other{copy}"), &[]);
+                other.options.when_any = info.options.when_any.iter().take(1).cloned().collect();
+                other
+            });
+            let (rules, _) = rules(std::iter::once(info.clone()).chain(others).collect(), |_, _| Ok(true));
+            let batch = batch(&lines);
+            let detected = rules.judge(&batch, "x");
+            let mine = detected.alerts.iter().filter(|alert| alert.rule_name == "r");
+            let found: Vec<i64> = mine.map(|alert| alert.record.to_value()["n"].as_i64().unwrap()).collect();
+            assert_eq!(found, expected, "{when_any:?}");
+            let by_hand: Vec<i64> = (0..lines.len())
+                .filter(|index| {
+                    let any = |any: &Vec<Condition>| {
+                        any.iter().any(|one| prefilter::loose_condition_holds(one, batch.fields(*index)))
+                    };
+                    info.options.when_any.iter().all(any)
+                })
+                .map(|index| index as i64)
+                .collect();
+            assert_eq!(by_hand, expected, "{when_any:?}");
+        }
+    };
+    let equals = |values: &[Value]| Test::Equals(values.to_vec());
+    check(&[&[("s", equals(&["consolelogin".into()]))]], &[0]);
+    check(&[&[("s", equals(&["CONSOLELOGIN".into(), "".into()]))]], &[0, 2]);
+    check(&[&[("s", Test::Prefix(texts(&["cONSOLE"])))]], &[0, 1]);
+    check(&[&[("s", Test::Suffix(texts(&["login", "console"])))]], &[0, 1, 3]);
+    check(&[&[("s", Test::Contains(texts(&["NSOLEL"])))]], &[0]);
+    check(&[&[("s", Test::Contains(texts(&[""])))]], &[0, 1, 2, 3]);
+    // Numbers and booleans as texts, either way.
+    check(&[&[("o.f", equals(&["7".into()]))]], &[1, 2]);
+    check(&[&[("o.f", equals(&[7.0.into()]))]], &[1, 2]);
+    check(&[&[("o.flag", equals(&[false.into()]))]], &[2]);
+    check(&[&[("o.flag", equals(&["TRUE".into()]))]], &[1]);
+    check(&[&[("o.big", Test::Prefix(texts(&["1844"])))]], &[3]);
+    check(&[&[("o.null", equals(&[Value::Null]))]], &[]);
+    check(&[&[("o.null", Test::Exists)]], &[2]);
+    // Any item of a list, also on the way, and by its number.
+    check(&[&[("o.list.k", equals(&["x".into()]))]], &[0]);
+    check(&[&[("o.list.k", equals(&["7".into()]))]], &[0]);
+    check(&[&[("o.list.1.k", equals(&["Y".into()]))]], &[0]);
+    check(&[&[("o.list.0.k", equals(&["Y".into()]))]], &[]);
+    check(&[&[("o.list", Test::Exists)]], &[0, 3]);
+    check(&[&[("o.list.k", Test::Exists)]], &[0]);
+    // One of each list.
+    check(&[&[("o.f", Test::Exists), ("o.big", Test::Exists)]], &[1, 2, 3]);
+    check(&[&[("o.f", Test::Exists), ("o.big", Test::Exists)], &[("s", Test::Contains(texts(&["console"])))]], &[1, 3]);
+    check(&[&[("s", Test::Contains(texts(&["console"])))], &[("nothing", Test::Exists)]], &[]);
+}
+
+#[test]
 fn all_conditions_must_hold_and_many_rules_do_not_disturb_each_other() {
     let mut infos: Vec<RuleInfo> = (0..500)
         .map(|number| {
@@ -248,7 +313,12 @@ fn asked(rule: RuleInfo, inputs: &[Value]) -> Vec<String> {
             && prefilter::has_datatype(info, &record.log_type, fields)
             && info.when.iter().all(|condition| {
                 fields.get(&condition.path).is_some_and(|node| prefilter::test_holds(&condition.test, node))
-            });
+            })
+            && info
+                .options
+                .when_any
+                .iter()
+                .all(|any| any.iter().any(|condition| prefilter::loose_condition_holds(condition, fields)));
         assert_eq!(by_hand, detected.alerts.iter().any(|alert| alert.position == record.position));
     }
     detected.alerts.iter().map(|alert| alert.record.to_value()["n"].as_str().unwrap_or("-").to_owned()).collect()

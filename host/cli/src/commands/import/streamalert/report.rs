@@ -1,5 +1,6 @@
 //! What came of an import, for whoever reads it and for programs.
 
+use crate::commands::import::markdown::{code, plain};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize)]
@@ -138,16 +139,6 @@ fn logs(logs: &[String]) -> String {
         count if count > LOGS_NAMED => format!("{count} log types"),
         _ => logs.iter().map(|log| code(log)).collect::<Vec<_>>().join(", "),
     }
-}
-
-/// Between backticks, none of which are in it.
-fn code(text: &str) -> String {
-    format!("`{}`", plain(text).replace('`', "'"))
-}
-
-/// On one line, and without what a terminal would act on: names and failures come from the repository.
-fn plain(text: &str) -> String {
-    streamalert_local::alert_text::printable(text)
 }
 
 #[cfg(test)]
