@@ -162,6 +162,8 @@ class Page:
             return write(self.folder / "tests" / f"at{block.line}.c", code)
         if self.name in ("js", "assemblyscript") and re.match(r"import .* from", code, re.DOTALL):
             return self.worlds.append([block])
+        if self.name == "c" and re.search(r"^SA_(PARSER|PUBLISHER)\(", code, re.MULTILINE):
+            return self.worlds.append([block])
         if self.name == "js" and "new FakeHttp()" in code:
             return self.worlds[-1].append(block)
         for begin, around in PIECES.get(self.name, []):
@@ -212,6 +214,13 @@ class Page:
         write(self.folder / "pieces.c", HEADS["c"] + "#pragma GCC diagnostic ignored \"-Wunused-function\"\n" + "".join(self.pieces))
         told = run(["make", "--silent", "--file", "streamalert.mk", "test"], self.folder)
         expect(told, r"tests/at\d+\.c: ok")
+        for [block] in self.worlds:
+            world = re.search(r"^SA_(PARSER|PUBLISHER)\(", block.code, re.MULTILINE)[1].lower()
+            folder = self.folder / "worlds" / f"at{block.line}"
+            include = (self.folder / "streamalert.mk").read_text(encoding="utf-8")
+            write(folder / "streamalert.mk", f"SA_WORLD := {world}\n{include}")
+            write(folder / f"{world}.c", block.code)
+            expect(run([self.streamalert, "build"], folder), world)
 
     def finish_rust(self):
         source = self.folder / "src" / "lib.rs"

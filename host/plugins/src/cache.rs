@@ -12,11 +12,17 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Files kept; the oldest go first. A hundred components under three builds of the host.
+/// Files kept; those go first that were not used for longest. A hundred components under three builds of the host.
 const FILES_MAX: usize = 300;
+/// Bytes kept: twenty components with Python in them at 45 MB each, and all the small ones. Where each build has a digest of its own, as
+/// Python's and JavaScript's have, the files alone would be a limit of 13 GB.
+const BYTES_MAX: u64 = 1 << 30;
+/// A file that is used is marked so at most this often.
+const MARK_EVERY: Duration = Duration::from_secs(3600);
 /// Magic, key, checksum of the code, then the code.
 const MAGIC: &[u8; 8] = b"SACWASM2";
 const HEADER: usize = 8 + 32 + 32;
@@ -108,6 +114,7 @@ impl Cache {
             }
             bytes.reserve_exact(meta.len() as usize + 1);
             file.read_to_end(bytes)?;
+            mark_used(&file, &meta);
             Ok(true)
         })();
         match read {
@@ -160,16 +167,35 @@ impl Cache {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             if entry.path().extension().is_some_and(|extension| extension == "cwasm") {
-                files.push((entry.metadata()?.modified()?, entry.path()));
+                let meta = entry.metadata()?;
+                files.push((meta.modified()?, meta.len(), entry.path()));
             }
         }
-        files.sort();
-        let surplus = files.len().saturating_sub(FILES_MAX);
-        files[..surplus].iter().try_for_each(|(_, path)| fs::remove_file(path))
+        surplus(files, FILES_MAX, BYTES_MAX).iter().try_for_each(fs::remove_file)
     }
 
     fn path(&self, key: &[u8; 32]) -> PathBuf {
         self.folder.join(format!("{}.cwasm", crate::component::hex(&key[..20])))
+    }
+}
+
+/// Files beyond the limits, of which the one used last always stays: it was just written.
+fn surplus(mut files: Vec<(SystemTime, u64, PathBuf)>, files_max: usize, bytes_max: u64) -> Vec<PathBuf> {
+    files.sort_by(|a, b| b.cmp(a));
+    let mut bytes = 0;
+    let kept = files.iter().enumerate().take_while(|(index, (_, size, _))| {
+        bytes += size;
+        *index == 0 || (*index < files_max && bytes <= bytes_max)
+    });
+    let kept = kept.count();
+    files.drain(kept..).map(|(_, _, path)| path).collect()
+}
+
+/// Best effort: what cannot be marked goes earlier.
+fn mark_used(file: &File, meta: &fs::Metadata) {
+    let now = SystemTime::now();
+    if meta.modified().is_ok_and(|then| now.duration_since(then).is_ok_and(|age| age > MARK_EVERY)) {
+        let _ = file.set_modified(now);
     }
 }
 
@@ -236,7 +262,27 @@ fn owner_and_mode(_: &fs::Metadata) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::checksum;
+    use super::{checksum, surplus};
+    use std::path::PathBuf;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        // Age in seconds, size.
+        let check = |files: &[(u64, u64)], files_max, bytes_max, gone: &[&str]| {
+            let file = |&(age, size): &(u64, u64)| {
+                (SystemTime::UNIX_EPOCH + Duration::from_secs(1000 - age), size, PathBuf::from(age.to_string()))
+            };
+            let found = surplus(files.iter().map(file).collect(), files_max, bytes_max);
+            assert_eq!(found, gone.iter().map(PathBuf::from).collect::<Vec<_>>(), "{files:?}");
+        };
+        check(&[], 3, 10, &[]);
+        check(&[(5, 3), (1, 3), (9, 4)], 3, 10, &[]);
+        check(&[(5, 3), (1, 3), (9, 4)], 2, 10, &["9"]);
+        check(&[(5, 3), (1, 3), (9, 4)], 3, 9, &["9"]);
+        check(&[(5, 8), (1, 3), (9, 1)], 3, 10, &["5", "9"]);
+        check(&[(5, 1), (1, 30)], 3, 10, &["5"]);
+    }
 
     #[test]
     fn any_changed_byte_changes_the_checksum() {

@@ -126,6 +126,21 @@ pub fn measure<'a>(
     })
 }
 
+/// Bytes of memory that an instance of the rules `bytes` holds once it has judged all `records` at once.
+pub fn memory_after<'a>(
+    host: &Host,
+    bytes: &[u8],
+    records: impl ExactSizeIterator<Item = Record<'a>>,
+) -> Result<usize, MeasureError> {
+    let component = host.load("measured", bytes, &LoadCheck::any_log())?;
+    let rows: Vec<u32> = (0..records.len() as u32).collect();
+    let batch = Arc::new(Batch::new(0, records));
+    let mut sandbox = component.code.start()?;
+    sandbox.store.data_mut().batch = Some(batch.clone());
+    sandbox.evaluate(0, &component.rule_names[0], batch.id, &rows)?;
+    Ok(sandbox.store.data().memory())
+}
+
 /// What a parser costs on one payload. Medians, in nanoseconds.
 #[derive(Clone, Debug)]
 pub struct MeasuredParser {

@@ -36,6 +36,8 @@ pub fn build(folder: &Path, out: &Path, builder: Builder, check: &LoadCheck) -> 
     let files = compile(folder, builder).map_err(Failure::Usage)?;
     let host = Host::new(HostConfig {
         limits: PluginLimits { instances: 4, ..PluginLimits::default() },
+        // What is tested next need not be compiled again.
+        cache_dir: super::trial::cache(),
         ..HostConfig::default()
     })
     .context("start the plugin host")?;

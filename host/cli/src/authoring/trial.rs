@@ -243,7 +243,7 @@ fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Loaded, Fai
 }
 
 /// Compiled code is kept for the next time; without a home it is compiled each time.
-fn cache() -> Option<PathBuf> {
+pub fn cache() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
     Some(base.join("streamalert").join("compiled"))
