@@ -1,12 +1,13 @@
 // Exports `detection` for all rules that were declared.
 
 import { Finding } from "./finding.js";
-import { stringify } from "./json.js";
+import { bigintsAreJson, stringify } from "./json.js";
 import { console, log, wellFormed } from "./log.js";
 import { Record, forget } from "./record.js";
 import { rules } from "./rule.js";
 
 globalThis.console = console;
+bigintsAreJson();
 
 if (!rules.length) {
   throw new Error(

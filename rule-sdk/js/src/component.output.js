@@ -5,10 +5,11 @@ import { Disposition } from "./disposition.js";
 import { Parcel, Settings, delivering, faults, outputs } from "./delivery.js";
 import { http as hostHttp, secrets } from "./host.js";
 import { Failure, Request, Response } from "./http.js";
-import { objectOf } from "./json.js";
+import { bigintsAreJson, objectOf } from "./json.js";
 import { console, log, wellFormed } from "./log.js";
 
 globalThis.console = console;
+bigintsAreJson();
 
 if (outputs.length !== 1) {
   const declared = outputs.length ? outputs.map(({ info }) => info.service).join(", ") : "none";

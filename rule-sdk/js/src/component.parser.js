@@ -1,10 +1,12 @@
 // Exports `parsing` for the one parser that was declared.
 
 import { fault, reason } from "./faults.js";
-import { console, wellFormed } from "./log.js";
+import { bigintsAreJson } from "./json.js";
+import { console } from "./log.js";
 import { Part, parsers } from "./parsing.js";
 
 globalThis.console = console;
+bigintsAreJson();
 
 if (parsers.length !== 1) {
   const declared = parsers.length ? parsers.map(({ info }) => info.name).join(", ") : "none";
@@ -12,14 +14,13 @@ if (parsers.length !== 1) {
 }
 const [{ info, parse, sniff }] = parsers;
 
-function lower(part) {
-  if (!(part instanceof Part)) throw new TypeError(`a parser returns a list of Part, and not ${JSON.stringify(part)} in it`);
-  const { offset, length, outcome } = part;
-  return {
-    offset,
-    length,
-    outcome: "reason" in outcome ? { tag: "err", val: wellFormed(outcome.reason) } : { tag: "ok", val: outcome },
-  };
+function checked(parts) {
+  if (!(Symbol.iterator in Object(parts)) || typeof parts === "string") throw new TypeError("a parser returns a list of Part");
+  const list = Array.isArray(parts) ? parts : [...parts];
+  for (const part of list) {
+    if (!(part instanceof Part)) throw new TypeError(`a parser returns a list of Part, and not ${JSON.stringify(part)} in it`);
+  }
+  return list;
 }
 
 export const parsing = {
@@ -35,9 +36,7 @@ export const parsing = {
 
   parse(payload) {
     try {
-      const parts = parse(payload);
-      if (!(Symbol.iterator in Object(parts)) || typeof parts === "string") throw new TypeError("a parser returns a list of Part");
-      return Array.from(parts, lower);
+      return checked(parse(payload));
     } catch (error) {
       // The contract's `err`, of which the text is for people.
       throw reason(error, info.name);

@@ -2,11 +2,12 @@
 
 import { Alert } from "./alert.js";
 import { reason } from "./faults.js";
-import { objectOf, reading } from "./json.js";
+import { bigintsAreJson, objectOf, reading } from "./json.js";
 import { console } from "./log.js";
 import { Target, publishers } from "./publishing.js";
 
 globalThis.console = console;
+bigintsAreJson();
 
 if (!publishers.length) throw new Error('a package with "streamalert": { "world": "publisher" } declares publishers; this one has none');
 

@@ -7,6 +7,12 @@ const MARK = "\0bigint:";
 
 /** As JSON text. `int` may give a BigInt, which JSON does not know. */
 export function stringify(value) {
+  try {
+    // Without a function that is asked about each value it takes half the time.
+    return JSON.stringify(value);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
   let marked = false;
   const text = JSON.stringify(value, (_key, value) => {
     if (typeof value !== "bigint") return value;
@@ -15,6 +21,13 @@ export function stringify(value) {
     return `${MARK}${value}`;
   });
   return marked ? text.replace(/"\\u0000bigint:(-?\d+)"/g, "$1") : text;
+}
+
+/** In a component, which has all of JavaScript to itself: no fault has to be caught and nothing done twice. */
+export function bigintsAreJson() {
+  BigInt.prototype.toJSON = function () {
+    return JSON.rawJSON(String(this));
+  };
 }
 
 /** An object as JSON text. */

@@ -1,6 +1,7 @@
 // What a package with `"streamalert": { "world": "parser" }` declares: one parser, bytes in, records out.
 
 import { reading } from "./json.js";
+import { wellFormed } from "./log.js";
 
 /** The parser of this component; a second one is a mistake that the build tells. */
 export const parsers = [];
@@ -36,39 +37,62 @@ export class Part {
     }
     this.offset = offset;
     this.length = length;
+    /** As the contract has it: a component hands parts over as they are. */
     this.outcome = outcome;
   }
 
   static record(place, logType, record) {
-    return new Part(place, { logType: String(logType), json: reading(record) });
+    return new Part(place, { tag: "ok", val: { logType: String(logType), json: reading(record) } });
   }
 
   static raw(place, json) {
-    return new Part(place, { logType: "", json: String(json) });
+    return new Part(place, { tag: "ok", val: { logType: "", json: wellFormed(String(json)) } });
   }
 
   static error(place, reason) {
-    return new Part(place, { reason: String(reason) });
+    return new Part(place, { tag: "err", val: wellFormed(String(reason)) });
   }
 
   get json() {
-    return this.outcome.json ?? null;
+    return this.outcome.tag === "ok" ? this.outcome.val.json : null;
   }
 
   get reason() {
-    return this.outcome.reason ?? null;
+    return this.outcome.tag === "err" ? this.outcome.val : null;
+  }
+}
+
+/** A payload whose lines are gone through; a letter for each of its bytes, from when somebody asks for the first text. */
+class Shared {
+  #latin1 = null;
+
+  constructor(payload) {
+    this.payload = payload;
+  }
+
+  text(from, to) {
+    this.#latin1 ??= latin1Of(this.payload);
+    return decoded(this.#latin1.slice(from, to));
   }
 }
 
 /** One line, without what ends it. */
 export class Line {
-  constructor(bytes, offset) {
-    this.bytes = bytes;
-    this.place = { offset, length: bytes.length };
+  #shared;
+
+  constructor(shared, offset, length) {
+    this.#shared = shared;
+    this.place = { offset, length };
+  }
+
+  get bytes() {
+    const { offset, length } = this.place;
+    return this.#shared.payload.subarray(offset, offset + length);
   }
 
   text() {
-    return textOf(this.bytes);
+    const { offset, length } = this.place;
+    return this.#shared.text(offset, offset + length);
   }
 }
 
@@ -76,12 +100,13 @@ const NEWLINE = 10;
 const RETURN = 13;
 
 export function* lines(payload) {
+  const shared = new Shared(payload);
   let at = 0;
   while (at < payload.length) {
     const found = payload.indexOf(NEWLINE, at);
     const end = found < 0 ? payload.length : found;
     const cut = end > at && payload[end - 1] === RETURN ? end - 1 : end;
-    yield new Line(payload.subarray(at, cut), at);
+    yield new Line(shared, at, cut - at);
     at = end + 1;
   }
 }
@@ -89,18 +114,26 @@ export function* lines(payload) {
 /** Bytes that become arguments of one call; there is a limit to their number. */
 const CHUNK = 8192;
 
-/** UTF-8 as text; what is none becomes U+FFFD. QuickJS has no TextDecoder, and a loop over bytes would cost a hundred times as much. */
+function latin1Of(bytes) {
+  if (bytes.length <= CHUNK) return String.fromCharCode.apply(null, bytes);
+  const parts = [];
+  for (let at = 0; at < bytes.length; at += CHUNK) parts.push(String.fromCharCode.apply(null, bytes.subarray(at, at + CHUNK)));
+  return parts.join("");
+}
+
+/** UTF-8 as text; what is none becomes U+FFFD. QuickJS has no TextDecoder, and a loop over bytes would cost ten times as much. */
 export function textOf(bytes) {
-  if (typeof TextDecoder !== "undefined") return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-  let latin1 = "";
-  for (let at = 0; at < bytes.length; at += CHUNK) {
-    latin1 += String.fromCharCode.apply(null, bytes.subarray(at, at + CHUNK));
-  }
-  if (!/[\x80-\xff]/.test(latin1)) return latin1;
+  return decoded(latin1Of(bytes));
+}
+
+function decoded(latin1) {
+  const special = latin1.search(/[\x80-\xff]/);
+  if (special < 0) return latin1;
+  const tail = latin1.slice(special);
   try {
-    return decodeURIComponent(escape(latin1));
+    return latin1.slice(0, special) + decodeURIComponent(escape(tail));
   } catch {
-    return latin1.replace(/[\x80-\xff]+/g, lossy);
+    return latin1.slice(0, special) + tail.replace(/[\x80-\xff]+/g, lossy);
   }
 }
 
@@ -121,7 +154,6 @@ function lossy(bytes) {
 
 /** The other way round; half of a surrogate pair becomes U+FFFD. */
 export function bytesOf(text) {
-  if (typeof TextEncoder !== "undefined") return new TextEncoder().encode(text);
-  const latin1 = unescape(encodeURIComponent(text.toWellFormed()));
+  const latin1 = unescape(encodeURIComponent(wellFormed(text)));
   return Uint8Array.from(latin1, (letter) => letter.charCodeAt(0));
 }
