@@ -52,10 +52,15 @@ pub struct PluginLimits {
     /// Fuel that one byte of a payload adds to a parser's call. A Rust parser needs ten to a few hundred for each, one in an
     /// interpreted language some thousand; with this a runaway parser is ended within 4 s for each megabyte.
     pub parser_fuel_per_byte: u64,
+    /// Fuel that one line of a payload adds, however short: a record of it has to be begun, filled, written and handed over, which
+    /// takes QuickJS and Python a hundred thousand.
+    pub parser_fuel_per_line: u64,
     /// Fuel of one call of a parser, however large its payload: about a minute.
     pub parser_fuel_max: u64,
     /// Wall clock one MiB of a payload adds: five times what its fuel takes.
     pub parser_deadline_per_mib: Duration,
+    /// Wall clock one line adds: five times what its fuel takes.
+    pub parser_deadline_per_line: Duration,
     /// Wall clock of one call of a parser, however large its payload: five times what the most fuel takes.
     pub parser_deadline_max: Duration,
     /// Bytes of linear memory of an instance that parses: the payload and all its records as JSON lie there at once. JSON is up
@@ -117,8 +122,10 @@ impl Default for PluginLimits {
             text_bytes: 64 << 10,
             list_items: 10_000,
             parser_fuel_per_byte: 4_000,
+            parser_fuel_per_line: 250_000,
             parser_fuel_max: 60_000_000_000,
             parser_deadline_per_mib: Duration::from_secs(20),
+            parser_deadline_per_line: Duration::from_micros(1250),
             parser_deadline_max: Duration::from_secs(300),
             parser_memory_bytes: 256 << 20,
             parser_answer_per_byte: 32,
@@ -161,11 +168,15 @@ impl PluginLimits {
         Budget { fuel, ticks: ticks(wall), answer: self.delivery_answer_bytes }
     }
 
-    /// What a parser may cost on a payload of so many bytes.
-    pub fn parser_budget(&self, bytes: usize) -> Budget {
-        let fuel = self.fuel_per_call_base.saturating_add(self.parser_fuel_per_byte.saturating_mul(bytes as u64));
+    /// What a parser may cost on a payload of so many bytes and line breaks.
+    pub fn parser_budget(&self, bytes: usize, breaks: usize) -> Budget {
+        let fuel = self.parser_fuel_per_byte.saturating_mul(bytes as u64);
+        let fuel = fuel.saturating_add(self.parser_fuel_per_line.saturating_mul(breaks as u64));
+        let fuel = self.fuel_per_call_base.saturating_add(fuel);
         let mib = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
         let wall = self.deadline.saturating_add(self.parser_deadline_per_mib.saturating_mul(mib));
+        let lines = u32::try_from(breaks).unwrap_or(u32::MAX);
+        let wall = wall.saturating_add(self.parser_deadline_per_line.saturating_mul(lines));
         Budget {
             fuel: fuel.min(self.parser_fuel_max),
             ticks: ticks(wall.min(self.parser_deadline_max)),

@@ -57,7 +57,7 @@ impl ParserPlugin for ParserComponent {
             return Ok(false);
         }
         self.with(|sandbox| {
-            let budget = self.code.limits().parser_budget(head.len());
+            let budget = self.code.limits().parser_budget(head.len(), 0);
             sandbox.sniff(&self.code.exports, head, budget)
         })
     }
@@ -104,7 +104,8 @@ impl ParserComponent {
             let message = format!("a payload of {} bytes; a parser can count to 4 GiB", payload.len());
             return Err(PluginError::new(Kind::HostCall, message));
         }
-        sandbox.parse(payload, self.code.limits().parser_budget(payload.len()))
+        let breaks = payload.iter().filter(|byte| **byte == b'\n').count();
+        sandbox.parse(payload, self.code.limits().parser_budget(payload.len(), breaks))
     }
 
     /// The answer, if it means something.
