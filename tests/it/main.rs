@@ -43,3 +43,4 @@ mod vectors_payloads;
 mod vectors_rules;
 mod vendors;
 mod wasi;
+mod worlds_by_language;
