@@ -44,7 +44,7 @@ fn main() {
     let count = component.rules().len();
     println!("{count} rules, component of {} KB, compiled and described in {:?}", bytes.len() >> 10, begun.elapsed());
 
-    let schemas = Schemas::read(&files(&root.join("conf/schemas"))).unwrap();
+    let schemas = Arc::new(Schemas::read(&files(&root.join("conf/schemas"))).unwrap());
     let batch = classified(root, &schemas);
     let engine =
         |plugin: Arc<dyn RulePlugin>| Rules::new(PluginSet { plugins: vec![plugin], ..PluginSet::default() }, &schemas);
@@ -127,9 +127,9 @@ fn rules() -> String {
 }
 
 /// The samples of CloudTrail.
-fn classified(root: &Path, schemas: &Schemas) -> LogBatch {
+fn classified(root: &Path, schemas: &Arc<Schemas>) -> LogBatch {
     let clusters = Clusters::read(&files(&root.join("conf/clusters")), schemas).unwrap();
-    let classifier = Arc::new(Classifier::new(Arc::new(schemas.clone()), Arc::new(clusters)));
+    let classifier = Arc::new(Classifier::new(schemas.clone(), Arc::new(clusters)));
     let mut lines = Vec::new();
     let mut paths: Vec<_> =
         std::fs::read_dir(root.join("samples/cloudtrail")).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -225,15 +225,10 @@ fn every_modifier_both_ways_in_the_component_natively_and_by_the_library() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What differs from the library is in the vectors; these values are those that bring it about.
-fn is_common_ground(vector: &Vector) -> bool {
-    vector.library.is_none()
-}
-
 #[test]
 fn over_generated_records_the_component_the_evaluator_and_the_library_agree() {
     let world = world();
-    let vectors: Vec<Vector> = vectors().into_iter().filter(is_common_ground).collect();
+    let vectors: Vec<Vector> = vectors().into_iter().filter(|vector| vector.library.is_none()).collect();
     // Whatever a field holds in any vector it may hold in any record.
     let mut values: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for record in vectors.iter().flat_map(|vector| vector.fires.iter().chain(&vector.silent)) {
@@ -265,23 +260,25 @@ fn over_generated_records_the_component_the_evaluator_and_the_library_agree() {
     for vector in &vectors {
         let name = world.name(vector);
         let (judge, library_rule) = (Judge::new(&world.ready[name].detect), library(vector));
-        // Of lists the library compares the whole.
-        let whole_lists = vector.detection.to_string().contains("fieldref");
+        // As the vectors say: with lists it compares the whole, and its `*` ends at a line.
+        let detection = vector.detection.to_string();
+        let (whole_lists, lines) = (detection.contains("fieldref"), detection.contains('*'));
         for (row, record) in records.iter().enumerate() {
             let component = found.contains(&(name.to_owned(), row as u64));
             *(if component { &mut fired } else { &mut silent }) += 1;
             let evaluator = judge.holds(&native[row]);
             let by_library = library_says(&library_rule, record);
-            let lists = record["a"].is_array() || record["b"].is_array();
-            if component != evaluator || component != by_library && !(whole_lists && lists) {
+            let known = whole_lists && (record["a"].is_array() || record["b"].is_array())
+                || lines && record["a"].as_str().is_some_and(|text| text.contains('\n'));
+            if component != evaluator || component != by_library && !known {
                 wrong.push(format!(
                     "{}: component {component}, evaluator {evaluator}, library {by_library}: {record}",
                     vector.name
                 ));
+                break;
             }
         }
     }
-    wrong.truncate(20);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(fired > 5_000 && silent > 5_000, "{fired} {silent}");
 }

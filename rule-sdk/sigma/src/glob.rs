@@ -1,7 +1,6 @@
 //! Patterns with wildcards.
 
-/// What Windows programs take for the dash in front of an option.
-pub const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
+use crate::rule::DASHES;
 
 /// A pattern, cut at its `*`.
 pub struct Glob {
@@ -53,7 +52,7 @@ impl Glob {
                 run.push(piece);
             }
         }
-        run.extend((!literal.is_empty()).then(|| Piece::Literal(literal)));
+        run.extend((!literal.is_empty()).then_some(Piece::Literal(literal)));
         if !run.is_empty() {
             runs.push(run);
         }

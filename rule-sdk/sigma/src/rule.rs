@@ -77,6 +77,9 @@ pub struct Text {
     pub any: Vec<String>,
 }
 
+/// What Windows programs take for the dash in front of an option.
+pub const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
@@ -84,7 +87,7 @@ pub enum How {
     Starts,
     Ends,
     Has,
-    /// A pattern: `*` any characters, `?` one, `~` one that Windows programs take for a dash; each of them and `\` as itself
+    /// A pattern: `*` any characters, `?` one, `~` one of [`DASHES`]; each of them and `\` as itself
     /// behind a `\`.
     Like,
 }

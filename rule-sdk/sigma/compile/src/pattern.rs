@@ -1,12 +1,10 @@
 //! What a value matches, with its modifiers.
 
-use crate::rule::{Comparison, How, Number, Test, Text, TimePart};
+use crate::rule::{Comparison, DASHES, How, Number, Test, Text, TimePart};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rsigma_parser::{Modifier, SigmaString, SigmaValue, SpecialChar, StringPart};
 
-/// What Windows programs take for the dash in front of an option.
-const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
 /// Texts that one value may become where dashes are encoded: 5 to the power of 4.
 const VARIANTS_MAX: usize = 625;
 

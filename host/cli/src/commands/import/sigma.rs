@@ -53,8 +53,8 @@ const AFTER_HELP: &str =
 
 Exit codes:
   0  all rules are there, but for those that their authors call deprecated or unsupported
-  1  some rules are not there, or the component could not be built; see the report
-  2  a wrong argument, a mapping or configuration that cannot be read, or no rules at all";
+  1  some rules are not there, or the host would refuse the component; see the report
+  2  a wrong argument, a mapping or configuration that cannot be read, no rules at all, or the component could not be built";
 
 /// What an import writes beside the report and the crate, whose folder `target` is worth keeping.
 const WRITTEN: [&str; 1] = ["plugins"];
