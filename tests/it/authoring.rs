@@ -242,7 +242,10 @@ fn what_cannot_be_begun_says_what_can() {
     refused(&["new", "app", "okta"], &["no apps yet", "rule, parser, publisher and output", "--http"]);
     refused(&["new", "app", "okta", "--lang", "go"], &["no apps yet"]);
     for lang in ["c", "assemblyscript"] {
-        refused(&["new", "output", "x", "--lang", lang], &[&format!("in {lang} yet"), "--lang rust, go, js, ts, python"]);
+        refused(
+            &["new", "output", "x", "--lang", lang],
+            &[&format!("in {lang} yet"), "--lang rust, go, js, ts, python"],
+        );
     }
     refused(&["new", "publisher", "add_record"], &["add_record already"]);
     refused(&["new", "output", "aws-s3"], &["aws-s3 already"]);

@@ -7,7 +7,7 @@ use crate::authoring::languages::Language;
 use crate::commands::run::say;
 use anyhow::anyhow;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum World {
