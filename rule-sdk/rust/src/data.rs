@@ -20,6 +20,9 @@ pub trait RuleSet: Sync {
     /// The same rules at every call, and at least one.
     fn describe(&self) -> Vec<RuleData>;
 
+    /// How many they are. Asked by every instance before its first record, so it must not cost what describing costs.
+    fn count(&self) -> usize;
+
     /// What rule number `rule` of them reports of a record.
     fn judge(&self, rule: usize, record: &Record) -> Option<Finding>;
 }
@@ -41,6 +44,10 @@ pub trait RuleSet: Sync {
 ///             ..RuleData::default()
 ///         };
 ///         self.0.iter().map(rule).collect()
+///     }
+///
+///     fn count(&self) -> usize {
+///         self.0.len()
 ///     }
 ///
 ///     fn judge(&self, rule: usize, record: &Record) -> Option<Finding> {
@@ -75,15 +82,13 @@ pub(crate) fn sets() -> impl Iterator<Item = &'static dyn RuleSet> {
 /// The set with rule number `rule`, counted through all sets, and its number there.
 #[cfg(target_family = "wasm")]
 pub(crate) fn find(rule: usize) -> (&'static dyn RuleSet, usize) {
-    use std::sync::OnceLock;
-    static SIZES: OnceLock<Vec<usize>> = OnceLock::new();
-    let sizes = SIZES.get_or_init(|| sets().map(|set| set.describe().len()).collect());
     let mut first = 0;
-    for (set, size) in sets().zip(sizes) {
-        if rule < first + size {
+    for set in sets() {
+        let count = set.count();
+        if rule < first + count {
             return (set, rule - first);
         }
-        first += size;
+        first += count;
     }
     panic!("there is no rule {rule}")
 }

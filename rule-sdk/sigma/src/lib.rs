@@ -2,7 +2,7 @@
 //! line of JSON ([`rule`]); this crate, linked into the component, tells the host about them and judges records by them.
 //!
 //! ```ignore
-//! streamalert_sigma::rules!("rules.jsonl");
+//! streamalert_sigma::rules!("rules.jsonl", "ends.in");
 //! ```
 
 mod evaluate;
@@ -15,11 +15,12 @@ mod values;
 pub use evaluate::Judge;
 pub use set::Rules;
 
-/// Makes a component of a file of rules, one in each line; the file's name counts from the source file.
+/// Makes a component of a file of rules, one in each line, and a file with the places where these lines end, as a list in Rust.
+/// The files' names count from the source file.
 #[macro_export]
 macro_rules! rules {
-    ($file:literal) => {
-        static RULES: $crate::Rules = $crate::Rules::new(include_str!($file));
+    ($rules:literal, $ends:literal) => {
+        static RULES: $crate::Rules = $crate::Rules::new(include_str!($rules), &include!($ends));
         $crate::__private::rule_set!(&RULES);
     };
 }

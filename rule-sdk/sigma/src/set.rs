@@ -11,12 +11,10 @@ use streamalert_sdk::{Finding, Record};
 /// Rules as lines of JSON.
 pub struct Rules {
     lines: &'static str,
-    rules: OnceLock<Vec<Rule>>,
-}
-
-struct Rule {
-    line: &'static str,
-    ready: OnceLock<Ready>,
+    /// Where each line ends, without what ends it: to look for that in megabytes would cost each new instance what some
+    /// thousand records do.
+    ends: &'static [u32],
+    ready: OnceLock<Vec<OnceLock<Box<Ready>>>>,
 }
 
 struct Ready {
@@ -41,13 +39,21 @@ struct Body {
 }
 
 impl Rules {
-    pub const fn new(lines: &'static str) -> Rules {
-        Rules { lines, rules: OnceLock::new() }
+    pub const fn new(lines: &'static str, ends: &'static [u32]) -> Rules {
+        Rules { lines, ends, ready: OnceLock::new() }
     }
 
-    fn rules(&self) -> &[Rule] {
-        let rule = |line| Rule { line, ready: OnceLock::new() };
-        self.rules.get_or_init(|| self.lines.lines().map(rule).collect())
+    fn line(&self, rule: usize) -> &'static str {
+        let start = rule.checked_sub(1).map_or(0, |before| self.ends[before] as usize + 1);
+        &self.lines[start..self.ends[rule] as usize]
+    }
+
+    fn ready(&self, rule: usize) -> &Ready {
+        let all = self.ready.get_or_init(|| self.ends.iter().map(|_| OnceLock::new()).collect());
+        all[rule].get_or_init(|| {
+            let Body { title, detect } = read(self.line(rule));
+            Box::new(Ready { title, judge: Judge::new(&detect) })
+        })
     }
 }
 
@@ -61,19 +67,19 @@ fn read<T: Deserialize<'static>>(line: &'static str) -> T {
 
 impl RuleSet for Rules {
     fn describe(&self) -> Vec<RuleData> {
-        let describe = |rule: &Rule| {
-            let Head { name, description, logs, options } = read(rule.line);
+        let describe = |rule| {
+            let Head { name, description, logs, options } = read(self.line(rule));
             RuleData { name, description, logs, options: Value::Object(options).to_string() }
         };
-        self.rules().iter().map(describe).collect()
+        (0..self.count()).map(describe).collect()
+    }
+
+    fn count(&self) -> usize {
+        self.ends.len()
     }
 
     fn judge(&self, rule: usize, record: &Record) -> Option<Finding> {
-        let rule = self.rules().get(rule)?;
-        let ready = rule.ready.get_or_init(|| {
-            let Body { title, detect } = read(rule.line);
-            Ready { title, judge: Judge::new(&detect) }
-        });
-        ready.judge.holds(record).then(|| Finding::new(ready.title.as_str()))
+        let Ready { title, judge } = self.ready(rule);
+        judge.holds(record).then(|| Finding::new(title.as_str()))
     }
 }

@@ -156,15 +156,18 @@ strip = true
 "#,
         sigma.to_string_lossy().replace('\\', "/")
     );
-    let mut lines = String::new();
+    let (mut lines, mut ends) = (String::new(), String::from("[\n"));
     for ready in &compiled.rules {
         lines += &serde_json::to_string(&ready.rule).context("write a rule")?;
+        ends += &format!("{},\n", lines.len());
         lines.push('\n');
     }
-    const SOURCE: &str = "//! Sigma rules, made by `streamalert import sigma`: one in each line of rules.jsonl.\n\nstreamalert_sigma::rules!(\"rules.jsonl\");\n";
+    ends += "]\n";
+    const SOURCE: &str = "//! Sigma rules, made by `streamalert import sigma`: one in each line of rules.jsonl.\n\nstreamalert_sigma::rules!(\"rules.jsonl\", \"ends.in\");\n";
     write(&folder.join("Cargo.toml"), &manifest)?;
     write(&folder.join("src/lib.rs"), SOURCE)?;
     write(&folder.join("src/rules.jsonl"), &lines)?;
+    write(&folder.join("src/ends.in"), &ends)?;
     // The versions that the SDK is tested with.
     if !folder.join("Cargo.lock").exists() {
         let _ = std::fs::copy(checkout.join("example-rules/Cargo.lock"), folder.join("Cargo.lock"));
