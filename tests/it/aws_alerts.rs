@@ -241,7 +241,7 @@ fn what_is_due_again_is_told_though_nobody_can_be_woken_for_it() {
 fn news_of_the_table_s_stream_wake_the_processor_and_never_come_again() {
     let Some(standin) = standins::ministack() else { return };
     let stage = Stage::new(standin, &["soc"], &json!({}), None);
-    let merger = stage.installation.function("alert_merger");
+    let merger = stage.installation.counted().function("alert_merger");
     let record = |kind: &str, part: &str, queue: &str| {
         json!({"eventSource": "aws:dynamodb", "eventName": kind, "dynamodb": {
             "Keys": {"id": {"S": "a1"}, "part": {"S": part}}, "SequenceNumber": "1",

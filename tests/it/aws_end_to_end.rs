@@ -2,7 +2,7 @@
 
 use crate::installation::{CODE_KEY, Installation};
 use crate::run_world::{World, every_row_with};
-use crate::standins::{self, Standin};
+use crate::standins::{self, Standin, call_log};
 use crate::vendors::Vendors;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Architecture, Environment, FunctionCode, FunctionResponseType, InvocationType, Runtime};
@@ -74,7 +74,7 @@ impl Deployed {
             ("STREAMALERT_PREFIX".to_owned(), place.names.prefix.clone()),
             ("STREAMALERT_CODE_KEY".to_owned(), CODE_KEY.to_owned()),
             ("STREAMALERT_S3_PATH_STYLE".to_owned(), "true".to_owned()),
-            ("AWS_ENDPOINT_URL".to_owned(), standin.endpoint.clone()),
+            ("AWS_ENDPOINT_URL".to_owned(), call_log::endpoint(&standin.endpoint, &place.names.prefix, stage)),
         ]);
         variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let create = place.aws.lambda.create_function().function_name(place.names.function(stage));

@@ -108,7 +108,7 @@ fn events_of_no_kind_are_dead_letters_and_cost_nobody_else() {
 
 #[test]
 fn t27_ten_thousand_records_of_a_stream_in_one_event() {
-    let installation = Installation::new(standin!(), "stream");
+    let installation = Installation::new(standin!(), "stream").counted();
     let classifier = installation.function("classifier");
     let record = |n: u64| {
         let data = BASE64_STANDARD.encode(format!("{{\"n\": {n}, \"text\": \"{}\"}}", "x".repeat(100)));
@@ -455,7 +455,7 @@ fn what_came_often_is_handled_alone_and_takes_nothing_along() {
 #[test]
 fn a_thousand_messages_take_no_more_calls_than_limits_force() {
     let options = json!({"severity": "low", "outputs": ["aws-sqs:x"]});
-    let installation = Installation::with_every_row(standin!(), "thousand", &options);
+    let installation = Installation::with_every_row(standin!(), "thousand", &options).counted();
     let engine = installation.function("rules_engine");
     let mut messages = Vec::new();
     for n in 0..1_000u64 {

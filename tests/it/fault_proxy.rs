@@ -73,8 +73,27 @@ pub struct FaultProxy {
     state: Arc<Mutex<State>>,
 }
 
+/// A call and what came of it.
+pub struct Seen<'a> {
+    pub method: &'a str,
+    pub target: &'a str,
+    headers: &'a [(String, String)],
+    pub body: &'a [u8],
+    pub status: u16,
+}
+
+impl Seen<'_> {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+type Watch = Arc<dyn Fn(&Seen<'_>) + Send + Sync>;
+
 #[derive(Default)]
 struct State {
+    /// Hears of each call that was answered.
+    watch: Option<Watch>,
     /// `127.0.0.1:1234` of the stand-in.
     behind: String,
     rate: f64,
@@ -92,10 +111,19 @@ struct State {
 impl FaultProxy {
     /// In front of what listens there. Until it is told otherwise, nothing fails.
     pub fn start(endpoint: &str) -> FaultProxy {
+        Self::begin(endpoint, None)
+    }
+
+    /// The same, and somebody hears of each call.
+    pub fn watched(endpoint: &str, watch: impl Fn(&Seen<'_>) + Send + Sync + 'static) -> FaultProxy {
+        Self::begin(endpoint, Some(Arc::new(watch)))
+    }
+
+    fn begin(endpoint: &str, watch: Option<Watch>) -> FaultProxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
         let address = listener.local_addr().expect("it has an address");
         let behind = endpoint.trim_start_matches("http://").to_owned();
-        let state = Arc::new(Mutex::new(State { behind, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { behind, watch, ..State::default() }));
         let shared = state.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -320,6 +348,13 @@ fn serve(mut client: TcpStream, shared: &Mutex<State>) -> std::io::Result<()> {
                 Message { body, ..json(200, "", "") }
             }
         };
+        let watch = shared.lock().unwrap_or_else(PoisonError::into_inner).watch.clone();
+        if let Some(watch) = watch {
+            let mut words = request.first.split(' ');
+            let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let status = answer.first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+            watch(&Seen { method, target, headers: &request.headers, body: &request.body, status });
+        }
         let bodyless =
             request.first.starts_with("HEAD ") || answer.first.contains(" 204") || answer.first.contains(" 304");
         answer.write(&mut client, "keep-alive", !bodyless)?;

@@ -1,7 +1,7 @@
 //! A whole StreamAlert on a stand-in: tables, queues, buckets, streams, and its functions, run here in this process.
 
 use crate::run_world::every_row_with;
-use crate::standins::{Place, Standin};
+use crate::standins::{self, Place, Standin, call_log};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use streamalert_aws::alert_table::DynamoAlerts;
 use streamalert_aws::dead_letters::S3DeadLetters;
 use streamalert_aws::objects::Bucket;
-use streamalert_aws::{Connection, queue};
+use streamalert_aws::{Aws, Connection, queue};
 use streamalert_lambdas::environment::Environment;
 use streamalert_lambdas::function::{Function, make};
 use streamalert_pipeline::alert::Alert;
@@ -29,6 +29,8 @@ pub struct Installation {
     /// URL of the records queue, and of its dead letters.
     pub records: String,
     pub records_dead: String,
+    /// Of the stand-in, if calls to it may go another way.
+    endpoint: Option<String>,
 }
 
 impl Installation {
@@ -40,7 +42,8 @@ impl Installation {
         place.rules_bucket();
         place.data_bucket();
         let (records, records_dead) = place.records_queue();
-        let installation = Installation { place, variables: BTreeMap::new(), records, records_dead };
+        let endpoint = Some(standin.endpoint.clone());
+        let installation = Installation { place, variables: BTreeMap::new(), records, records_dead, endpoint };
         let schema = json!({"test:row": {
             "parser": "json", "schema": {"n": "integer", "text": "string"},
             "configuration": {"optional_top_level_keys": ["text"]}
@@ -59,11 +62,18 @@ impl Installation {
 
     /// The same installation, reached another way.
     pub fn through(&self, connection: &Connection) -> Self {
+        Installation { place: self.place.through(connection), ..self.counted() }
+    }
+
+    /// The same installation, whose functions make the calls that `place.aws` counts.
+    pub fn counted(&self) -> Self {
+        let place = Place { aws: self.place.aws.clone(), names: self.place.names.clone() };
         Installation {
-            place: self.place.through(connection),
+            place,
             variables: self.variables.clone(),
             records: self.records.clone(),
             records_dead: self.records_dead.clone(),
+            endpoint: None,
         }
     }
 
@@ -86,8 +96,17 @@ impl Installation {
         variables.entry("STREAMALERT_CODE_KEY").or_insert_with(|| CODE_KEY.to_owned());
         variables.entry("STREAMALERT_REFRESH_SECONDS").or_insert_with(|| "0".to_owned());
         let variables = Arc::new(move |name: &str| variables.get(name).cloned());
-        let environment = Environment::new(self.place.aws.clone(), self.place.names.clone(), variables);
+        let environment = Environment::new(self.aws_of(name), self.place.names.clone(), variables);
         make(name, &environment).unwrap()
+    }
+
+    /// Through a proxy of its own, if calls are recorded.
+    fn aws_of(&self, function: &str) -> Arc<Aws> {
+        let Some(behind) = &self.endpoint else { return self.place.aws.clone() };
+        match call_log::endpoint(behind, &self.place.names.prefix, function) {
+            endpoint if endpoint == *behind => self.place.aws.clone(),
+            endpoint => Arc::new(Aws::connect(&standins::connection(&endpoint), standins::RUNTIME.handle().clone())),
+        }
     }
 
     /// What is in the records queue, decoded, oldest first; it is empty then.

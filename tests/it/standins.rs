@@ -23,6 +23,8 @@
 //! | ministack | refuses to delete a message that was deleted already | nothing asks what came of deleting |
 //! | ministack | receives messages for functions itself | what is delivered twice to a function, a test delivers twice |
 
+pub mod call_log;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;

@@ -1,0 +1,180 @@
+"""An installation that was made of a plan, and what happens in it."""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+from create import Made
+from moto_gate import role_of
+from plan import renamed
+from standin import ACCOUNT, REGION, Clients
+
+ROOT = Path(__file__).parents[3]
+BUILD = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+STREAMALERT = BUILD / "streamalert"
+COMPONENTS = ROOT / "target/guests/example-rules"
+# An output, and rules for what is sent.
+PUSHED = ["slack.wasm", "aws_defense_evasion.wasm", "guardduty.wasm"]
+SAMPLES = ROOT / "samples"
+# Of the trail's file: a trail is stopped, flow logs and a detector are deleted.
+OBJECT = SAMPLES / "cloudtrail/111122223333_CloudTrail_us-east-1_20261117T1100Z_Zt4mHw8cPy6uJf1e.json.gz"
+
+
+class Slack:
+    """A webhook as Slack's; what it is told is kept by path, so by installation."""
+
+    def __init__(self):
+        self.told = {}
+        slack = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                slack.told.setdefault(self.path.rpartition("/")[2], []).append(json.loads(body))
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.host = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def package(folder):
+    """The functions' zip, as `streamalert package` makes it, of a build for tests."""
+    program, zip_ = folder / "bootstrap", folder / "bootstrap.zip"
+    shutil.copy(BUILD / "bootstrap", program)
+    # Of its 130 MB most are for debuggers.
+    if shutil.which("strip"):
+        subprocess.run(["strip", program], check=True)
+    with zipfile.ZipFile(zip_, "w") as out:
+        entry = zipfile.ZipInfo("bootstrap")
+        entry.external_attr = 0o755 << 16
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        out.writestr(entry, program.read_bytes(), compresslevel=1)
+    program.unlink()
+    return zip_
+
+
+class Failed(Exception):
+    """What was waited for does not happen."""
+
+
+class Installation:
+    def __init__(self, plan, prefix, recorder, slack, conf, package_, folder):
+        self.prefix = prefix
+        self.recorder = recorder
+        self.slack = slack
+        operator = recorder.endpoint(f"{prefix}/operator")
+        self.clients = Clients(operator)
+        variables = lambda function: {
+            "AWS_ENDPOINT_URL": recorder.endpoint(f"{prefix}/{function}"), "STREAMALERT_S3_PATH_STYLE": "true",
+            # So that nobody waits for ten seconds until what was pushed is used.
+            "STREAMALERT_REFRESH_SECONDS": "1",
+        }
+        self.plan_file = folder / "plan.json"
+        self.plan = plan.renamed(prefix)
+        self.made = Made(self.clients, self.plan, package_, variables)
+        self.conf = folder / "installations" / prefix
+        shutil.copytree(conf, self.conf)
+        # An operator has this line where it is not AWS.
+        settings = {"prefix": prefix, "region": REGION, "alias": "live", "endpoint": operator, "path_style": True}
+        (self.conf / "aws.json").write_text(json.dumps(settings))
+        for file in (*(self.conf / "clusters").glob("*.json"), self.conf / "outputs.json"):
+            file.write_text(renamed(file.read_text(), prefix))
+        secret = {"url": f"{slack.host}/services/T0/B0/{prefix}"}
+        self.clients.ssm.put_parameter(
+            Name=f"/{prefix}/streamalert/outputs/slack/soc", Value=json.dumps(secret), Type="SecureString",
+        )
+
+    def name(self, what):
+        return f"{self.prefix}-streamalert-{what}"
+
+    def streamalert(self, *arguments):
+        """As an operator calls it."""
+        environment = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
+        where = "--config" if arguments[0] == "push" else "--aws"
+        return subprocess.run([STREAMALERT, *arguments, where, str(self.conf)], env=environment, capture_output=True, text=True)
+
+    def push(self, seconds):
+        components = [str(COMPONENTS / name) for name in PUSHED]
+        done = self.streamalert("push", *components, "--conf", "--wait", str(round(seconds)))
+        if done.returncode:
+            raise Failed(f"push: {done.stderr.strip() or done.stdout.strip()}")
+
+    def put_trail(self):
+        self.clients.s3.put_object(
+            Bucket=self.name("logs"), Key=f"AWSLogs/111122223333/CloudTrail/{OBJECT.name}", Body=OBJECT.read_bytes(),
+        )
+
+    def messages(self):
+        return self.slack.told.get(self.prefix, [])
+
+    def archived(self, table):
+        """Lines in the archive."""
+        lines = []
+        for one in self.clients.s3.list_objects_v2(Bucket=self.name("archive"), Prefix=f"{table}/").get("Contents", []):
+            text = self.clients.s3.get_object(Bucket=self.name("archive"), Key=one["Key"])["Body"].read()
+            text = gzip.decompress(text) if text[:2] == b"\x1f\x8b" else text
+            lines += [json.loads(line) for line in text.decode().splitlines() if line]
+        return lines
+
+    def calls(self, function):
+        return self.recorder.of(f"{self.prefix}/{function}")
+
+    def refused(self):
+        return {call: why for call, why in self.recorder.refused.items() if call[0].startswith(f"{self.prefix}/")}
+
+    def unexpected(self):
+        """Calls that were refused, but for looks at the uploads before anything is live, which are refused by intent."""
+        return [f"{who} may not {action} on {arn}" for who, action, arn in self.refused() if not self.is_early(arn)]
+
+    def is_early(self, arn):
+        return arn.startswith(tuple(f"arn:aws:s3:::{self.name('rules')}/{folder}/" for folder in ("conf", "plugins")))
+
+    @staticmethod
+    def arn(service, rest):
+        return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}"
+
+    def url(self, queue):
+        return self.clients.sqs.get_queue_url(QueueName=self.name(queue))["QueueUrl"]
+
+    def as_function(self, function):
+        """Clients with what a function may do."""
+        taken = role_of(self.clients, f"probe-{function}", self.plan.policies()[self.name(function)])
+        endpoint = self.recorder.endpoint(f"outside/{function}")
+        return Clients(endpoint, taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
+
+    def log(self, function):
+        """The last lines that a function wrote, for whoever looks for a fault."""
+        try:
+            events = self.clients.logs.filter_log_events(logGroupName=f"/aws/lambda/{self.name(function)}")["events"]
+        except ClientError as error:
+            return str(error)
+        lines = [one["message"].strip() for one in events if "_aws" not in one["message"]]
+        return "\n".join(line for line in lines if not line.startswith(("START", "END", "REPORT", "INIT")))[-1500:]
+
+
+def until(what, seconds, look):
+    """What `look` finds, or why it does not happen."""
+    begun = time.monotonic()
+    while True:
+        found, now = look()
+        if found:
+            return found
+        if time.monotonic() - begun > seconds:
+            raise Failed(f"{what} does not happen within {seconds:.0f} s: {now}")
+        time.sleep(0.2)

@@ -1,0 +1,382 @@
+#!/usr/bin/env python3
+"""Makes on stand-ins what a plan says, and sees a log become an alert in it; and sees that it does not where something is missing.
+
+    wiring.py prepare FOLDER     a configuration and the functions' zip, to plan with
+    wiring.py run FOLDER CALLS   with FOLDER/plan.json; CALLS is a folder of calls that other runs recorded, and need not be there
+
+Prints what it finds, a line each, and exits with 1 if anything is wrong.
+"""
+
+import copy
+import gzip
+import io
+import json
+import re
+import subprocess
+import sys
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+import moto_gate
+import used
+from installation import BUILD, COMPONENTS, OBJECT, PUSHED, SAMPLES, STREAMALERT, Failed, Installation, Slack, package, until
+from plan import PREFIX, Plan
+from recorder import Recorder
+from standin import ACCOUNT, REGION, ministack
+
+# Log types with a table in the archive.
+ARCHIVED = "cloudtrail,guardduty"
+# Every way in that there is, in a cluster beside the one of `streamalert init`.
+WAYS = {
+    "data_sources": {
+        "s3": {"wired-bridged": ["cloudtrail"]},
+        "kinesis": {"wired-stream": ["cloudtrail"]},
+        "sns": {"wired-topic": ["cloudtrail"]},
+        "sqs": {"wired-queue": ["cloudtrail"]},
+        "eventbridge": {"wired.source": ["guardduty"]},
+        "cloudwatch_logs": {"/wired/app": ["cloudtrail"]},
+    },
+    "classifier_config": {"memory": 512, "timeout": 60},
+    "infrastructure": {
+        "s3": {"wired-bridged": {"create": True, "notify": "eventbridge", "prefixes": ["logs/"]}},
+        "kinesis": {"wired-stream": {"create": True, "shards": 1}},
+        "sns": {"wired-topic": {"create": True}},
+        "sqs": {"wired-queue": {"create": True}},
+        "cloudwatch_logs": {"/wired/app": {"create": True}},
+    },
+}
+# Where alerts go: to a webhook, whose address is put in later, and to what AWS has, which is there and somebody else's. Mail is left
+# out, since ministack asks for permission to mail as anybody; it has no Security Hub.
+OUTPUTS = {
+    "slack": {"soc": {"hosts": ["http://127.0.0.1:1"], "private_networks": True}},
+    "aws-sqs": {"soc": {"settings": {"queue": "wired-tickets"}}},
+    "aws-sns": {"soc": {"settings": {"topic": f"arn:aws:sns:{REGION}:{ACCOUNT}:wired-oncall"}}},
+    "aws-s3": {"soc": {"settings": {"bucket": "wired-evidence", "prefix": "alerts"}}},
+    "aws-cloudwatch-log": {"soc": {"settings": {"log_group": "/wired/alerts"}}},
+    "aws-eventbridge": {"soc": {"settings": {"bus": "wired-bus"}}},
+    "aws-lambda": {"soc": {"settings": {"function": "wired-respond"}}},
+    "aws-firehose": {"soc": {"settings": {"stream": "wired-siem"}}},
+}
+OUTPUTS["defaults"] = [{"outputs": [f"{service}:soc" for service in OUTPUTS], "always": True}]
+# On a busy machine, for what takes a second.
+PATIENCE = 30
+# A schedule of a minute, and what it starts.
+MINUTE = 75
+# Installations that are tried at a time.
+AT_ONCE = 4
+
+
+def prepare(folder):
+    """As the README begins: `init`, and `generate` for the archive."""
+    def streamalert(*arguments):
+        subprocess.run([STREAMALERT, *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+    streamalert("init", PREFIX, "--yes", "--region", REGION)
+    streamalert("generate", "--config", PREFIX, "--logs", ARCHIVED)
+    (folder / PREFIX / "clusters/ways.json").write_text(json.dumps(WAYS))
+    (folder / PREFIX / "outputs.json").write_text(json.dumps(OUTPUTS))
+    package(folder)
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def record(way):
+    """The trail of the samples is stopped, by way of something."""
+    all_ = json.loads(gzip.decompress(OBJECT.read_bytes()))["Records"]
+    one = copy.deepcopy(next(one for one in all_ if one["eventName"] == "StopLogging"))
+    one["eventID"] = f"{one['eventID']}-{way}"
+    return one
+
+
+def send_by_all_ways(one):
+    """Each way with where it says that it came from."""
+    clients, name = one.clients, one.prefix
+    text = lambda way: json.dumps({"Records": [record(way)]})
+    clients.s3.put_object(Bucket=f"{name}-bridged", Key="logs/trail.json", Body=text("bridged"))
+    # Which the prefix leaves out.
+    clients.s3.put_object(Bucket=f"{name}-bridged", Key="other/trail.json", Body=text("other"))
+    clients.kinesis.put_record(StreamName=f"{name}-stream", PartitionKey="1", Data=text("stream").encode())
+    clients.sns.publish(TopicArn=f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}-topic", Message=text("topic"))
+    url = clients.sqs.get_queue_url(QueueName=f"{name}-queue")["QueueUrl"]
+    clients.sqs.send_message(QueueUrl=url, MessageBody=text("queue"))
+    event = json.loads((SAMPLES / "guardduty/eventbridge.jsonl").read_text().splitlines()[0])
+    clients.events.put_events(Entries=[
+        {"Source": f"{name}.source", "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])},
+    ])
+    clients.logs.create_log_stream(logGroupName=f"/{name}/app", logStreamName="one")
+    clients.logs.put_log_events(logGroupName=f"/{name}/app", logStreamName="one", logEvents=[
+        {"timestamp": int(time.time() * 1000), "message": text("logs")},
+    ])
+    return {
+        "a bucket's events of EventBridge": f"s3 / {name}-bridged / logs/trail.json",
+        "a stream of Kinesis": f"kinesis / {name}-stream",
+        "a topic": f"sns / {name}-topic",
+        "a queue": f"sqs / {name}-queue",
+        "a rule of EventBridge": f"eventbridge / {name}.source",
+        "a log group": f"cloudwatch_logs / /{name}/app",
+    }
+
+
+def told(one, source):
+    """Whether somebody was told of an alert that came from there."""
+    found = [message for message in one.messages() if source in json.dumps(message)]
+    return found, f"{len(one.messages())} messages, none of {source}"
+
+
+def journey(one, push_seconds, seconds, every_way=False):
+    """From a push to an alert, and all else that is to happen. Says how long both took."""
+    begun = time.monotonic()
+    one.push(push_seconds)
+    pushed = time.monotonic()
+    one.put_trail()
+    until("an alert by way of the bucket", seconds, lambda: told(one, f"s3 / {one.name('logs')} / AWSLogs"))
+    took = pushed - begun, time.monotonic() - pushed
+    records = len(json.loads(gzip.decompress(OBJECT.read_bytes()))["Records"])
+    count = lambda table, least: (lambda lines: (len(lines) >= least, f"{len(lines)} of {least} lines"))(one.archived(table))
+    until("the archive of the records", seconds, lambda: count("cloudtrail_events", records))
+    until("the archive of the alerts", seconds, lambda: count("alerts", 1))
+    if every_way:
+        ways = send_by_all_ways(one)
+        for way, source in ways.items():
+            until(f"an alert by way of {way}", seconds, lambda source=source: told(one, source))
+            say(f"an alert came by way of {way}")
+        if told(one, "other/trail.json")[0]:
+            raise Failed("an object came that no prefix names")
+    return took
+
+
+def targets(one):
+    """What the outputs of AWS deliver to, which no plan makes."""
+    clients, name = one.clients, one.prefix
+    clients.sqs.create_queue(QueueName=f"{name}-tickets")
+    clients.sns.create_topic(Name=f"{name}-oncall")
+    clients.s3.create_bucket(Bucket=f"{name}-evidence")
+    clients.logs.create_log_group(logGroupName=f"/{name}/alerts")
+    clients.events.create_event_bus(Name=f"{name}-bus")
+    clients.firehose.create_delivery_stream(DeliveryStreamName=f"{name}-siem", ExtendedS3DestinationConfiguration={
+        "RoleARN": f"arn:aws:iam::{ACCOUNT}:role/streamalert/{one.name('archive')}", "BucketARN": f"arn:aws:s3:::{name}-evidence",
+    })
+    clients.lambda_.create_function(
+        FunctionName=f"{name}-respond", Runtime="python3.11", Handler="one.handle", Code={"ZipFile": script("one.py", "def handle(*_): pass\n")},
+        Role=f"arn:aws:iam::{ACCOUNT}:role/streamalert/{one.name('alert-merger')}",
+    )
+
+
+def outputs_of_aws(one):
+    """Nothing is owed to any output."""
+    services = [service for service in OUTPUTS if service != "defaults"]
+    listed = one.streamalert("alerts", "list", "--output", "json").stdout
+    id_ = json.loads(listed.splitlines()[0])["id"]
+
+    def look():
+        shown = one.streamalert("alerts", "show", id_).stdout
+        told = [line.strip() for line in shown.splitlines() if ":soc " in line]
+        return all(any(re.match(rf"to +{service}:soc +delivered ", line) for line in told) for service in services), told
+
+    until("the delivery to every output", PATIENCE, look)
+
+
+def letters(one):
+    """What cannot be read is kept, and sent again by the function for that."""
+    one.clients.s3.put_object(Bucket=one.name("logs"), Key="broken.json", Body=b"no json\n")
+
+    def look():
+        listed = one.streamalert("dead", "list", "--output", "json")
+        return listed.stdout.strip(), listed.stderr.strip() or "there is none"
+
+    until("a dead letter", PATIENCE, look)
+    sent = one.streamalert("dead", "resend", "--all")
+    if "stays" not in sent.stderr or not one.calls("classifier"):
+        raise Failed(f"the dead letter was not tried again: {sent.stderr}")
+
+
+def scheduled(one, seconds):
+    until("the schedule of the merger", seconds, lambda: (
+        any(action == "dynamodb:Query" for action, _ in one.calls("alert-merger")), "it was not started, or got nowhere",
+    ))
+
+
+def without(kind, has, value=None):
+    """Takes a resource out of a plan, or a part of it."""
+    def change(plan):
+        if value is None:
+            plan.remove(kind, has)
+        else:
+            values = plan.one(kind, has)["values"]
+            if not value(values):
+                raise SystemExit(f"{kind} {has} has no such part")
+    return change
+
+
+def variable(name):
+    return lambda values: values["environment"][0]["variables"].pop(name, None)
+
+
+def permission(action):
+    """Takes an action out of a policy."""
+    def change(values):
+        policy = json.loads(values["policy"])
+        had = [one for one in policy["Statement"] if action in one["Action"]]
+        for one in had:
+            one["Action"] = [other for other in one["Action"] if other != action]
+        policy["Statement"] = [one for one in policy["Statement"] if one["Action"]]
+        values["policy"] = json.dumps(policy)
+        return had
+    return change
+
+
+def statement(sid):
+    """Takes a statement out of a policy."""
+    def change(values):
+        policy = json.loads(values["policy"])
+        kept = [one for one in policy["Statement"] if one["Sid"] != sid]
+        gone = len(kept) < len(policy["Statement"])
+        values["policy"] = json.dumps({**policy, "Statement": kept})
+        return gone
+    return change
+
+
+def index(name):
+    def change(values):
+        kept = [one for one in values["global_secondary_index"] if one["name"] != name]
+        gone = len(kept) < len(values["global_secondary_index"])
+        values["global_secondary_index"] = kept
+        values["attribute"] = [one for one in values["attribute"] if one["name"] not in ("queue", "due")]
+        return gone
+    return change
+
+
+FUNCTION = "aws_lambda_function"
+# What is missing, and what does not happen then.
+CONTROLS = [
+    ("notifications of the bucket of logs", without("aws_s3_bucket_notification", 'module.s3["wired-streamalert-logs"]'), "an alert by way of the bucket"),
+    ("the policy of the inputs queue, so S3 may not send", without("aws_sqs_queue_policy", 'module.inputs_queue["prod"].aws_sqs_queue_policy.queue'), "cannot be made"),
+    ("the mapping of the inputs queue", without("aws_lambda_event_source_mapping", 'module.classifier["prod"].aws_lambda_event_source_mapping.inputs'), "an alert by way of the bucket"),
+    ("the mapping of the records queue", without("aws_lambda_event_source_mapping", "module.rules_engine"), "an alert by way of the bucket"),
+    ("the classifier's permission sqs:SendMessage", without("aws_iam_role_policy", 'module.classifier["prod"]', permission("sqs:SendMessage")), "an alert by way of the bucket"),
+    ("the alias of the alert processor", without("aws_lambda_alias", "module.alert_processor"), "cannot be made"),
+    ("STREAMALERT_ALIAS of the rules engine", without(FUNCTION, "module.rules_engine", variable("STREAMALERT_ALIAS")), "an alert by way of the bucket"),
+    ("STREAMALERT_ALERTS_TABLE of the alert processor", without(FUNCTION, "module.alert_processor", variable("STREAMALERT_PREFIX")), "an alert by way of the bucket"),
+    ("the index `due` of the alerts table", without("aws_dynamodb_table", "alerts", index("due")), "an alert by way of the bucket"),
+    ("notifications of the rules bucket", without("aws_s3_bucket_notification", "uploads"), "push"),
+    ("the compiler's permission s3:PutObject", without("aws_iam_role_policy", "module.plugin_compiler", permission("s3:PutObject")), "push"),
+    ("STREAMALERT_ARCHIVE_LOGS of the classifier", without(FUNCTION, 'module.classifier["prod"]', variable("STREAMALERT_ARCHIVE_LOGS")), "the archive of the records"),
+    ("STREAMALERT_ALERTS_STREAM of the alert processor", without(FUNCTION, "module.alert_processor", variable("STREAMALERT_ALERTS_STREAM")), "the archive of the alerts"),
+    ("the target of the schedule", without("aws_cloudwatch_event_target", "module.alert_merger"), "the schedule of the merger"),
+]
+
+
+def without_most(plan):
+    """The stages and their first source: of controls, each has less to make."""
+    small = copy.deepcopy(plan)
+    small.resources = [one for one in small.resources if not re.search(r'"(ways(/[^"]*)?|wired-(bridged|stream|topic|queue))"', one["address"])]
+    small.resources = [one for one in small.resources if one["type"] not in ("aws_cloudwatch_metric_alarm", "aws_cloudwatch_log_stream")]
+    return small
+
+
+def control(number, what, change, expected, plan, patience, make):
+    plan = without_most(plan)
+    change(plan)
+    minute = expected == "the schedule of the merger"
+    begun = time.monotonic()
+    try:
+        one = make(plan, f"c{number}")
+        if minute:
+            scheduled(one, MINUTE)
+        else:
+            journey(one, *patience)
+    except (Failed, SystemExit, ClientError) as error:
+        if expected and expected in str(error):
+            return f"without {what}: {str(error).partition(':')[0]}", time.monotonic() - begun
+        return f"FAILED: without {what}, not {expected} but: {error}", 0
+    if expected:
+        return f"FAILED: without {what}, {expected} happens all the same", 0
+    return f"with {what}, all of it happens", time.monotonic() - begun
+
+
+def script(name="bootstrap", text=f"#!/bin/sh\nexec {BUILD / 'bootstrap'}\n"):
+    """As good as the program itself, and not so many bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as zip_:
+        entry = zipfile.ZipInfo(name)
+        entry.external_attr = 0o755 << 16
+        zip_.writestr(entry, text)
+    return out.getvalue()
+
+
+def run(folder, calls):
+    begun = time.monotonic()
+    plan = Plan.read(folder / "plan.json")
+    slack = Slack()
+    conf = folder / PREFIX
+    outputs = (conf / "outputs.json").read_text().replace(OUTPUTS["slack"]["soc"]["hosts"][0], slack.host)
+    (conf / "outputs.json").write_text(outputs)
+    server = ministack(folder)
+    recorder = Recorder(server.port, ACCOUNT)
+    faults = []
+    try:
+        make = lambda plan, prefix, package_: Installation(plan, prefix, recorder, slack, conf, package_, folder)
+        one = make(plan, PREFIX, (folder / "bootstrap.zip").read_bytes())
+        made = sum(one.made.count.values())
+        say(f"{made} resources of {len(one.made.count)} types are made, with the functions' real zip and permissions enforced")
+        for kind, count in sorted(one.made.left_out.items()):
+            say(f"not made: {count} {kind}: {one.made.why_not(kind)}")
+        targets(one)
+        try:
+            push, alert = journey(one, PATIENCE, PATIENCE, every_way=True)
+            say(f"rules were live {push:.1f} s after the push began, and an object in the planned bucket was an alert at the webhook {alert:.1f} s later")
+            outputs_of_aws(one)
+            say("the alert came to outputs of AWS, too: " + ", ".join(service for service in OUTPUTS if service.startswith("aws-")))
+            letters(one)
+            say("a dead letter was kept, and sent again")
+            # So long in other installations, of which several are busy at a time. Those that miss nothing have no longer.
+            patience = 5 + 3 * push, 5 + 4 * alert
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                some = [(f"everything, {n}", lambda _: None, None) for n in (1, 2)]
+                # What waits for a minute begins first.
+                controls = sorted([*some, *CONTROLS], key=lambda one: one[2] != "the schedule of the merger")
+                each = lambda item: control(item[0], *item[1], plan, patience, lambda plan, prefix: make(plan, prefix, script()))
+                for text, seconds in pool.map(each, enumerate(controls[:0])):
+                    say(f"{text} ({seconds:.0f} s)" if seconds else text)
+                    faults += [text] if text.startswith("FAILED") else []
+            scheduled(one, MINUTE)
+            say("the schedule started the merger, which nobody else did")
+            faults += one.unexpected()
+        except Failed as error:
+            faults.append(str(error))
+            for function in one.plan.functions():
+                say(f"--- {function}: {one.log(function)}")
+            faults += one.unexpected()
+        if not faults:
+            faults += used.compare(one, calls, say)
+            faults += used.outside(one, say)
+            faults += moto_gate.enforce(one, folder, say)
+    finally:
+        recorder.stop()
+        server.stop()
+    for fault in faults:
+        say(f"FAILED: {fault}".replace("FAILED: FAILED", "FAILED"))
+    say(f"wiring and permissions: {time.monotonic() - begun:.0f} s")
+    return 1 if faults else 0
+
+
+def missing():
+    """What has to be built before, and is not."""
+    needed = [BUILD / "bootstrap", STREAMALERT, *(COMPONENTS / name for name in PUSHED)]
+    return [str(path) for path in needed if not path.is_file()]
+
+
+if __name__ == "__main__":
+    command, folder, *rest = sys.argv[1:]
+    if command == "missing":
+        print("\n".join(missing()))
+    elif command == "prepare":
+        prepare(Path(folder).absolute())
+    else:
+        raise SystemExit(run(Path(folder).absolute(), Path(rest[0]) if rest else None))
