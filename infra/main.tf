@@ -112,9 +112,10 @@ module "data_bucket" {
 
   rules = concat(
     [
-      # As long as a queue keeps a message. Claims of the archive stay as long as the archive.
-      { id = "records in messages", prefix = "claims/records/", days = 14 },
-      { id = "alerts in messages", prefix = "claims/alerts/", days = 14 },
+      # A queue keeps a message for 14 days, and what goes back to it from its dead letters for as many more. Claims of the archive stay
+      # as long as the archive.
+      { id = "records in messages", prefix = "claims/records/", days = 30 },
+      { id = "alerts in messages", prefix = "claims/alerts/", days = 30 },
       { id = "cursors of objects", prefix = "cursors/", days = 30 },
       # An alert is kept for 90 days after nothing of it is owed, and is not owed for years.
       { id = "large alerts", prefix = "alerts/", days = 730 },
@@ -262,6 +263,7 @@ module "rules_engine" {
   settings            = var.functions.rules_engine
   records_queue_arn   = "${local.arn.sqs}:${local.names.records_queue}"
   alerts_stream       = local.alerts_stream
+  rule_metrics        = var.rule_metrics
   alert_processor_arn = local.processor_arn
   wait_for            = [module.records_queue.queue.arn]
 }

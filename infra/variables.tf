@@ -87,6 +87,20 @@ variable "log_level" {
   description = "What functions log, as `warn` or `info,streamalert_aws=debug`. Classifiers have theirs in conf/clusters/."
 }
 
+variable "rule_metrics" {
+  type        = string
+  default     = "findings"
+  description = <<-TEXT
+    What is counted by rule, beside the sums of all rules: `findings`, alerts and faults of rules that have any; `all`, also how often each
+    rule is asked and what that takes, two metrics more for every rule; or `none`. Each metric costs $0.30 a month while it is written.
+  TEXT
+
+  validation {
+    condition     = contains(["all", "findings", "none"], var.rule_metrics)
+    error_message = "Write all, findings or none."
+  }
+}
+
 variable "log_days" {
   type        = number
   default     = 14

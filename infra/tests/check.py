@@ -61,8 +61,8 @@ class Plan:
             self.resources += module.get("resources", [])
             stack += module.get("child_modules", [])
 
-    def of(self, kind):
-        return [resource for resource in self.resources if resource["type"] == kind]
+    def of(self, kind, has=""):
+        return [resource for resource in self.resources if resource["type"] == kind and has in resource["address"]]
 
 
 def listed(value):
@@ -307,24 +307,28 @@ def metrics(plan, sources):
     texts = [path.read_text() for path in (sources / "host/lambdas/src").glob("*.rs")]
     code = "".join(texts)
     for text in texts:
-        for function in re.findall(r'\.print\("(\w+)"', text):
+        for function in re.findall(r'Meter::of\(environment, "(\w+)"\)', text):
             written[function] |= set(re.findall(r'"([A-Z]\w+)"', text))
+    base = re.search(r'const NAMESPACE: &str = "(\w+)";', (sources / "host/lambdas/src/metrics.rs").read_text())[1]
+    prefix = plan.of("aws_lambda_function")[0]["values"]["environment"][0]["variables"]["STREAMALERT_PREFIX"]
+    namespace = f"{base}/{prefix}"
     alarms = plan.of("aws_cloudwatch_metric_alarm")
     for alarm in alarms:
         values = alarm["values"]
-        if values["namespace"] == "StreamAlert":
+        if (values["namespace"] or "").startswith(base) and values["namespace"] != namespace:
+            fault(f"{values['alarm_name']}: functions write to {namespace}, not to {values['namespace']}")
+        if values["namespace"] == namespace:
             function = values["dimensions"]["Function"]
             if set(values["dimensions"]) != {"Function"} or values["metric_name"] not in written[function]:
                 fault(f"{values['alarm_name']}: {function} writes no {values['metric_name']}")
         for query in values["metric_query"]:
-            metric, dimensions = re.fullmatch(
-                r'SELECT SUM\((\w+)\) FROM SCHEMA\("StreamAlert", ([\w, ]+)\)', query["expression"]
+            metric, asked, dimensions = re.fullmatch(
+                r'SELECT SUM\((\w+)\) FROM SCHEMA\("([^"]+)", ([\w, ]+)\)', query["expression"]
             ).groups()
+            if asked != namespace:
+                fault(f"{values['alarm_name']}: functions write to {namespace}, not to {asked}")
             dimension = dimensions.split(", ")[1]
-            # Either in one call, or by way of `of`.
-            own = rf'\[\("{dimension}", [^\n]*\], "{metric}"'
-            shared = rf'let of = \[\("{dimension}", [^\n]*\];\n(?: *metrics\.count\(&of, [^\n]*\n)*? *metrics\.count\(&of, "{metric}"'
-            if not re.search(f"{own}|{shared}", code):
+            if not re.search(rf'\[\("{dimension}", [^\n]*\], "{metric}"', code):
                 fault(f"{values['alarm_name']}: nothing writes {metric} by {dimension}")
         if not values["alarm_actions"]:
             fault(f"{values['alarm_name']} tells nobody")
@@ -494,6 +498,16 @@ def storage(plan):
     for queue in plan.of("aws_sqs_queue"):
         if queue["values"]["kms_master_key_id"] != key["arn"]:
             fault(f"{queue['values']['name']}: not encrypted by our key")
+    # Nothing may be gone that a message or an alert still names.
+    limits = (sources / "host/aws/src/limits.rs").read_text()
+    limit = lambda name: int(re.search(rf"const {name}: \w+ = (\d+);", limits)[1])
+    data = plan.of("aws_s3_bucket_lifecycle_configuration", "module.data_bucket")[0]["values"]["rule"]
+    kept = {rule["filter"][0]["prefix"]: rule["expiration"][0]["days"] for rule in data if rule["expiration"]}
+    for prefix, days in (("claims/records/", limit("CLAIM_DAYS")), ("claims/alerts/", limit("CLAIM_DAYS")), ("alerts/", 2 * limit("ALERT_DAYS"))):
+        if kept.get(prefix) is None:
+            fault(f"{prefix} of the data bucket is kept for ever")
+        elif kept[prefix] < days:
+            fault(f"{prefix} of the data bucket is kept for {kept[prefix]} days, and something may name it for {days}")
     names = {bucket["values"]["bucket"] for bucket in plan.of("aws_s3_bucket")}
     rules = next(policy for policy in plan.of("aws_s3_bucket_policy") if policy["address"].startswith("module.rules_bucket"))
     denied = [one for one in json.loads(rules["values"]["policy"])["Statement"] if one["Sid"] == "OnlyTheCompilerMakesLive"]
@@ -529,4 +543,5 @@ def main():
           f"{sources_} ways in agree with code and configuration")
 
 
-main()
+if __name__ == "__main__":
+    main()

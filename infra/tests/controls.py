@@ -69,6 +69,11 @@ def no_deny(plan):
     values["policy"] = json.dumps(document)
 
 
+def expiry(plan):
+    rules = resources(plan, "aws_s3_bucket_lifecycle_configuration", "module.data_bucket")[0]["values"]["rule"]
+    next(one for one in rules if one["id"] == "records in messages")["expiration"][0]["days"] = 14
+
+
 def index(plan):
     table = next(one for one in resources(plan, "aws_dynamodb_table") if one["name"] == "alerts")
     table["values"]["global_secondary_index"][0]["non_key_attributes"] = ["attempts"]
@@ -88,6 +93,9 @@ BAD = [
     ("a stage that is not there", lambda plan: resources(plan, "aws_lambda_function", "alert_merger")[0]["values"]["environment"][0]["variables"].update(STREAMALERT_FUNCTION="merger"), "there is no stage merger"),
     ("an alarm on nothing", value("aws_cloudwatch_metric_alarm", "undelivered", "metric_name", "Oldest"), "writes no Oldest"),
     ("an alarm of another function", value("aws_cloudwatch_metric_alarm", "undelivered", "dimensions", {"Function": "classifier"}), "classifier writes no"),
+    ("an alarm on metrics of another installation", value("aws_cloudwatch_metric_alarm", "undelivered", "namespace", "StreamAlert/other"), "functions write to"),
+    ("a query about another installation", lambda plan: resources(plan, "aws_cloudwatch_metric_alarm", "query")[0]["values"]["metric_query"][0].update(expression='SELECT SUM(DeadLetters) FROM SCHEMA("StreamAlert", Function, Reason)'), "functions write to"),
+    ("claims that are gone before their messages", expiry, "may name it"),
     ("an index without what is read of it", index, "alerts table, indexes"),
     ("a mapping that no rollback moves", unqualified, "is no alias"),
     ("a mapping that fails as a whole", value("aws_lambda_event_source_mapping", "module.rules_engine", "function_response_types", []), "would bring all of them again"),

@@ -51,8 +51,9 @@ pub const S3_DELETE_MAX: usize = 1000;
 
 /// Times a broken download of one object is taken up where it broke: 5 GB over a bad line.
 pub const OBJECT_RESUMES_MAX: u32 = 10;
-/// Days after which the bucket forgets what was too large to travel: as long as SQS keeps a message.
-pub const CLAIM_DAYS: i32 = 14;
+/// Days after which the bucket forgets what was too large to travel: SQS keeps a message for 14, and for 14 more if it goes back from
+/// the dead letters.
+pub const CLAIM_DAYS: i32 = 30;
 /// Bytes of text in one message before compression, about: logs shrink to a tenth, so a message is far below its limit, and
 /// ten of them in one event are still unpacked in the memory of a small function.
 pub const MESSAGE_TEXT_BYTES: usize = 2 << 20;

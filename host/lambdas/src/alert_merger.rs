@@ -6,7 +6,7 @@ use crate::classifier::millis;
 use crate::environment::Environment;
 use crate::function::{Function, failures};
 use crate::live::LiveSet;
-use crate::metrics::Metrics;
+use crate::metrics::{Meter, Metrics};
 use crate::outbox::told;
 use crate::wake::wake;
 use anyhow::{Result, bail};
@@ -31,6 +31,7 @@ const OWED: &str = "owed ";
 
 pub struct AlertMerger {
     environment: Environment,
+    meter: Meter,
     live: LiveSet,
     table: DynamoAlerts,
     post: Arc<Post>,
@@ -46,6 +47,7 @@ struct Event {
 impl AlertMerger {
     pub fn new(environment: &Environment) -> Result<Self> {
         Ok(AlertMerger {
+            meter: Meter::of(environment, "alert_merger")?,
             live: LiveSet::open(environment)?,
             table: DynamoAlerts::new(environment.aws.clone(), &environment.names),
             post: post(environment)?,
@@ -60,12 +62,12 @@ impl Function for AlertMerger {
             tracing::warn!(%error, "an event that is none of ours is taken for the schedule's");
             Event::default()
         });
-        let mut metrics = Metrics::default();
+        let mut metrics = Metrics::of(&self.meter);
         let answer = match records.is_empty() {
             true => self.round(deadline, &mut metrics),
             false => Ok(self.news(&records, &mut metrics)),
         };
-        metrics.print("alert_merger", millis());
+        metrics.print(&self.meter, millis());
         answer
     }
 }

@@ -4,7 +4,7 @@ use crate::classifier::millis;
 use crate::environment::Environment;
 use crate::function::Function;
 use crate::live::{LiveSet, Now};
-use crate::metrics::Metrics;
+use crate::metrics::{Meter, Metrics};
 use crate::outputs::tell_of_archive;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
@@ -29,6 +29,7 @@ const STOP_BEFORE: Duration = Duration::from_secs(2);
 const INDEX_LAG: Duration = Duration::from_millis(300);
 
 pub struct AlertProcessor {
+    meter: Meter,
     live: LiveSet,
     post: Arc<Post>,
 }
@@ -46,7 +47,11 @@ struct Event {
 impl AlertProcessor {
     pub fn new(environment: &Environment) -> Result<Self> {
         tell_of_archive(environment);
-        Ok(AlertProcessor { live: LiveSet::open(environment)?, post: post(environment)? })
+        Ok(AlertProcessor {
+            meter: Meter::of(environment, "alert_processor")?,
+            live: LiveSet::open(environment)?,
+            post: post(environment)?,
+        })
     }
 }
 
@@ -89,7 +94,7 @@ impl Function for AlertProcessor {
             thread::sleep(INDEX_LAG);
             through = self.post.work_through(&event.outputs, stop)?;
         }
-        let mut metrics = Metrics::default();
+        let mut metrics = Metrics::of(&self.meter);
         for (output, through) in &through {
             let of = |outcome| [("Output", output.as_str()), ("Outcome", outcome)];
             metrics.count(&of("delivered"), "Deliveries", through.delivered);
@@ -99,7 +104,7 @@ impl Function for AlertProcessor {
         }
         metrics.count(&[], "Dead", through.values().map(|through| through.dead).sum());
         metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
-        metrics.print("alert_processor", millis());
+        metrics.print(&self.meter, millis());
         let answer: Map<String, Value> =
             through.iter().map(|(output, through)| (output.clone(), said(through))).collect();
         Ok(json!({ "outputs": answer }))

@@ -4,7 +4,7 @@
 use crate::environment::Environment;
 use crate::function::{Function, failures};
 use crate::live::{LiveSet, Now};
-use crate::metrics::Metrics;
+use crate::metrics::{Meter, Metrics};
 use crate::outbox::{Outbox, told};
 use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,7 @@ const LETTERS_MAX: usize = 10_000;
 
 pub struct Classifier {
     environment: Environment,
+    meter: Meter,
     live: LiveSet,
     queue: SqsQueue,
     archive: FirehoseArchive,
@@ -74,6 +75,7 @@ impl Classifier {
         let logs = environment.get("STREAMALERT_ARCHIVE_LOGS").unwrap_or_default();
         let logs = logs.split(',').map(str::trim).filter(|log| !log.is_empty()).map(str::to_owned).collect();
         Ok(Classifier {
+            meter: Meter::of(environment, "classifier")?,
             live: LiveSet::open(environment)?,
             queue: SqsQueue::new(aws, names.records_queue(), data.clone()),
             archive: FirehoseArchive::new(aws, &names.prefix, logs, data.clone()),
@@ -105,7 +107,7 @@ impl Function for Classifier {
             finished: Vec::new(),
             failures: now.failures(),
             failed: BTreeMap::new(),
-            metrics: Metrics::default(),
+            metrics: Metrics::of(&self.meter),
             arrived: millis(),
             stop: deadline.checked_sub(STOP_BEFORE.max(left / 10)).unwrap_or(begun),
             unaccounted: 0,
@@ -115,7 +117,7 @@ impl Function for Classifier {
             Err(_) => run.event(event),
         };
         run.metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
-        run.metrics.print("classifier", millis());
+        run.metrics.print(&self.meter, millis());
         *kept = Some((shared, worker));
         answer
     }

@@ -1,26 +1,86 @@
 //! What dashboards hear: lines of CloudWatch's embedded metric format on stdout. No call is made for them.
 
+use crate::environment::Environment;
+use anyhow::Result;
 use serde_json::{Map, Value, json};
+use std::str::FromStr;
 use streamalert_pipeline::time::Millis;
 
-/// Of all our metrics.
+/// Of all our metrics, with the installation's prefix: an account may have several.
 const NAMESPACE: &str = "StreamAlert";
 /// Metrics of one line; docs: "Embedded metric format specification".
 const METRICS_MAX: usize = 100;
+
+/// Counted of every rule whenever it is asked, so by far the most.
+pub const EVALUATIONS: &str = "Evaluations";
+pub const FUEL: &str = "Fuel";
 
 /// Names and their values.
 type Dimensions = Vec<(&'static str, String)>;
 /// Name, unit and value of each metric.
 type Values = Vec<(&'static str, &'static str, f64)>;
 
+/// What is counted by rule: each metric is paid for, for as long as it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RuleMetrics {
+    /// Of every rule that is asked.
+    All,
+    /// Of rules that find something, or fail.
+    #[default]
+    Findings,
+    /// Sums of all rules only.
+    None,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("rules are counted `all`, by `findings`, or `none`")]
+pub struct NoRuleMetrics;
+
+impl FromStr for RuleMetrics {
+    type Err = NoRuleMetrics;
+
+    fn from_str(text: &str) -> Result<Self, NoRuleMetrics> {
+        match text {
+            "all" => Ok(RuleMetrics::All),
+            "findings" => Ok(RuleMetrics::Findings),
+            "none" => Ok(RuleMetrics::None),
+            _ => Err(NoRuleMetrics),
+        }
+    }
+}
+
+/// Whose metrics they are.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    namespace: String,
+    function: &'static str,
+    rules: RuleMetrics,
+}
+
+impl Meter {
+    pub fn new(prefix: &str, function: &'static str, rules: RuleMetrics) -> Self {
+        Meter { namespace: format!("{NAMESPACE}/{prefix}"), function, rules }
+    }
+
+    pub fn of(environment: &Environment, function: &'static str) -> Result<Self> {
+        let rules = environment.read("STREAMALERT_RULE_METRICS", RuleMetrics::default())?;
+        Ok(Meter::new(&environment.names.prefix, function, rules))
+    }
+}
+
 /// Counts of one invocation.
 #[derive(Debug, Default)]
 pub struct Metrics {
+    rules: RuleMetrics,
     /// By dimensions, which are names and values.
     lines: Vec<(Dimensions, Values)>,
 }
 
 impl Metrics {
+    pub fn of(meter: &Meter) -> Self {
+        Metrics { rules: meter.rules, lines: Vec::new() }
+    }
+
     /// `unit` is one of CloudWatch's: `Count`, `Milliseconds`, `Bytes` …
     pub fn add(&mut self, dimensions: &[(&'static str, &str)], name: &'static str, unit: &'static str, value: f64) {
         let same = |known: &[(&'static str, String)]| {
@@ -48,8 +108,21 @@ impl Metrics {
         }
     }
 
+    /// Of one rule, as far as rules are counted, and of all together.
+    pub fn count_rule(&mut self, rule: &str, name: &'static str, value: u64) {
+        self.count(&[], name, value);
+        let counted = match self.rules {
+            RuleMetrics::All => true,
+            RuleMetrics::Findings => name != EVALUATIONS && name != FUEL,
+            RuleMetrics::None => false,
+        };
+        if counted {
+            self.count(&[("Rule", rule)], name, value);
+        }
+    }
+
     /// One line for each set of dimensions.
-    pub fn lines(&self, function: &str, now: Millis) -> Vec<String> {
+    pub fn lines(&self, meter: &Meter, now: Millis) -> Vec<String> {
         let line = |(dimensions, values): &(Dimensions, Values)| {
             let mut names = vec!["Function"];
             names.extend(dimensions.iter().map(|(name, _)| *name));
@@ -60,10 +133,10 @@ impl Metrics {
                 "_aws".into(),
                 json!({
                     "Timestamp": now,
-                    "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [names], "Metrics": metrics}]
+                    "CloudWatchMetrics": [{"Namespace": meter.namespace, "Dimensions": [names], "Metrics": metrics}]
                 }),
             );
-            object.insert("Function".into(), function.into());
+            object.insert("Function".into(), meter.function.into());
             object.extend(dimensions.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())));
             object.extend(values.iter().map(|(name, _, value)| ((*name).to_owned(), (*value).into())));
             Value::from(object).to_string()
@@ -71,8 +144,8 @@ impl Metrics {
         self.lines.iter().map(line).collect()
     }
 
-    pub fn print(&self, function: &str, now: Millis) {
-        for line in self.lines(function, now) {
+    pub fn print(&self, meter: &Meter, now: Millis) {
+        for line in self.lines(meter, now) {
             println!("{line}");
         }
     }
@@ -90,13 +163,39 @@ mod tests {
         metrics.add(&[("LogType", "a:b")], "Late", "Milliseconds", 7.0);
         metrics.count(&[], "Inputs", 1);
         metrics.count(&[], "Nothing", 0);
-        let lines = metrics.lines("classifier", 1_000);
+        let lines = metrics.lines(&Meter::new("acme", "classifier", RuleMetrics::Findings), 1_000);
         let lines: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
         assert_eq!((&lines[0]["Records"], &lines[0]["Late"]), (&json!(5.0), &json!(7.0)));
         let about = &lines[0]["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(about["Namespace"], "StreamAlert/acme");
         assert_eq!(about["Dimensions"], json!([["Function", "LogType"]]));
         assert_eq!(about["Metrics"][1], json!({"Name": "Late", "Unit": "Milliseconds"}));
         assert!(lines[1].get("Nothing").is_none());
+    }
+
+    #[test]
+    fn rules_are_counted_as_far_as_somebody_pays_for_it() {
+        let of_rules = |wanted: &str| {
+            let meter = Meter::new("acme", "rules_engine", wanted.parse().unwrap());
+            let mut metrics = Metrics::of(&meter);
+            for (rule, findings) in [("quiet", 0), ("loud", 2)] {
+                metrics.count_rule(rule, EVALUATIONS, 5);
+                metrics.count_rule(rule, "Findings", findings);
+            }
+            let lines: Vec<Value> =
+                metrics.lines(&meter, 0).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert_eq!((&lines[0]["Evaluations"], &lines[0]["Findings"]), (&json!(10.0), &json!(2.0)), "{wanted}");
+            let rule = |line: &Value| {
+                let names = ["Evaluations", "Findings"].into_iter().filter(|name| line.get(*name).is_some());
+                (line["Rule"].as_str().unwrap().to_owned(), names.collect::<Vec<_>>().join(","))
+            };
+            lines[1..].iter().map(rule).collect::<Vec<_>>()
+        };
+        let named = |rule: &str, names: &str| (rule.to_owned(), names.to_owned());
+        assert_eq!(of_rules("all"), [named("quiet", "Evaluations"), named("loud", "Evaluations,Findings")]);
+        assert_eq!(of_rules("findings"), [named("loud", "Findings")]);
+        assert_eq!(of_rules("none"), []);
+        assert!("some".parse::<RuleMetrics>().is_err());
     }
 }

@@ -6,7 +6,7 @@ use crate::conf::Conf;
 use crate::environment::Environment;
 use crate::function::Function;
 use crate::index::{Entry, Index};
-use crate::metrics::Metrics;
+use crate::metrics::{Meter, Metrics};
 use crate::uploads::{ConfUploads, Load, PluginUploads};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
@@ -53,6 +53,7 @@ pub struct PluginCompiler {
     compilers: Vec<Compiler>,
     /// MB that the function has.
     memory: String,
+    meter: Meter,
     warm: Mutex<Warm>,
 }
 
@@ -82,6 +83,7 @@ impl PluginCompiler {
             host: Host::new(HostConfig { limits, ..HostConfig::default() })?,
             compilers,
             memory: environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").unwrap_or_default(),
+            meter: Meter::of(environment, "plugin_compiler")?,
             warm: Mutex::default(),
         })
     }
@@ -108,7 +110,7 @@ impl Function for PluginCompiler {
         let mut pause = PAUSE;
         for _ in 0..ATTEMPTS {
             let error = match self.look(&mut warm, stop) {
-                Ok(looked) => return looked.answer(begun),
+                Ok(looked) => return looked.answer(&self.meter, begun),
                 Err(error) => error,
             };
             let conflict = |error: &BackendError| error.kind == BackendErrorKind::Conflict;
@@ -141,12 +143,12 @@ struct Looked {
 }
 
 impl Looked {
-    fn answer(self, begun: Instant) -> Result<Value> {
+    fn answer(self, meter: &Meter, begun: Instant) -> Result<Value> {
         let of = |state: State| -> Vec<&String> {
             self.verdicts.plugins.iter().filter(|(_, verdict)| verdict.state == state).map(|(name, _)| name).collect()
         };
         let (live, refused) = (of(State::Live), of(State::Refused));
-        let mut metrics = Metrics::default();
+        let mut metrics = Metrics::of(meter);
         metrics.add(&[], "LiveComponents", "None", live.len() as f64);
         metrics.add(&[], "RefusedComponents", "None", refused.len() as f64);
         metrics.add(&[], "ConfRefused", "None", f64::from(self.verdicts.conf.state == State::Refused));
@@ -156,7 +158,7 @@ impl Looked {
             metrics.add(&[("Form", form)], "CodeBytes", "Bytes", code.bytes as f64);
         }
         metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
-        metrics.print("plugin_compiler", millis());
+        metrics.print(meter, millis());
         if !self.waiting.is_empty() {
             let names: Vec<&str> = self.waiting.iter().map(String::as_str).collect();
             bail!("there was no time for {}; what is done is live, and the next event goes on", names.join(", "));

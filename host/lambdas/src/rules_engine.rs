@@ -4,7 +4,7 @@ use crate::classifier::millis;
 use crate::environment::Environment;
 use crate::function::{Function, failures};
 use crate::live::{LiveSet, Now};
-use crate::metrics::Metrics;
+use crate::metrics::{EVALUATIONS, FUEL, Meter, Metrics};
 use crate::outbox::told;
 use crate::wake::wake;
 use anyhow::{Result, bail};
@@ -48,6 +48,7 @@ const STATES_SECONDS: u64 = 30;
 
 pub struct RulesEngine {
     environment: Environment,
+    meter: Meter,
     live: LiveSet,
     table: DynamoAlerts,
     states: Arc<States>,
@@ -122,6 +123,7 @@ impl RulesEngine {
             tracing::warn!(%error, "no thread to read the rules table with; the first event reads it");
         }
         Ok(RulesEngine {
+            meter: Meter::of(environment, "rules_engine")?,
             live: LiveSet::open(environment)?,
             table: DynamoAlerts::new(aws.clone(), names),
             states,
@@ -138,7 +140,7 @@ impl Function for RulesEngine {
         let now = self.live.current(deadline)?;
         let left = deadline.saturating_duration_since(begun);
         let stop = deadline.checked_sub(STOP_BEFORE.max(left / 10)).unwrap_or(begun);
-        let mut metrics = Metrics::default();
+        let mut metrics = Metrics::of(&self.meter);
         let Event { records: messages } = serde_json::from_slice(event)?;
         if messages.is_empty() {
             bail!("an event without messages: this function is for the records queue");
@@ -166,7 +168,7 @@ impl Function for RulesEngine {
         metrics.count(&[], "Messages", count as u64);
         metrics.count(&[], "FailedItems", round.failed.len() as u64);
         metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
-        metrics.print("rules_engine", millis());
+        metrics.print(&self.meter, millis());
         if round.failed.contains("") {
             bail!("the event has to come again: what is no message of it could not be stored");
         }
@@ -306,11 +308,10 @@ impl Round {
             dead.extend(lost);
         }
         for (rule, stats) in &detected.stats {
-            let of = [("Rule", rule.as_str())];
-            metrics.count(&of, "Evaluations", stats.rows);
-            metrics.count(&of, "Findings", stats.findings);
-            metrics.count(&of, "Faults", stats.faults);
-            metrics.count(&of, "Fuel", stats.fuel);
+            metrics.count_rule(rule, EVALUATIONS, stats.rows);
+            metrics.count_rule(rule, "Findings", stats.findings);
+            metrics.count_rule(rule, "Faults", stats.faults);
+            metrics.count_rule(rule, FUEL, stats.fuel);
         }
         for mut alert in detected.alerts {
             let state = states.get(&alert.rule_name);
@@ -431,7 +432,7 @@ impl RulesEngine {
         let mut outputs = BTreeSet::new();
         let mut ids = Vec::new();
         for (alert, new) in round.alerts.iter().zip(new).filter_map(|(alert, new)| Some((alert, new?))) {
-            metrics.count(&[("Rule", alert.rule_name.as_str())], if new { "Alerts" } else { "KnownAlerts" }, 1);
+            metrics.count_rule(&alert.rule_name, if new { "Alerts" } else { "KnownAlerts" }, 1);
             // Who waits for others, or is on trial, owes nothing yet.
             if new && !alert.staged && waiting(alert).is_none_or(|waiting| waiting.first_goes) {
                 outputs.extend(alert.outputs.iter().cloned());

@@ -1,10 +1,11 @@
-# Who is to be told, and of what. Metrics of the namespace StreamAlert are those that the functions write themselves; see
+# Who is to be told, and of what. Metrics of the namespace StreamAlert/PREFIX are those that the functions write themselves; see
 # host/lambdas/README.md.
 
 locals {
   topic_arn = var.settings.topic_arn != null ? var.settings.topic_arn : aws_sns_topic.alarms[0].arn
   period    = var.settings.evaluation_minutes * 60
-  ours      = "StreamAlert"
+  # As host/lambdas/src/metrics.rs has it.
+  ours = "StreamAlert/${var.prefix}"
 
   # Of these, more than so many in a period are told.
   sums = merge(
@@ -36,6 +37,10 @@ locals {
       "deliveries-dead" = {
         description = "Alerts were refused by an output, or given up: `streamalert alerts list --aws` names them"
         namespace   = local.ours, metric = "Dead", dimensions = { Function = "alert_processor" }, more_than = 0
+      }
+      "plugins-failing" = {
+        description = "A rule fails on records, which are dead letters: `streamalert dead list --aws` names rule and component"
+        namespace   = local.ours, metric = "Faults", dimensions = { Function = "rules_engine" }, more_than = var.settings.faults
       }
       "inputs-unaccounted" = {
         description = "Inputs came to nothing, neither record nor dead letter: a fault of streamalert"
@@ -82,17 +87,12 @@ locals {
     },
   )
 
-  # What functions count by reason or rule, all together.
+  # What functions count by reason, all together.
   queries = {
     "dead-letters" = {
       description = "Logs could not be processed: `streamalert dead list --aws` says which, and why"
-      expression  = "SELECT SUM(DeadLetters) FROM SCHEMA(\"StreamAlert\", Function, Reason)"
+      expression  = "SELECT SUM(DeadLetters) FROM SCHEMA(\"${local.ours}\", Function, Reason)"
       more_than   = var.settings.dead_letters
-    }
-    "plugins-failing" = {
-      description = "A rule fails on records, which are dead letters: `streamalert dead list --aws` names rule and component"
-      expression  = "SELECT SUM(Faults) FROM SCHEMA(\"StreamAlert\", Function, Rule)"
-      more_than   = var.settings.faults
     }
   }
 }

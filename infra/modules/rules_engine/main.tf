@@ -64,7 +64,10 @@ module "function" {
   memory       = var.settings.memory
   timeout      = var.settings.timeout
   reserved     = var.settings.reserved
-  environment  = { for name in var.alerts_stream[*].name : "STREAMALERT_ALERTS_STREAM" => name }
+  environment = merge(
+    { STREAMALERT_RULE_METRICS = var.rule_metrics },
+    { for name in var.alerts_stream[*].name : "STREAMALERT_ALERTS_STREAM" => name },
+  )
   statements   = concat(local.statements, [for statement in local.archive : statement if var.alerts_stream != null])
 }
 

@@ -25,6 +25,11 @@ variable "alerts_stream" {
   description = "Of the archive."
 }
 
+variable "rule_metrics" {
+  type        = string
+  description = "What is counted by rule: all, findings or none."
+}
+
 variable "alert_processor_arn" {
   type = string
 }
