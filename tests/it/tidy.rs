@@ -43,12 +43,25 @@ fn crates_depend_only_in_the_allowed_direction() {
         ("streamalert-lambdas", &["packed", "pipeline", "delivery", "plugins", "aws", "intake", "egress"]),
         (
             "streamalert-cli",
-            &["packed", "formats", "pipeline", "delivery", "plugins", "local", "aws", "intake", "egress"],
+            &[
+                "packed",
+                "formats",
+                "pipeline",
+                "delivery",
+                "plugins",
+                "local",
+                "aws",
+                "intake",
+                "egress",
+                "sigma-compile",
+            ],
         ),
         ("streamalert-sdk-macros", &[]),
         ("streamalert-sdk", &["packed", "sdk-macros"]),
         ("streamalert-parser-sdk", &["sdk-macros"]),
         ("streamalert-output-sdk", &[]),
+        ("streamalert-sigma", &["sdk"]),
+        ("streamalert-sigma-compile", &["sigma"]),
         ("streamalert-tests", &[]),
     ]);
     for (name, dependencies) in dependencies() {
@@ -71,6 +84,7 @@ fn each_heavy_library_has_one_home() {
         ("simd-json", &["streamalert-pipeline"]),
         ("hyper", &["streamalert-egress"]),
         ("rustls", &["streamalert-egress"]),
+        ("rsigma-parser", &["streamalert-sigma-compile"]),
     ];
     for (name, dependencies) in dependencies() {
         for (library, homes) in homes {
