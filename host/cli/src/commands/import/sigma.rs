@@ -168,9 +168,9 @@ strip = true
     write(&folder.join("src/lib.rs"), SOURCE)?;
     write(&folder.join("src/rules.jsonl"), &lines)?;
     write(&folder.join("src/ends.in"), &ends)?;
-    // The versions that the SDK is tested with.
+    // The versions that all this is tested with; cargo takes out what is not needed.
     if !folder.join("Cargo.lock").exists() {
-        let _ = std::fs::copy(checkout.join("example-rules/Cargo.lock"), folder.join("Cargo.lock"));
+        let _ = std::fs::copy(checkout.join("Cargo.lock"), folder.join("Cargo.lock"));
     }
     Ok(folder)
 }
