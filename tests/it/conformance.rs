@@ -85,7 +85,7 @@ impl Subject {
             RecordBatch { cluster: "test".into(), log_type: "test:edge".into(), arrived: 0, rule: None, records };
         let (batch, dead) = log_batch(batch, &self.schemas);
         assert!(dead.is_empty(), "{dead:?}");
-        let detected = self.rules.judge_only(&batch, "2026-01-02T03:04:05Z", Some(rule));
+        let detected = self.rules.judge_by(&batch, "2026-01-02T03:04:05Z", &|name| name == rule);
         let alerts = detected.alerts.into_iter().map(|alert| (alert.position.offset, alert)).collect();
         let faults = detected.dead.into_iter().map(|dead| (dead.position.offset, dead.fault.unwrap().kind)).collect();
         (alerts, faults)

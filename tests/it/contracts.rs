@@ -140,8 +140,14 @@ fn secrets_in_secrets_manager() {
 fn rule_table(table: &dyn RuleTable, other: &dyn RuleTable) {
     assert_eq!(table.all().unwrap(), BTreeMap::new());
     table.remove("nobody").unwrap();
-    let staged = RuleState { staged: true, digest: "00ff".into(), since: 1_767_323_045_678, until: Some(i64::MAX) };
-    let live = RuleState { staged: false, digest: String::new(), since: 0, until: None };
+    let staged = RuleState {
+        staged: true,
+        digest: "00ff".into(),
+        since: 1_767_323_045_678,
+        until: Some(i64::MAX),
+        disabled: true,
+    };
+    let live = RuleState { staged: false, digest: String::new(), since: 0, until: None, disabled: false };
     table.put("root_login", &staged).unwrap();
     table.put("'; -- #rule :rule \u{1f980}", &live).unwrap();
     let all = |pairs: &[(&str, &RuleState)]| -> BTreeMap<String, RuleState> {

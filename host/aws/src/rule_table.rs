@@ -73,6 +73,10 @@ impl RuleTable for DynamoRules {
             .item("staged", AttributeValue::Bool(state.staged))
             .item("digest", AttributeValue::S(state.digest.clone()))
             .item("since", number(state.since));
+        let put = match state.disabled {
+            true => put.item("disabled", AttributeValue::Bool(true)),
+            false => put,
+        };
         let put = match state.until {
             Some(until) => put.item("until", number(until)),
             None => put,
@@ -99,6 +103,10 @@ fn state(item: &HashMap<String, AttributeValue>) -> Option<(String, RuleState)> 
         until: match item.get("until") {
             None => None,
             Some(until) => Some(number(until)?),
+        },
+        disabled: match item.get("disabled") {
+            None => false,
+            Some(disabled) => *disabled.as_bool().ok()?,
         },
     };
     Some((item.get(RULE)?.as_s().ok()?.clone(), state))

@@ -20,6 +20,7 @@ mod commands {
     pub mod plugins;
     pub mod push;
     pub mod rollback;
+    pub mod rules;
     pub mod run;
     pub mod schema;
     pub mod test;
@@ -53,6 +54,7 @@ enum Command {
     Run(commands::run::Args),
     Dead(commands::dead::Args),
     Alerts(commands::alerts::Args),
+    Rules(commands::rules::Args),
     Output(commands::output::Args),
     New(commands::new::Args),
     Build(commands::build::Args),
@@ -106,6 +108,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::Dead(args) => commands::dead::run(args),
         Command::Alerts(args) => commands::alerts::run(args),
+        Command::Rules(args) => commands::rules::run(args),
         Command::Output(args) => commands::output::run(args),
         Command::New(args) => commands::new::run(args),
         Command::Build(args) => commands::build::run(args),

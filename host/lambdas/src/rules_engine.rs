@@ -27,11 +27,12 @@ use streamalert_delivery::{Components, store};
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::alert_merger::waiting;
 use streamalert_pipeline::alert_processor::publication::shape;
-use streamalert_pipeline::backend::{BackendError, DeadLetters, RuleState, RuleTable};
+use streamalert_pipeline::backend::{BackendError, DeadLetters, RuleTable};
 use streamalert_pipeline::classifier::log_batch;
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason, RuleFault};
 use streamalert_pipeline::log_record::{Payload, Position, Source};
 use streamalert_pipeline::record_batch::{ReadError, RecordBatch};
+use streamalert_pipeline::staging::{States as Known, is_asked, mark};
 use streamalert_pipeline::time::{parse, rfc3339};
 
 /// Time kept for storing, before the function is ended: at least so much, or a tenth of all there is.
@@ -56,13 +57,11 @@ pub struct RulesEngine {
     claims: Bucket,
 }
 
-type Known = Arc<BTreeMap<String, RuleState>>;
-
 /// Which rules are staged, as of a while ago.
 struct States {
     table: DynamoRules,
     every: Duration,
-    read: Mutex<Option<(Instant, Known)>>,
+    read: Mutex<Option<(Instant, Arc<Known>)>>,
 }
 
 #[derive(Deserialize)]
@@ -179,7 +178,7 @@ impl Function for RulesEngine {
 /// What messages are judged by, and until when.
 struct Judgement<'a> {
     now: &'a Now,
-    states: Option<&'a BTreeMap<String, RuleState>>,
+    states: Option<&'a Known>,
     stop: Instant,
 }
 
@@ -231,7 +230,7 @@ impl RulesEngine {
 
 impl States {
     /// What was read last goes on where reading fails: a rule on trial does not become loud by an outage.
-    fn current(&self) -> Option<Arc<BTreeMap<String, RuleState>>> {
+    fn current(&self) -> Option<Arc<Known>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, states)) = &*read
             && at.elapsed() < self.every
@@ -264,14 +263,7 @@ impl Round {
         self.failed.insert(id.to_owned());
     }
 
-    fn judge(
-        &mut self,
-        batch: RecordBatch,
-        id: &str,
-        now: &Now,
-        states: Option<&BTreeMap<String, RuleState>>,
-        metrics: &mut Metrics,
-    ) {
+    fn judge(&mut self, batch: RecordBatch, id: &str, now: &Now, states: Option<&Known>, metrics: &mut Metrics) {
         let Some(states) = states else {
             return self.fail(id, "which rules are staged is not known");
         };
@@ -286,7 +278,11 @@ impl Round {
         let only = batch.rule.clone();
         let failures = now.failures();
         let (records, mut dead) = log_batch(batch, now.live.classifier.schemas());
-        let detected = now.live.rules.judge_only(&records, &rfc3339(at), only.as_deref());
+        let asked = |rule: &str| match &only {
+            Some(only) => rule == only,
+            None => is_asked(states, rule),
+        };
+        let mut detected = now.live.rules.judge_by(&records, &rfc3339(at), &asked);
         if now.failures() != failures {
             // Code that could not be fetched says nothing about the records.
             return self.fail(id, "the code of a component could not be fetched");
@@ -313,16 +309,9 @@ impl Round {
             metrics.count_rule(rule, "Faults", stats.faults);
             metrics.count_rule(rule, FUEL, stats.fuel);
         }
-        for mut alert in detected.alerts {
-            let state = states.get(&alert.rule_name);
-            alert.staged = state.is_some_and(|state| {
-                state.staged
-                    && state.until.is_none_or(|until| until > at)
-                    && (state.digest.is_empty() || state.digest == alert.component_digest)
-            });
-            self.alerts.push(alert);
-            self.raised.push(id.to_owned());
-        }
+        mark(&mut detected.alerts, states, at);
+        self.raised.extend(detected.alerts.iter().map(|_| id.to_owned()));
+        self.alerts.append(&mut detected.alerts);
         dead.into_iter().chain(detected.dead).for_each(|letter| self.keep(id, letter));
     }
 

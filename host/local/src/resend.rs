@@ -12,6 +12,7 @@ use streamalert_pipeline::config::{Outputs, Schemas};
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 use streamalert_pipeline::plugin::{Batch, Judged, PluginError, PluginSet, RuleInfo, RulePlugin, RuleSession};
 use streamalert_pipeline::rules_engine::Rules;
+use streamalert_pipeline::staging::{States, is_asked, mark};
 
 /// Letters stored and removed at once: a commit for each would take hours for a hundred thousand.
 const LETTERS_AT_ONCE: usize = 256;
@@ -37,6 +38,7 @@ pub struct Resender<'a> {
     alerts: &'a dyn AlertTable,
     outputs: &'a Outputs,
     dead: &'a dyn DeadLetters,
+    states: States,
 }
 
 impl<'a> Resender<'a> {
@@ -46,8 +48,18 @@ impl<'a> Resender<'a> {
         schemas: &'a Schemas,
         (alerts, outputs): (&'a dyn AlertTable, &'a Outputs),
         dead: &'a dyn DeadLetters,
+        states: States,
     ) -> Self {
-        Resender { worker: classifier.worker(), rules, schemas, alone: Default::default(), alerts, outputs, dead }
+        Resender {
+            worker: classifier.worker(),
+            rules,
+            schemas,
+            alone: Default::default(),
+            alerts,
+            outputs,
+            dead,
+            states,
+        }
     }
 
     /// `print` gets new alerts once they are stored.
@@ -97,7 +109,8 @@ impl<'a> Resender<'a> {
             return Err(format!("{}: {}", dead.reason.code(), dead.message));
         }
         let Some(fault) = &letter.fault else {
-            let detected = self.rules.judge(&classified.batch, now);
+            let mut detected = self.rules.judge_by(&classified.batch, now, &|rule| is_asked(&self.states, rule));
+            mark(&mut detected.alerts, &self.states, millis());
             return Ok((detected.alerts, detected.dead));
         };
         if !self.alone.contains_key(&fault.rule) {
@@ -107,7 +120,8 @@ impl<'a> Resender<'a> {
         let Some(Some(rules)) = self.alone.get(&fault.rule) else {
             return Err(format!("the rule {} is not among the plugins", fault.rule));
         };
-        let detected = rules.judge(&classified.batch, now);
+        let mut detected = rules.judge(&classified.batch, now);
+        mark(&mut detected.alerts, &self.states, millis());
         match detected.dead.iter().find(|dead| dead.id == letter.id).or(detected.dead.first()) {
             Some(dead) => Err(dead.message.clone()),
             None => Ok((detected.alerts, Vec::new())),

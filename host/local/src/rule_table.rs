@@ -1,12 +1,17 @@
 //! What was decided about rules, in a JSON file that is written whole.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use streamalert_pipeline::backend::{BackendError, RuleState, RuleTable};
+use streamalert_pipeline::staging::States;
 
-type All = BTreeMap<String, RuleState>;
+/// A decision is seen so soon.
+const REFRESH: Duration = Duration::from_secs(1);
+
+type All = States;
 
 pub struct RuleFile {
     path: PathBuf,
@@ -65,6 +70,37 @@ impl RuleTable for RuleFile {
         self.change(|all| {
             all.remove(rule);
         })
+    }
+}
+
+/// What was decided, as of a moment ago: whoever changes it need not end the run.
+pub struct CurrentStates {
+    file: RuleFile,
+    /// When it was read last, and what was found.
+    read: Mutex<(Instant, Arc<States>)>,
+}
+
+impl CurrentStates {
+    pub fn open(file: RuleFile) -> Result<Self, BackendError> {
+        let states = Arc::new(file.all()?);
+        Ok(CurrentStates { file, read: Mutex::new((Instant::now(), states)) })
+    }
+
+    /// Where reading fails, what was read last goes on.
+    pub fn now(&self) -> Arc<States> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.0.elapsed() >= REFRESH {
+            read.0 = Instant::now();
+            match self.file.all() {
+                Ok(states) if states != *read.1 => read.1 = Arc::new(states),
+                Ok(_) => {}
+                Err(error) => {
+                    let cause = error.source.as_ref().map(ToString::to_string);
+                    tracing::error!(action = error.action, cause, "which rules are staged goes on as it was");
+                }
+            }
+        }
+        read.1.clone()
     }
 }
 

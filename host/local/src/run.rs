@@ -10,6 +10,7 @@ use crate::inbox::Inbox;
 use crate::input::{DeclaredSource, Found, Input, file_source, open, stdin_source};
 use crate::native_outputs::native_outputs;
 use crate::reload::{self, PluginSource};
+use crate::rule_table::{CurrentStates, RuleFile};
 use crate::runner::{Door, Receipt, Runner, Setup, Sink};
 use crate::sqlite::SqliteAlerts;
 use crate::stop::Stop;
@@ -79,6 +80,11 @@ impl DataFolder {
     /// Files of alerts with the output `file:NAME`.
     pub fn outputs(&self) -> PathBuf {
         self.0.join("outputs")
+    }
+
+    /// What was decided about rules.
+    pub fn rules(&self) -> RuleFile {
+        RuleFile::new(self.0.join("rules.json"))
     }
 
     /// Credentials of outputs, unless they are kept elsewhere.
@@ -243,6 +249,7 @@ pub fn run(
 
     let alerts = Arc::new(options.data.alerts()?);
     let dead = Arc::new(options.data.dead_letters()?);
+    let states = Arc::new(CurrentStates::open(options.data.rules())?);
     let file = options.alerts_file.clone().map(|path| FileOutput::open(alerts.clone(), path)).transpose()?;
 
     let Config { schemas, clusters, outputs, .. } = config;
@@ -276,7 +283,7 @@ pub fn run(
         clock: real_clock(),
     });
     post.start()?;
-    let setup = Setup { live, post: post.clone(), dead, workers: options.workers, stop: stop.clone() };
+    let setup = Setup { live, post: post.clone(), dead, states, workers: options.workers, stop: stop.clone() };
     // From the first record on: what compiling the plugins takes says nothing of the records a second.
     let begun = Instant::now();
     let runner = Runner::start(setup, Box::new(Outputs { file, print: Box::new(print) }))?;

@@ -1,7 +1,8 @@
 //! Doors → bounded queue → workers → one writer. The writer stores the results of several payloads at a time and only
 //! then tells the doors: an input is acknowledged when what came of it is on disk.
 
-use crate::clock::now;
+use crate::clock::{millis, now};
+use crate::rule_table::CurrentStates;
 use crate::stop::Stop;
 use crate::tally::Tally;
 use arc_swap::ArcSwap;
@@ -19,6 +20,7 @@ use streamalert_pipeline::live::Live;
 use streamalert_pipeline::log_record::{Payload, Source};
 use streamalert_pipeline::rules_engine::Rules;
 use streamalert_pipeline::skip::Skip;
+use streamalert_pipeline::staging::{States, is_asked, mark};
 
 /// Payloads waiting for each worker: enough that none ever waits for a door that reads at its own pace.
 const QUEUED_PER_WORKER: usize = 4;
@@ -35,6 +37,8 @@ pub struct Setup {
     pub live: Arc<ArcSwap<Live>>,
     pub post: Arc<Post>,
     pub dead: Arc<dyn DeadLetters>,
+    /// Which rules are on trial or switched off.
+    pub states: Arc<CurrentStates>,
     pub workers: usize,
     /// Asked for when the run fails, so that all doors close.
     pub stop: Stop,
@@ -245,6 +249,7 @@ impl Runner {
 /// One worker's life. It ends when the doors are closed or the writer is gone.
 fn work(setup: &Setup, waiting: &Receiver<Work>, results: &Sender<Done>) -> Result<(), RunError> {
     let mut live = setup.live.load_full();
+    let states = setup.states.clone();
     let mut worker = live.classifier.worker();
     for Work { payload, dead, skipped, receipt } in waiting {
         // One set of rules and parsers from start to end of a batch, whatever is uploaded meanwhile.
@@ -261,7 +266,8 @@ fn work(setup: &Setup, waiting: &Receiver<Work>, results: &Sender<Done>) -> Resu
             format!("{}:{}:{} byte {}", source.service, source.resource, source.object, payload.offset)
         });
         // A panic must not leave the doors waiting for an answer that never comes.
-        let judged = catch_unwind(AssertUnwindSafe(|| judge(&live.rules, &mut worker, payload, dead, skipped)));
+        let judged =
+            catch_unwind(AssertUnwindSafe(|| judge(&live.rules, &states.now(), &mut worker, payload, dead, skipped)));
         let (alerts, dead, tally) = judged.map_err(|panic| RunError::Broke {
             at: at.unwrap_or_default(),
             message: panic
@@ -280,6 +286,7 @@ fn work(setup: &Setup, waiting: &Receiver<Work>, results: &Sender<Done>) -> Resu
 /// The stages, one after the other, over one payload.
 fn judge(
     rules: &Rules,
+    states: &States,
     worker: &mut Worker,
     payload: Option<Payload>,
     mut dead: Vec<DeadLetter>,
@@ -301,7 +308,8 @@ fn judge(
         "in = classified + skipped + dead, for {:?}",
         classified.batch.payload.source
     );
-    let detected = rules.judge(&classified.batch, &now());
+    let mut detected = rules.judge_by(&classified.batch, &now(), &|rule| is_asked(states, rule));
+    mark(&mut detected.alerts, states, millis());
     tally.add_detected(&detected);
     dead.extend(classified.dead);
     dead.extend(detected.dead);
@@ -489,6 +497,7 @@ mod tests {
                 live: live.clone(),
                 post: post_room(self.table.clone(), live, self.folder.path()),
                 dead: Arc::new(DeadLetterFolder::open(&self.folder.path().join("dead")).unwrap()),
+                states: Arc::new(CurrentStates::open(RuleFile::new(self.folder.path().join("rules.json"))).unwrap()),
                 workers: 1,
                 stop: self.stop.clone(),
             };

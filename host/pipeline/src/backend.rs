@@ -285,10 +285,11 @@ pub trait RecordArchive: Send + Sync {
     fn put(&self, batches: &[RecordBatch]) -> Vec<Result<(), BackendError>>;
 }
 
-/// Whether a rule is on trial: its alerts are kept for searching, and nobody is told of them.
+/// What was decided about a rule; see [`crate::staging`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleState {
+    /// On trial: its alerts are kept for searching, and nobody is told of them.
     pub staged: bool,
     /// SHA-256 of the component that this is about, hex.
     pub digest: String,
@@ -297,6 +298,9 @@ pub struct RuleState {
     /// When the trial ends, if it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Millis>,
+    /// Switched off, whatever version of it there is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
 }
 
 /// What an operator, or time, has decided about rules. A rule that is not in it is live.

@@ -33,4 +33,5 @@ pub mod plugin;
 pub mod record_batch;
 pub mod rules_engine;
 pub mod skip;
+pub mod staging;
 pub mod time;

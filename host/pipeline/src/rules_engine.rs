@@ -108,11 +108,12 @@ impl Rules {
 
     /// Judges all records of `batch`. `now` is RFC 3339 and becomes the alerts' `created`.
     pub fn judge(&self, batch: &LogBatch, now: &str) -> Detected {
-        self.judge_only(batch, now, None)
+        self.judge_by(batch, now, &|_| true)
     }
 
-    /// The same for one rule only, by name: for sending again what that rule failed on.
-    pub fn judge_only(&self, batch: &LogBatch, now: &str, only: Option<&str>) -> Detected {
+    /// The same by the rules that are `asked`, by name: all but those that are switched off, or the one that failed on what is
+    /// sent again.
+    pub fn judge_by(&self, batch: &LogBatch, now: &str, asked: &dyn Fn(&str) -> bool) -> Detected {
         let mut detected = Detected::default();
         let mut picked = Picked::default();
         let mut start = 0;
@@ -120,7 +121,7 @@ impl Rules {
             let rows = start..(start + BATCH_RECORDS).min(batch.records.len());
             start = rows.end;
             self.prefilter.pick(batch, rows.clone(), &mut picked);
-            self.judge_rows(batch, rows, &picked, now, only, &mut detected);
+            self.judge_rows(batch, rows, &picked, now, asked, &mut detected);
         }
         detected
     }
@@ -131,7 +132,7 @@ impl Rules {
         rows: Range<usize>,
         picked: &Picked,
         now: &str,
-        only: Option<&str>,
+        asked: &dyn Fn(&str) -> bool,
         detected: &mut Detected,
     ) {
         // The rules that were picked, plugin by plugin.
@@ -144,9 +145,12 @@ impl Rules {
             (plugin, next + rules[next..].partition_point(|rule| *rule < until))
         };
         let mut next = 0;
-        while next < rules.len() && only.is_none() {
+        while next < rules.len() {
             let (plugin, end) = plugin_at(next);
-            self.plugins.plugins[plugin].prepare();
+            let (first, plugin) = (self.first[plugin], &self.plugins.plugins[plugin]);
+            if rules[next..end].iter().any(|rule| asked(&plugin.rules()[rule - first].name)) {
+                plugin.prepare();
+            }
             next = end;
         }
         let mut next = 0;
@@ -155,7 +159,7 @@ impl Rules {
             let mine: Vec<(usize, &[u32])> = rules[next..end]
                 .iter()
                 .map(|rule| (rule - self.first[plugin], picked.rows(*rule)))
-                .filter(|(rule, _)| only.is_none_or(|only| self.plugins.plugins[plugin].rules()[*rule].name == only))
+                .filter(|(rule, _)| asked(&self.plugins.plugins[plugin].rules()[*rule].name))
                 .collect();
             next = end;
             if !mine.is_empty() {

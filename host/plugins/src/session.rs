@@ -116,7 +116,13 @@ impl Sandbox {
         self.call(budget, |store| describe.call(store, ())).map(|((rules,), _)| rules)
     }
 
-    pub(crate) fn evaluate(&mut self, rule: usize, name: &Arc<str>, batch: u64, rows: &[u32]) -> Result<Judged, PluginError> {
+    pub(crate) fn evaluate(
+        &mut self,
+        rule: usize,
+        name: &Arc<str>,
+        batch: u64,
+        rows: &[u32],
+    ) -> Result<Judged, PluginError> {
         let state = self.store.data_mut();
         state.rule = name.clone();
         let explain = state.watch.is_some();

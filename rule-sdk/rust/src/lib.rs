@@ -45,7 +45,7 @@ pub mod prelude {
 /// What the expansion of [`macro@rule`] names. Not for use by hand.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::rule::{Condition, Literal, Rule, Test, Verdict, rules};
     pub use crate::data::Entry;
+    pub use crate::rule::{Condition, Literal, Rule, Test, Verdict, rules};
     pub use inventory;
 }

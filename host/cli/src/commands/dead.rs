@@ -14,7 +14,7 @@ use streamalert_local::config_folder::Config;
 use streamalert_local::dead_letters::DeadLetterFolder;
 use streamalert_local::resend::{Filter, Resender};
 use streamalert_local::run::{DataFolder, live_once, now};
-use streamalert_pipeline::backend::DeadLetters;
+use streamalert_pipeline::backend::{DeadLetters, RuleTable};
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 use streamalert_pipeline::live::{Base, Live};
 
@@ -203,7 +203,8 @@ fn resend(
     let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let alerts = data.alerts()?;
     let Live { classifier, rules } = live_once(plugins.source.as_mut(), &base, |notice| eprintln!("{notice}"));
-    let mut resender = Resender::new(&classifier, rules, classifier.schemas(), (&alerts, &outputs), folder);
+    let states = data.rules().all().map_err(anyhow::Error::from)?;
+    let mut resender = Resender::new(&classifier, rules, classifier.schemas(), (&alerts, &outputs), folder, states);
     let resent = resender.resend(letters, now, printer(output, ProgressBar::hidden())).context("send letters again")?;
     for (id, why) in &resent.stayed {
         eprintln!("{id} stays: {}", printable(why));
