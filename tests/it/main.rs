@@ -30,6 +30,7 @@ mod rules_bucket;
 mod run_doors;
 mod run_files;
 mod run_reload;
+mod run_staging;
 mod run_world;
 mod schema_commands;
 mod scripted;

@@ -279,7 +279,7 @@ fn all_conditions_must_hold_and_many_rules_do_not_disturb_each_other() {
 #[test]
 fn one_rule_can_be_asked_alone() {
     let (rules, native) = rules(vec![rule("a", &[]), rule("b", &[])], |_, _| Ok(true));
-    let detected = rules.judge_only(&batch(&rows(0..2)), "x", Some("b"));
+    let detected = rules.judge_by(&batch(&rows(0..2)), "x", &|rule| rule == "b");
     assert!(detected.alerts.iter().all(|a| a.rule_name == "b"));
     assert_eq!(detected.alerts.len(), 2);
     assert_eq!(*native.calls.lock().unwrap(), [(1, 2)]);
