@@ -4,6 +4,9 @@
 //! `cargo bench --workspace --bench cold_start`; it builds `bootstrap` and needs go, for the emulator, and python3. With
 //! `STREAMALERT_RELEASE=DIR` it takes `bootstrap` and `examples/hello` from there.
 
+#[path = "../it/fault_proxy.rs"]
+#[allow(dead_code)]
+mod fault_proxy;
 #[path = "../it/installation.rs"]
 #[allow(dead_code)]
 mod installation;
@@ -99,11 +102,7 @@ fn main() {
         millis(engine),
         engine.as_secs_f64() / hello.as_secs_f64()
     );
-    println!(
-        "memory of the rules engine at most {:.1} MB; program with line tables {:.1} MB",
-        memory as f64 / 1e6,
-        size as f64 / 1e6
-    );
+    println!("memory of the rules engine at most {:.1} MB; program {:.1} MB", memory as f64 / 1e6, size as f64 / 1e6);
 }
 
 struct Programs {
@@ -118,13 +117,23 @@ fn built(root: &Path) -> Programs {
     let given = std::env::var_os("STREAMALERT_RELEASE").map(PathBuf::from);
     if given.is_none() {
         let build = Command::new(env!("CARGO"))
-            .args(["build", "--release", "--workspace", "--quiet", "--bin", "bootstrap", "--example", "hello"])
+            .args([
+                "build",
+                "--profile",
+                "lambda",
+                "--workspace",
+                "--quiet",
+                "--bin",
+                "bootstrap",
+                "--example",
+                "hello",
+            ])
             .current_dir(root)
             .status()
             .unwrap();
         assert!(build.success());
     }
-    let release = given.unwrap_or_else(|| target.join("release"));
+    let release = given.unwrap_or_else(|| target.join("lambda"));
     let emulators = std::fs::read_dir(root.join("target/standins")).unwrap().flatten().map(|entry| entry.path());
     let named =
         |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("aws-lambda-rie-"));

@@ -213,11 +213,14 @@ fn publishers_shape_an_alert() {
     });
 }
 
+/// Status, a header or nothing, body: what is answered next.
+type Script = Vec<(u16, &'static str, &'static str)>;
+
 /// A service on loopback that answers from a script and remembers what it was sent.
 struct Service {
     port: u16,
     seen: Arc<Mutex<Vec<Seen>>>,
-    script: Arc<Mutex<Vec<(u16, &'static str, &'static str)>>>,
+    script: Arc<Mutex<Script>>,
 }
 
 #[derive(Clone, Debug)]

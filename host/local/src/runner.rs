@@ -392,8 +392,8 @@ mod tests {
     use super::*;
     use crate::dead_letters::DeadLetterFolder;
     use crate::input::stdin_source;
-    use crate::secrets::SecretFile;
     use crate::rule_table::RuleFile;
+    use crate::secrets::SecretFile;
     use crate::sqlite::SqliteAlerts;
     use std::path::Path;
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -156,7 +156,7 @@ fn check_region(region: &str) -> Result<(), String> {
     let parts: Vec<&str> = region.split('-').collect();
     let word = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase());
     let good = parts.len() >= 3
-        && parts[..parts.len() - 1].iter().all(|part| word(part))
+        && parts[..parts.len() - 1].iter().all(word)
         && parts.last().is_some_and(|last| !last.is_empty() && last.chars().all(|c| c.is_ascii_digit()));
     if good { Ok(()) } else { Err(format!("`{region}` is no region of AWS, such as eu-west-1")) }
 }

@@ -74,6 +74,9 @@ enum Command {
     },
 }
 
+/// What becomes of a rule by a decision; `None`: no such decision can be made about it.
+type Decide<'a> = Box<dyn Fn(&str) -> Option<RuleState> + 'a>;
+
 /// A rule that a component has.
 struct Known {
     /// The component's file.
@@ -121,7 +124,7 @@ fn work(
 ) -> Result<(), Failure> {
     let states = table.all().map_err(anyhow::Error::from)?;
     let now = millis();
-    let (named, change): (_, Box<dyn Fn(&str) -> Option<RuleState>>) = match command {
+    let (named, change): (_, Decide<'_>) = match command {
         Command::List => return list(known, &states, now, output),
         Command::Stage { rules, time } => {
             let until = time.map(|time| now + i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 2));
@@ -170,7 +173,7 @@ fn work(
     Ok(())
 }
 
-fn switch(states: &States, now: Millis, disabled: bool) -> Box<dyn Fn(&str) -> Option<RuleState>> {
+fn switch(states: &States, now: Millis, disabled: bool) -> Decide<'static> {
     let states = states.clone();
     Box::new(move |rule| {
         let live = RuleState { staged: false, digest: String::new(), since: now, until: None, disabled };
