@@ -3,15 +3,18 @@
 #   make demo    builds everything, runs the example rules over the sample logs, shows the alerts
 #   make test    builds everything, runs every test
 #   make bench   figures, as ratios to CPython's json.loads (needs python3)
+#   make infra   checks the infrastructure, and what functions may do in it (needs terraform or tofu, go, npm)
 #   make lint    formatting and lints
 #   make fuzz    every fuzz target for SECONDS (600), up to the first finding (needs nightly and cargo-fuzz)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEV := $(TARGET)/debug/streamalert
 RELEASE := $(TARGET)/release/streamalert
+# Which calls of AWS the functions made in tests.
+CALLS := $(abspath target/infra/calls)
 BENCHES := $(foreach bench,throughput classifier alerts delivery languages,--bench $(bench))
 
-.PHONY: demo test bench lint fuzz guests toolchain release dev standins
+.PHONY: demo test infra bench lint fuzz guests toolchain release dev standins
 
 demo: toolchain release
 	$(RELEASE) build example-rules --out plugins
@@ -23,10 +26,15 @@ test: guests standins
 	tests/languages.sh test
 	tests/languages.sh fresh $(DEV)
 	tests/readmes.py $(DEV)
-	cargo test --workspace --quiet
+	rm -rf $(CALLS)
+	STREAMALERT_CALLS=$(CALLS) cargo test --workspace --quiet
 	cargo test --workspace --quiet $(BENCHES)
 	cd example-rules && cargo test --quiet
 	$(DEV) test example-rules --no-build --plugins target/guests/example-rules
+	CALLS=$(CALLS) tests/infra.sh
+
+infra: guests standins
+	CALLS=$(CALLS) tests/infra.sh
 
 bench: guests
 	cargo bench --workspace $(BENCHES)

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# Checks infra/: its form, its arguments against the schema of the provider, what is planned against the code, and what checkov says.
-# Prints a line for each check. Needs terraform or tofu, go, npm and python3 with venv; all else is installed below target/infra.
+# Checks infra/: its form, its arguments against the schema of the provider, what is planned against the code, what checkov says, and
+# that a log becomes an alert in what is planned. Prints a line for each check. Needs terraform or tofu, go, npm and python3 with venv, and
+# for the last one a build (`make guests`); all else is installed below target/infra and target/standins.
 #
 #   tests/infra.sh                    everything
+#   tests/infra.sh wiring             only that a log becomes an alert, and what functions may do for it
 #   tests/infra.sh plan FILE [ARG…]   only a plan, as JSON in FILE, with nothing in it unknown; ARG is what `terraform plan` takes, such as
 #                                     -var conf=/a/folder -var package=/a/zip, with whole paths [-var-file=tests/minimal.tfvars]
 #
 # Environment:
 #   TERRAFORM  [terraform, else tofu]
 #   PYTHON     [python3]
+#   CALLS      [target/infra/calls] what other tests recorded of the functions' calls, with STREAMALERT_CALLS
 #   CI         with `true`, a tool that is missing is a fault; else what needs it is skipped
 set -euo pipefail
 
@@ -18,6 +21,7 @@ PYTHON=${PYTHON:-python3}
 BINDINGS=25.7.0
 PROVIDER=6.66.0
 CHECKOV=3.3.30
+export PYTHONDONTWRITEBYTECODE=1
 # Of this run alone: another one may be under way.
 TREE=$FOLDER/tree.$$/infra
 FAULTS=0
@@ -120,6 +124,48 @@ ready() {
         exit 1
     }
 }
+
+# What is planned for a configuration of `streamalert init`, made on a stand-in.
+wiring() {
+    local python=$ROOT/target/standins/ministack-1.5.33/bin/python work=$TREE/wired lacks architecture=x86_64
+    "$ROOT/tests/standins.sh" || {
+        missing "the stand-ins of AWS cannot be installed, so the wiring is not tried"
+        return 0
+    }
+    lacks=$("$python" "$ROOT/infra/tests/wiring/wiring.py" missing)
+    if [ -n "$lacks" ]; then
+        missing "not built, so the wiring is not tried: $(echo "$lacks" | tr '\n' ' ')(\`make guests\`)"
+        return 0
+    fi
+    [ "$(uname -m)" = x86_64 ] || architecture=arm64
+    mkdir "$work"
+    "$python" "$ROOT/infra/tests/wiring/wiring.py" prepare "$work"
+    STREAMALERT_PLAN=known run plan -no-color -input=false -lock=false "-var=conf=$work/wired" "-var=package=$work/bootstrap.zip" \
+        "-var=architecture=$architecture" "-var=code_key=$(printf '%064d' 1)" "-out=$work/plan" >"$TREE/log" 2>&1 || {
+        cat "$TREE/log"
+        return 1
+    }
+    run show -json "$work/plan" >"$work/plan.json"
+    "$python" "$ROOT/infra/tests/wiring/wiring.py" run "$work" "${CALLS:-$FOLDER/calls}"
+}
+
+# Whatever it finds is told, line by line.
+told() {
+    local name=$1
+    shift
+    if "$@" 2>&1 | sed 's/^/infra:   /'; then
+        say "ok: $name"
+    else
+        say "FAILED: $name"
+        FAULTS=$((FAULTS + 1))
+    fi
+}
+
+if [ "${1:-}" = wiring ]; then
+    ready
+    told "wiring" wiring
+    exit "$FAULTS"
+fi
 
 if [ "${1:-}" = plan ]; then
     file=$(realpath -m "$2")
@@ -275,6 +321,7 @@ if installed_checkov; then
 else
     missing "checkov $CHECKOV could not be installed"
 fi
+told "wiring, and permissions from recorded calls" wiring
 [ "$FAULTS" = 0 ] || {
     say "$FAULTS checks failed"
     exit 1

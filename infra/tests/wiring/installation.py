@@ -103,6 +103,21 @@ class Installation:
     def name(self, what):
         return f"{self.prefix}-streamalert-{what}"
 
+    def others(self):
+        """What is there and not planned, or the other way round."""
+        clients, plan = self.clients, self.plan
+        planned = lambda kind, key: {one["values"][key] for one in plan.of(kind)}
+        there = {
+            "bucket": ({one["Name"] for one in clients.s3.list_buckets()["Buckets"]}, planned("aws_s3_bucket", "bucket")),
+            "queue": ({url.rpartition("/")[2] for url in clients.sqs.list_queues()["QueueUrls"]}, planned("aws_sqs_queue", "name")),
+            "table": (set(clients.dynamodb.list_tables()["TableNames"]), planned("aws_dynamodb_table", "name")),
+            "function": ({one["FunctionName"] for one in clients.lambda_.list_functions()["Functions"]}, planned("aws_lambda_function", "function_name")),
+            "role": ({one["RoleName"] for one in clients.iam.list_roles()["Roles"]}, planned("aws_iam_role", "name")),
+            "topic": ({one["TopicArn"] for one in clients.sns.list_topics()["Topics"]}, planned("aws_sns_topic", "arn")),
+            "stream": (set(clients.kinesis.list_streams()["StreamNames"]), planned("aws_kinesis_stream", "name")),
+        }
+        return [f"the {kind} {name} is {'made' if name in made else 'planned'} only" for kind, (made, plan) in there.items() for name in made ^ plan]
+
     def streamalert(self, *arguments):
         """As an operator calls it."""
         environment = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
@@ -165,7 +180,7 @@ class Installation:
         except ClientError as error:
             return str(error)
         lines = [one["message"].strip() for one in events if "_aws" not in one["message"]]
-        return "\n".join(line for line in lines if not line.startswith(("START", "END", "REPORT", "INIT")))[-1500:]
+        return "\n".join(line for line in lines if not line.startswith(("START", "END", "REPORT", "INIT")))[-800:]
 
 
 def until(what, seconds, look):

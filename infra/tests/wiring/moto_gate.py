@@ -1,6 +1,7 @@
 """A second opinion on policies: what functions were seen to do with S3 and SQS, done again on moto with the planned policies in force.
 
-moto knows which resource a call is about for these two services only; of all others it takes `*` for it, which no policy here names.
+moto knows which resource a call is about for these two services only (and not for GetQueueUrl); of all others it takes `*` for it, which
+no policy here names.
 """
 
 import json
@@ -18,9 +19,8 @@ CALLS = {
     "s3:ListBucket": lambda clients, bucket, _: clients.s3.list_objects_v2(Bucket=bucket),
     "sqs:SendMessage": lambda clients, queue, _: clients.sqs.send_message(QueueUrl=queue, MessageBody="x"),
     "sqs:DeleteMessage": lambda clients, queue, _: clients.sqs.delete_message(QueueUrl=queue, ReceiptHandle="x"),
-    "sqs:GetQueueUrl": lambda clients, queue, _: clients.sqs.get_queue_url(QueueName=queue.rpartition("/")[2]),
 }
-DENIED = ("AccessDenied", "AccessDeniedException")
+FORBIDDEN = 403
 
 
 def role_of(clients, name, statements):
@@ -37,7 +37,7 @@ def is_denied(attempt):
         return False
     except ClientError as error:
         # What is not there, or no receipt, is said only to those who may ask.
-        return error.response["Error"]["Code"] in DENIED
+        return error.response["ResponseMetadata"]["HTTPStatusCode"] == FORBIDDEN
 
 
 def enforce(one, folder, say):
@@ -45,17 +45,20 @@ def enforce(one, folder, say):
     try:
         operator = Clients(server.endpoint)
         urls = {}
-        for bucket in one.plan.of("aws_s3_bucket"):
-            operator.s3.create_bucket(Bucket=bucket["values"]["bucket"])
-        for queue in one.plan.of("aws_sqs_queue"):
-            urls[queue["values"]["arn"]] = operator.sqs.create_queue(QueueName=queue["values"]["name"])["QueueUrl"]
+        resources = {resource for short in one.plan.functions() for _, resource in one.calls(short)}
+        for bucket in sorted({one.removeprefix("arn:aws:s3:::").partition("/")[0] for one in resources if one.startswith("arn:aws:s3")}):
+            operator.s3.create_bucket(Bucket=bucket)
+        for queue in sorted(one for one in resources if one.startswith("arn:aws:sqs")):
+            urls[queue] = operator.sqs.create_queue(QueueName=queue.rpartition(":")[2])["QueueUrl"]
         policies = one.plan.policies()
         sessions = {}
         for short in one.plan.functions():
             taken = role_of(operator, f"probe-{short}", policies[one.name(short)])
             sessions[short] = Clients(server.endpoint, taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
         # From here on, everything asks for permission.
-        urllib.request.urlopen(urllib.request.Request(f"{server.endpoint}/moto-api/reset-auth", data=b"0", method="POST"))
+        urllib.request.urlopen(urllib.request.Request(
+            f"{server.endpoint}/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"}, method="POST",
+        ))
 
         def attempt(short, action, resource):
             if action.startswith("sqs:"):

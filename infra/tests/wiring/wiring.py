@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Makes on stand-ins what a plan says, and sees a log become an alert in it; and sees that it does not where something is missing.
 
+    wiring.py missing            says what is not built that it needs
     wiring.py prepare FOLDER     a configuration and the functions' zip, to plan with
     wiring.py run FOLDER CALLS   with FOLDER/plan.json; CALLS is a folder of calls that other runs recorded, and need not be there
 
 Prints what it finds, a line each, and exits with 1 if anything is wrong.
 """
 
+import base64
 import copy
 import gzip
 import io
 import json
+import random
 import re
 import subprocess
 import sys
@@ -62,12 +65,14 @@ OUTPUTS = {
     "aws-firehose": {"soc": {"settings": {"stream": "wired-siem"}}},
 }
 OUTPUTS["defaults"] = [{"outputs": [f"{service}:soc" for service in OUTPUTS], "always": True}]
+# Bytes that cannot be packed; as text a third more.
+LARGE = 2 << 20
 # On a busy machine, for what takes a second.
-PATIENCE = 30
+PATIENCE = 120
 # A schedule of a minute, and what it starts.
 MINUTE = 75
 # Installations that are tried at a time.
-AT_ONCE = 4
+AT_ONCE = 6
 
 
 def prepare(folder):
@@ -182,18 +187,37 @@ def outputs_of_aws(one):
     until("the delivery to every output", PATIENCE, look)
 
 
+def large(one):
+    """A record that fits neither a message nor an alert's item nor a line of Firehose."""
+    large = record("large")
+    large["requestParameters"]["blob"] = base64.b64encode(random.Random(1).randbytes(LARGE)).decode()
+    one.clients.s3.put_object(Bucket=one.name("logs"), Key="large.json", Body=json.dumps({"Records": [large]}))
+    until("an alert of a large record", PATIENCE, lambda: told(one, f"s3 / {one.name('logs')} / large.json"))
+
+
 def letters(one):
-    """What cannot be read is kept, and sent again by the function for that."""
-    one.clients.s3.put_object(Bucket=one.name("logs"), Key="broken.json", Body=b"no json\n")
+    """What cannot be read, or was not there, is kept, and sent again by the function for that."""
+    clients, bucket = one.clients, one.name("logs")
+    clients.s3.put_object(Bucket=bucket, Key="broken.json", Body=b"no json\n")
+    late = {"bucket": {"name": bucket}, "object": {"key": "late.json", "size": 1, "sequencer": "0"}}
+    notice = {"eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": REGION, "eventName": "ObjectCreated:Put", "s3": late}
+    clients.sqs.send_message(QueueUrl=one.url("prod-inputs"), MessageBody=json.dumps({"Records": [notice]}))
 
     def look():
         listed = one.streamalert("dead", "list", "--output", "json")
-        return listed.stdout.strip(), listed.stderr.strip() or "there is none"
+        return len(listed.stdout.splitlines()) == 2, listed.stdout.strip() or listed.stderr.strip() or "there is none"
 
-    until("a dead letter", PATIENCE, look)
+    until("two dead letters", PATIENCE, look)
     sent = one.streamalert("dead", "resend", "--all")
-    if "stays" not in sent.stderr or not one.calls("classifier"):
-        raise Failed(f"the dead letter was not tried again: {sent.stderr}")
+    if sent.stderr.count("stays") != 2:
+        raise Failed(f"the dead letters were not tried again: {sent.stderr}")
+    # Nobody hears of it but who sends the letter again.
+    clients.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    clients.s3.put_object(Bucket=bucket, Key="late.json", Body=json.dumps({"Records": [record("late")]}))
+    sent = one.streamalert("dead", "resend", "--all")
+    if sent.stderr.count("stays") != 1:
+        raise Failed(f"the letter whose object is there now did not go through: {sent.stderr}")
+    until("an alert of what came late", PATIENCE, lambda: told(one, f"s3 / {bucket} / late.json"))
 
 
 def scheduled(one, seconds):
@@ -255,6 +279,7 @@ def index(name):
 FUNCTION = "aws_lambda_function"
 # What is missing, and what does not happen then.
 CONTROLS = [
+    ("the target of the schedule", without("aws_cloudwatch_event_target", "module.alert_merger"), "the schedule of the merger"),
     ("notifications of the bucket of logs", without("aws_s3_bucket_notification", 'module.s3["wired-streamalert-logs"]'), "an alert by way of the bucket"),
     ("the policy of the inputs queue, so S3 may not send", without("aws_sqs_queue_policy", 'module.inputs_queue["prod"].aws_sqs_queue_policy.queue'), "cannot be made"),
     ("the mapping of the inputs queue", without("aws_lambda_event_source_mapping", 'module.classifier["prod"].aws_lambda_event_source_mapping.inputs'), "an alert by way of the bucket"),
@@ -262,13 +287,12 @@ CONTROLS = [
     ("the classifier's permission sqs:SendMessage", without("aws_iam_role_policy", 'module.classifier["prod"]', permission("sqs:SendMessage")), "an alert by way of the bucket"),
     ("the alias of the alert processor", without("aws_lambda_alias", "module.alert_processor"), "cannot be made"),
     ("STREAMALERT_ALIAS of the rules engine", without(FUNCTION, "module.rules_engine", variable("STREAMALERT_ALIAS")), "an alert by way of the bucket"),
-    ("STREAMALERT_ALERTS_TABLE of the alert processor", without(FUNCTION, "module.alert_processor", variable("STREAMALERT_PREFIX")), "an alert by way of the bucket"),
+    ("STREAMALERT_PREFIX of the alert processor", without(FUNCTION, "module.alert_processor", variable("STREAMALERT_PREFIX")), "an alert by way of the bucket"),
     ("the index `due` of the alerts table", without("aws_dynamodb_table", "alerts", index("due")), "an alert by way of the bucket"),
     ("notifications of the rules bucket", without("aws_s3_bucket_notification", "uploads"), "push"),
     ("the compiler's permission s3:PutObject", without("aws_iam_role_policy", "module.plugin_compiler", permission("s3:PutObject")), "push"),
     ("STREAMALERT_ARCHIVE_LOGS of the classifier", without(FUNCTION, 'module.classifier["prod"]', variable("STREAMALERT_ARCHIVE_LOGS")), "the archive of the records"),
     ("STREAMALERT_ALERTS_STREAM of the alert processor", without(FUNCTION, "module.alert_processor", variable("STREAMALERT_ALERTS_STREAM")), "the archive of the alerts"),
-    ("the target of the schedule", without("aws_cloudwatch_event_target", "module.alert_merger"), "the schedule of the merger"),
 ]
 
 
@@ -320,6 +344,7 @@ def run(folder, calls):
     server = ministack(folder)
     recorder = Recorder(server.port, ACCOUNT)
     faults = []
+    pool = ThreadPoolExecutor(AT_ONCE)
     try:
         make = lambda plan, prefix, package_: Installation(plan, prefix, recorder, slack, conf, package_, folder)
         one = make(plan, PREFIX, (folder / "bootstrap.zip").read_bytes())
@@ -327,24 +352,28 @@ def run(folder, calls):
         say(f"{made} resources of {len(one.made.count)} types are made, with the functions' real zip and permissions enforced")
         for kind, count in sorted(one.made.left_out.items()):
             say(f"not made: {count} {kind}: {one.made.why_not(kind)}")
+        faults += one.others()
         targets(one)
+        try_without = lambda number, item, patience: control(number, *item, plan, patience, lambda plan, prefix: make(plan, prefix, script()))
+        # It takes a minute, so it begins first.
+        minute = pool.submit(try_without, 0, CONTROLS[0], None)
         try:
             push, alert = journey(one, PATIENCE, PATIENCE, every_way=True)
             say(f"rules were live {push:.1f} s after the push began, and an object in the planned bucket was an alert at the webhook {alert:.1f} s later")
             outputs_of_aws(one)
             say("the alert came to outputs of AWS, too: " + ", ".join(service for service in OUTPUTS if service.startswith("aws-")))
+            large(one)
+            say("a record of 3 MB became an alert, by way of claims")
             letters(one)
-            say("a dead letter was kept, and sent again")
+            say("dead letters were kept, and sent again")
             # So long in other installations, of which several are busy at a time. Those that miss nothing have no longer.
-            patience = 5 + 3 * push, 5 + 4 * alert
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                some = [(f"everything, {n}", lambda _: None, None) for n in (1, 2)]
-                # What waits for a minute begins first.
-                controls = sorted([*some, *CONTROLS], key=lambda one: one[2] != "the schedule of the merger")
-                each = lambda item: control(item[0], *item[1], plan, patience, lambda plan, prefix: make(plan, prefix, script()))
-                for text, seconds in pool.map(each, enumerate(controls[:0])):
-                    say(f"{text} ({seconds:.0f} s)" if seconds else text)
-                    faults += [text] if text.startswith("FAILED") else []
+            patience = 5 + 4 * push, 4 + 4 * alert
+            some = [(f"everything, {n}", lambda _: None, None) for n in (1, 2)]
+            others = [pool.submit(try_without, number, item, patience) for number, item in enumerate([*some, *CONTROLS[1:]], 1)]
+            for tried in [*others, minute]:
+                text, seconds = tried.result()
+                say(f"{text} ({seconds:.0f} s)" if seconds else text)
+                faults += [text] if text.startswith("FAILED") else []
             scheduled(one, MINUTE)
             say("the schedule started the merger, which nobody else did")
             faults += one.unexpected()
@@ -355,11 +384,13 @@ def run(folder, calls):
             faults += one.unexpected()
         if not faults:
             faults += used.compare(one, calls, say)
+            faults += used.controls(one, calls, say)
             faults += used.outside(one, say)
             faults += moto_gate.enforce(one, folder, say)
     finally:
         recorder.stop()
         server.stop()
+        pool.shutdown(cancel_futures=True)
     for fault in faults:
         say(f"FAILED: {fault}".replace("FAILED: FAILED", "FAILED"))
     say(f"wiring and permissions: {time.monotonic() - begun:.0f} s")
@@ -373,10 +404,10 @@ def missing():
 
 
 if __name__ == "__main__":
-    command, folder, *rest = sys.argv[1:]
+    command, *rest = sys.argv[1:]
     if command == "missing":
         print("\n".join(missing()))
     elif command == "prepare":
-        prepare(Path(folder).absolute())
+        prepare(Path(rest[0]).absolute())
     else:
-        raise SystemExit(run(Path(folder).absolute(), Path(rest[0]) if rest else None))
+        raise SystemExit(run(Path(rest[0]).absolute(), Path(rest[1]) if len(rest) > 1 else None))
