@@ -65,7 +65,9 @@ for tool in go npm "$PYTHON"; do
     fi
 done
 mkdir -p "$FOLDER/tree.$$"
-trap 'rm -rf "$FOLDER/tree.$$"' EXIT
+WIRED=
+# Who is told to end ends what it started.
+trap '[ -z "$WIRED" ] || kill "$WIRED" 2>/dev/null || true; rm -rf "$FOLDER/tree.$$"' EXIT
 
 # What the provider takes, as its bindings for npm have it; the provider itself is made of that, and creates nothing.
 bindings() {
@@ -125,45 +127,61 @@ ready() {
     }
 }
 
-# What is planned for a configuration of `streamalert init`, made on a stand-in.
-wiring() {
-    local python=$ROOT/target/standins/ministack-1.5.33/bin/python work=$TREE/wired lacks architecture=x86_64
+WIRING=$ROOT/infra/tests/wiring/wiring.py
+MINISTACK=$ROOT/target/standins/ministack-1.5.33/bin/python
+
+# Plans for a configuration of `streamalert init`, to make it on a stand-in. Without what that takes, says so and leaves no plan.
+plan_wiring() {
+    local work=$TREE/wired lacks architecture=x86_64
     "$ROOT/tests/standins.sh" || {
         missing "the stand-ins of AWS cannot be installed, so the wiring is not tried"
         return 0
     }
-    lacks=$("$python" "$ROOT/infra/tests/wiring/wiring.py" missing)
+    lacks=$("$MINISTACK" "$WIRING" missing)
     if [ -n "$lacks" ]; then
-        missing "not built, so the wiring is not tried: $(echo "$lacks" | tr '\n' ' ')(\`make guests\`)"
+        missing "the wiring is not tried, which needs \`make guests\`: $(echo "$lacks" | tr '\n' ' ')"
         return 0
     fi
     [ "$(uname -m)" = x86_64 ] || architecture=arm64
     mkdir "$work"
-    "$python" "$ROOT/infra/tests/wiring/wiring.py" prepare "$work"
+    "$MINISTACK" "$WIRING" prepare "$work"
     STREAMALERT_PLAN=known run plan -no-color -input=false -lock=false "-var=conf=$work/wired" "-var=package=$work/bootstrap.zip" \
         "-var=architecture=$architecture" "-var=code_key=$(printf '%064d' 1)" "-out=$work/plan" >"$TREE/log" 2>&1 || {
         cat "$TREE/log"
-        return 1
+        say "FAILED: the plan of the wiring"
+        exit 1
     }
     run show -json "$work/plan" >"$work/plan.json"
-    "$python" "$ROOT/infra/tests/wiring/wiring.py" run "$work" "${CALLS:-$FOLDER/calls}"
 }
 
-# Whatever it finds is told, line by line.
-told() {
-    local name=$1
-    shift
-    if "$@" 2>&1 | sed 's/^/infra:   /'; then
-        say "ok: $name"
+# Beside the other checks, as it waits most of the time.
+begin_wiring() {
+    if [ -e "$TREE/wired/plan.json" ]; then
+        "$MINISTACK" "$WIRING" run "$TREE/wired" "${CALLS:-$FOLDER/calls}" >"$TREE/wired/told" 2>&1 &
+        WIRED=$!
+    fi
+}
+
+# Whatever it found is told, line by line.
+end_wiring() {
+    local code=0
+    [ -n "$WIRED" ] || return 0
+    wait "$WIRED" || code=$?
+    WIRED=
+    sed 's/^/infra:   /' "$TREE/wired/told"
+    if [ "$code" = 0 ]; then
+        say "ok: wiring, and permissions from recorded calls"
     else
-        say "FAILED: $name"
+        say "FAILED: wiring, and permissions from recorded calls"
         FAULTS=$((FAULTS + 1))
     fi
 }
 
 if [ "${1:-}" = wiring ]; then
     ready
-    told "wiring" wiring
+    plan_wiring
+    begin_wiring
+    end_wiring
     exit "$FAULTS"
 fi
 
@@ -275,6 +293,23 @@ applied() {
     echo "nothing was left to do"
 }
 
+# The commands of the README, as far as they go without AWS.
+by_streamalert() {
+    local program=${CARGO_TARGET_DIR:-$ROOT/target}/debug/streamalert work=$FOLDER/tree.$$
+    mkdir -p "$work/target/package"
+    for architecture in arm64 x86_64; do
+        printf 'functions' >"$work/target/package/bootstrap-$architecture.zip"
+    done
+    in_work() { (cd "$work" && "$program" "$@" --infra infra --tool "$TOOL"); }
+    (cd "$ROOT" && "$program" init "$work/acme" --yes) || return 1
+    in_work plan --config acme || return 1
+    in_work deploy --config acme --yes || return 1
+    in_work plan --config acme | tee "$TREE/again" || return 1
+    grep -q "nothing to change" "$TREE/again" || return 1
+    in_work destroy --config acme --yes acme || return 1
+    echo "nothing was left to do"
+}
+
 installed_checkov() {
     local folder=$FOLDER/checkov-$CHECKOV new
     [ ! -e "$folder/bin/checkov" ] || return 0
@@ -301,6 +336,8 @@ checkov() {
 
 ready
 say "with $("$TOOL" version | head -n 1) and the schema of provider $PROVIDER"
+plan_wiring
+begin_wiring
 check "format" run fmt -check -recursive -diff
 check "validate" run validate -no-color
 check "validate: what is wrong is refused" schema_finds
@@ -316,12 +353,17 @@ for size in minimal full; do
     check "plan against the code, $size" "$PYTHON" "$ROOT/infra/tests/check.py" "$TREE/$size.json" "$ROOT/infra/tests/conf-$size" "$ROOT"
 done
 check "plan against the code: what is wrong is found" "$PYTHON" "$ROOT/infra/tests/controls.py" "$TREE/minimal.json" "$ROOT/infra/tests/conf-minimal" "$ROOT"
+if [ -x "${CARGO_TARGET_DIR:-$ROOT/target}/debug/streamalert" ]; then
+    check "init, deploy, destroy by streamalert" by_streamalert
+else
+    missing "streamalert is not built (\`make dev\`), so it deploys nothing"
+fi
 if installed_checkov; then
     check "checkov" checkov
 else
     missing "checkov $CHECKOV could not be installed"
 fi
-told "wiring, and permissions from recorded calls" wiring
+end_wiring
 [ "$FAULTS" = 0 ] || {
     say "$FAULTS checks failed"
     exit 1

@@ -481,7 +481,7 @@ def inputs(plan, folder):
     return count
 
 
-def storage(plan):
+def storage(plan, sources):
     """What is stored is encrypted by our key and, where it has to be, kept."""
     key = plan.of("aws_kms_key")[0]["values"]
     if not key["enable_key_rotation"]:
@@ -533,7 +533,7 @@ def main():
     layout(plan, sources)
     mappings = wiring(plan)
     sources_ = inputs(plan, folder)
-    storage(plan)
+    storage(plan, sources)
     for text in faults:
         print(text)
     if faults:

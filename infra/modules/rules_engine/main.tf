@@ -68,7 +68,7 @@ module "function" {
     { STREAMALERT_RULE_METRICS = var.rule_metrics },
     { for name in var.alerts_stream[*].name : "STREAMALERT_ALERTS_STREAM" => name },
   )
-  statements   = concat(local.statements, [for statement in local.archive : statement if var.alerts_stream != null])
+  statements = concat(local.statements, [for statement in local.archive : statement if var.alerts_stream != null])
 }
 
 resource "aws_lambda_event_source_mapping" "records" {

@@ -15,6 +15,7 @@ import io
 import json
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -404,6 +405,8 @@ def missing():
 
 
 if __name__ == "__main__":
+    # So that what was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     command, *rest = sys.argv[1:]
     if command == "missing":
         print("\n".join(missing()))
