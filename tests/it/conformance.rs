@@ -262,10 +262,12 @@ impl Table {
 /// What plugins of the other worlds are written with, where the language has no SDK for them.
 fn other_worlds(table: &mut Table, language: &'static str) {
     for world in ["parser", "publisher", "output"] {
-        // TinyGo builds the same source as Go. AssemblyScript's publishers are built by tests/readmes.py.
+        // TinyGo builds the same source as Go.
         let folder = if language == "tinygo" { "go" } else { language };
-        let there = root().join(format!("rule-sdk/{folder}/worlds/{world}")).is_dir()
-            || (language, world) == ("assemblyscript", "publisher");
+        let worlds =
+            std::fs::read_dir(root().join(format!("rule-sdk/{folder}/worlds"))).into_iter().flatten().flatten();
+        let names: Vec<String> = worlds.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let there = names.iter().any(|name| name.ends_with(world));
         let cell = if there { "yes" } else { "no: no SDK; take Rust's" };
         table.put(&format!("{world}s, see [the worlds](#other-plugins-than-rules)"), language, cell.to_owned());
     }
