@@ -17,7 +17,11 @@ use streamalert_local::dead_letters::DeadLetterFolder;
 use streamalert_local::sqlite::SqliteAlerts;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{AlertDesk, DeadLetters};
+use streamalert_pipeline::classifier::log_batch;
+use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::dead_letter::DeadLetter;
+use streamalert_pipeline::log_record::{LogBatch, Position, Source};
+use streamalert_pipeline::record_batch::{BatchRecord, RecordBatch};
 
 /// How long anything may take on a busy machine before a test says that it does not happen.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,6 +58,23 @@ pub fn every_row_to(output: &str) -> Vec<u8> {
 /// The same with these options.
 pub fn every_row_with(options: &str) -> Vec<u8> {
     Guest { rules: vec![("every_row", EVERY_ROW)], logs: "test:row", options, ..Guest::default() }.build()
+}
+
+/// Records of one type as they come to the rules, all as they are: nothing is classified. A record's offset is its row.
+pub fn carried(log_type: &str, records: &[serde_json::Value], schemas: &Schemas) -> LogBatch {
+    let source = Arc::new(Source::new("test", "test", ""));
+    let record = |(row, record): (usize, &serde_json::Value)| BatchRecord {
+        source: source.clone(),
+        position: Position { offset: row as u64, length: 1, index: 0 },
+        identity: [0; 32],
+        event_time: None,
+        json: record.to_string(),
+    };
+    let records = records.iter().enumerate().map(record).collect();
+    let batch = RecordBatch { cluster: "test".into(), log_type: log_type.into(), arrived: 0, rule: None, records };
+    let (batch, dead) = log_batch(batch, schemas);
+    assert!(dead.is_empty(), "{dead:?}");
+    batch
 }
 
 impl World {

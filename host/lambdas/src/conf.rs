@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use streamalert_aws::rules_bucket::{ConfFiles, oversize};
-use streamalert_pipeline::config::output::{NATIVE, Place};
+use streamalert_pipeline::config::output::Place;
 use streamalert_pipeline::config::{Clusters, ConfigFault, Outputs, Schemas};
 use streamalert_pipeline::live::Base;
 use streamalert_plugins::{LoadCheck, LookupTables};
@@ -57,16 +57,7 @@ impl Conf {
 
     /// What components must agree with.
     pub fn with_check<T>(&self, work: impl FnOnce(&LoadCheck) -> T) -> T {
-        let schemas = &self.base.schemas;
-        let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
-        let datatypes = schemas.datatypes();
-        work(&LoadCheck {
-            knows_log: &|name| schemas.knows(name),
-            log_types: &log_types,
-            datatypes: Some(&datatypes),
-            native_services: &NATIVE,
-            ..LoadCheck::any_log()
-        })
+        LoadCheck::with(&self.base.schemas, work)
     }
 
     /// The same for whoever is to say whether it may go live: tables are read, too.

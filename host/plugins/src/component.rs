@@ -15,6 +15,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use streamalert_pipeline::config::Schemas;
+use streamalert_pipeline::config::output::NATIVE;
 use streamalert_pipeline::plugin::{PluginError, RuleInfo};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -89,6 +91,19 @@ impl LoadCheck<'static> {
 }
 
 impl LoadCheck<'_> {
+    /// By what a configuration has, for as long as `work` takes.
+    pub fn with<T>(schemas: &Schemas, work: impl FnOnce(&LoadCheck<'_>) -> T) -> T {
+        let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
+        let datatypes = schemas.datatypes();
+        work(&LoadCheck {
+            knows_log: &|name| schemas.knows(name),
+            log_types: &log_types,
+            datatypes: Some(&datatypes),
+            native_services: &NATIVE,
+            ..LoadCheck::any_log()
+        })
+    }
+
     /// Whether a rule may look at `log`, a source or a full type.
     pub(crate) fn knows(&self, log: &str) -> bool {
         let named = |known: &String| known == log || known.split_once(':').is_some_and(|(source, _)| source == log);

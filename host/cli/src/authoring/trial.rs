@@ -11,7 +11,6 @@ use streamalert_local::config_folder::{LookupTables, outputs_file};
 use streamalert_pipeline::alert_processor::publication::named;
 use streamalert_pipeline::alert_processor::publishers;
 use streamalert_pipeline::classifier::{Classifier, Framing, Worker};
-use streamalert_pipeline::config::output::NATIVE;
 use streamalert_pipeline::config::{Clusters, Outputs, Schemas};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogBatch, Source};
@@ -57,7 +56,7 @@ impl Trial {
         let host = Host::new(HostConfig { cache_dir: cache(), lookup_tables: tables.clone(), ..HostConfig::default() })
             .context("start the plugin host")?;
         let (schemas, clusters) = (Arc::new(config.schemas), Arc::new(config.clusters));
-        let Loaded { components, parsers, set } = load(&host, components, &schemas)?;
+        let Loaded { components, parsers, set } = LoadCheck::with(&schemas, |check| load(&host, components, check))?;
         let plugins = components.iter().map(|component| component.clone() as Arc<dyn RulePlugin>).collect();
         let reading: Vec<Arc<dyn ParserPlugin>> =
             parsers.iter().map(|parser| parser.clone() as Arc<dyn ParserPlugin>).collect();
@@ -185,20 +184,11 @@ struct Loaded {
     set: PluginSet,
 }
 
-fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Loaded, Failure> {
-    let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
-    let datatypes = schemas.datatypes();
-    let check = LoadCheck {
-        knows_log: &|name| schemas.knows(name),
-        log_types: &log_types,
-        datatypes: Some(&datatypes),
-        native_services: &NATIVE,
-        ..LoadCheck::any_log()
-    };
+fn load(host: &Host, files: &[PathBuf], check: &LoadCheck<'_>) -> Result<Loaded, Failure> {
     let mut tried = Vec::new();
     for file in files {
         let bytes = std::fs::read(file).map_err(|error| Failure::Usage(anyhow!("read {}: {error}", file.display())))?;
-        let loaded = host.load_plugin(&file.display().to_string(), &bytes, &check);
+        let loaded = host.load_plugin(&file.display().to_string(), &bytes, check);
         tried.push((file, bytes, loaded));
     }
     // Rules may be about what a parser beside them brings.
@@ -207,7 +197,7 @@ fn load(host: &Host, files: &[PathBuf], schemas: &Schemas) -> Result<Loaded, Fai
         _ => None,
     });
     let parser_types: Vec<String> = brought.flatten().collect();
-    let check = LoadCheck { parser_types: &parser_types, ..check };
+    let check = LoadCheck { parser_types: &parser_types, ..*check };
     let mut all = Loaded { components: Vec::new(), parsers: Vec::new(), set: PluginSet::default() };
     let mut refused = Vec::new();
     for (file, bytes, mut loaded) in tried {

@@ -6,7 +6,6 @@ use crate::authoring::paint::Paint;
 use crate::{Failure, rules};
 use anyhow::anyhow;
 use std::path::{Path, PathBuf};
-use streamalert_pipeline::config::output::NATIVE;
 use streamalert_plugins::LoadCheck;
 
 /// Build rules, parsers, publishers and outputs in Rust into components
@@ -44,16 +43,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let built = match &args.config {
         Some(config) => {
             let schemas = rules::config(config, None)?.schemas;
-            let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
-            let datatypes = schemas.datatypes();
-            let check = LoadCheck {
-                knows_log: &|name| schemas.knows(name),
-                log_types: &log_types,
-                datatypes: Some(&datatypes),
-                native_services: &NATIVE,
-                ..LoadCheck::any_log()
-            };
-            components::build(&args.folder, &out, builder, &check)?
+            LoadCheck::with(&schemas, |check| components::build(&args.folder, &out, builder, check))?
         }
         None => components::build(&args.folder, &out, builder, &LoadCheck::any_log())?,
     };

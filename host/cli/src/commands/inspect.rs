@@ -9,7 +9,6 @@ use anyhow::{Context, anyhow};
 use serde_json::Value;
 use std::path::PathBuf;
 use streamalert_local::alert_text::printable;
-use streamalert_pipeline::config::output::NATIVE;
 use streamalert_pipeline::plugin::{OutputInfo, RuleInfo, Takes};
 use streamalert_plugins::{Host, HostConfig, Inspection, Kind, LoadCheck, ParserInspection, PluginLimits};
 
@@ -39,16 +38,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let about = match &args.config {
         Some(config) => {
             let schemas = rules::config(config, None)?.schemas;
-            let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
-            let datatypes = schemas.datatypes();
-            let check = LoadCheck {
-                knows_log: &|name| schemas.knows(name),
-                log_types: &log_types,
-                datatypes: Some(&datatypes),
-                native_services: &NATIVE,
-                ..LoadCheck::any_log()
-            };
-            host.inspect(&bytes, &check)
+            LoadCheck::with(&schemas, |check| host.inspect(&bytes, check))
         }
         None => host.inspect(&bytes, &LoadCheck::any_log()),
     };

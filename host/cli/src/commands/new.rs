@@ -462,6 +462,16 @@ fn source_of(clusters: &Clusters, log_type: &LogType) -> Option<(String, String)
     found
 }
 
+/// How components are built.
+pub const PROFILE: &str = r#"# What a component is judged by: speed first, then size.
+[profile.release]
+opt-level = 3
+lto = true
+codegen-units = 1
+panic = "abort"
+strip = true
+"#;
+
 fn manifest(krate: &str, sdk: &str, sdk_path: &str) -> String {
     format!(
         r#"[package]
@@ -479,14 +489,7 @@ crate-type = ["cdylib", "rlib"]
 [dependencies]
 {sdk} = {{ path = {} }}
 
-# What a component is judged by: speed first, then size.
-[profile.release]
-opt-level = 3
-lto = true
-codegen-units = 1
-panic = "abort"
-strip = true
-"#,
+{PROFILE}"#,
         Value::from(sdk_path)
     )
 }

@@ -8,13 +8,13 @@ use crate::authoring::components::{self, Builder};
 use crate::authoring::paint::Paint;
 use crate::authoring::{checkout, languages::Language};
 use crate::commands::build::size;
+use crate::commands::new::PROFILE;
 use crate::commands::run::{Output, say};
 use crate::{Failure, rules};
 use anyhow::{Context, anyhow};
 use report::Report;
 use std::path::{Path, PathBuf};
 use streamalert_pipeline::config::Schemas;
-use streamalert_pipeline::config::output::NATIVE;
 use streamalert_plugins::{LoadCheck, PluginLimits};
 use streamalert_sigma_compile::rule::{Expr, Field, Test};
 use streamalert_sigma_compile::{Compiled, LogTypes, Mapping, Ready, compile};
@@ -147,13 +147,7 @@ crate-type = ["cdylib"]
 [dependencies]
 streamalert-sigma = {{ {features}path = {:?} }}
 
-[profile.release]
-opt-level = 3
-lto = true
-codegen-units = 1
-panic = "abort"
-strip = true
-"#,
+{PROFILE}"#,
         sigma.to_string_lossy().replace('\\', "/")
     );
     let (mut lines, mut ends) = (String::new(), String::from("[\n"));
@@ -200,16 +194,7 @@ fn build(
     plugins: &Path,
     schemas: &Schemas,
 ) -> Result<(Option<report::Component>, Vec<String>), Failure> {
-    let log_types: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
-    let datatypes = schemas.datatypes();
-    let check = LoadCheck {
-        knows_log: &|name| schemas.knows(name),
-        log_types: &log_types,
-        datatypes: Some(&datatypes),
-        native_services: &NATIVE,
-        ..LoadCheck::any_log()
-    };
-    let built = components::build(folder, plugins, Builder::Cargo, &check)?;
+    let built = LoadCheck::with(schemas, |check| components::build(folder, plugins, Builder::Cargo, check))?;
     let one = built.into_iter().next().context("no component came out")?;
     let component = report::Component {
         file: plugins.join(&one.file).display().to_string(),

@@ -2,11 +2,10 @@
 
 use super::publisher::DELIVERY;
 use super::worlds::{self, Wanted, World};
-use super::{Lang, Place, check_name, manifest, quoted};
+use super::{Place, check_name, manifest, quoted};
 use crate::Failure;
 use crate::commands::run::say;
 use anyhow::anyhow;
-use std::path::PathBuf;
 use streamalert_pipeline::config::output::NATIVE;
 
 /// An output, with unit tests
@@ -20,33 +19,22 @@ Exit codes:
   2  a wrong argument, or the SDK is not there; nothing was written"
 )]
 pub struct OutputArgs {
-    /// Of the service it delivers to, and of its folder: small letters, digits, `_` or `-`
-    #[arg(value_name = "NAME")]
-    name: String,
-    /// Where the new folder goes
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    dir: PathBuf,
-    /// Language it is written in
-    #[arg(long, value_enum, default_value_t = Lang::Rust)]
-    lang: Lang,
-    /// Folder of the SDK [default: rule-sdk/rust-output or rule-sdk/LANG of the checkout around DIR or this program]
-    #[arg(long, value_name = "DIR")]
-    sdk: Option<PathBuf>,
+    #[command(flatten)]
+    wanted: Wanted,
 }
 
 pub fn run(args: OutputArgs) -> Result<(), Failure> {
-    check_name("output", &args.name).map_err(|message| Failure::Usage(anyhow!(message)))?;
-    let service = args.name.as_str();
+    check_name("output", &args.wanted.name).map_err(|message| Failure::Usage(anyhow!(message)))?;
+    let service = args.wanted.name.as_str();
     if NATIVE.contains(&service) {
         return Err(Failure::Usage(anyhow!(
             "there is an output {service} already, the host's own; choose another name"
         )));
     }
-    if worlds::elsewhere(args.lang) {
-        let wanted = Wanted { name: &args.name, dir: &args.dir, lang: args.lang, sdk: args.sdk.as_deref() };
-        return worlds::run(World::Output, &wanted, vec![]);
+    if worlds::elsewhere(args.wanted.lang) {
+        return worlds::run(World::Output, &args.wanted, vec![]);
     }
-    let place = Place::find(service, &args.dir, args.sdk.as_deref(), &DELIVERY)?;
+    let place = Place::find(service, &args.wanted.dir, args.wanted.sdk.as_deref(), &DELIVERY)?;
     place.write(&[
         ("Cargo.toml", manifest(&place.krate, DELIVERY.krate, &place.sdk_path()?)),
         (".gitignore", "/target\n".to_owned()),

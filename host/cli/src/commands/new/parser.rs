@@ -6,7 +6,6 @@ use crate::Failure;
 use crate::commands::run::say;
 use anyhow::anyhow;
 use serde_json::json;
-use std::path::PathBuf;
 
 const PARSERS: Sdk = Sdk { krate: "streamalert-parser-sdk", folder: "rule-sdk/rust-parser" };
 
@@ -17,34 +16,23 @@ const PARSERS: Sdk = Sdk { krate: "streamalert-parser-sdk", folder: "rule-sdk/ru
   1  it could not be written
   2  a wrong argument, or the SDK is not there; nothing was written")]
 pub struct ParserArgs {
-    /// Of the parser, of the source of its log type, and of its folder: small letters, digits, `_` or `-`
-    #[arg(value_name = "NAME")]
-    name: String,
-    /// Where the new folder goes
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    dir: PathBuf,
-    /// Language it is written in
-    #[arg(long, value_enum, default_value_t = Lang::Rust)]
-    lang: Lang,
-    /// Folder of the SDK [default: rule-sdk/rust-parser or rule-sdk/LANG of the checkout around DIR or this program]
-    #[arg(long, value_name = "DIR")]
-    sdk: Option<PathBuf>,
+    #[command(flatten)]
+    wanted: Wanted,
 }
 
 pub fn run(args: ParserArgs) -> Result<(), Failure> {
-    if worlds::elsewhere(args.lang) {
-        let wanted = Wanted { name: &args.name, dir: &args.dir, lang: args.lang, sdk: args.sdk.as_deref() };
-        let parser = args.name.replace('-', "_");
+    if worlds::elsewhere(args.wanted.lang) {
+        let parser = args.wanted.name.replace('-', "_");
         let mut more = vec![(format!("cases/{parser}.json"), cases(&parser))];
         // The others cannot take in a file.
-        if !matches!(args.lang, Lang::AssemblyScript | Lang::C) {
+        if !matches!(args.wanted.lang, Lang::AssemblyScript | Lang::C) {
             more.push(("schemas.json".into(), schemas(&parser)));
         }
-        return worlds::run(World::Parser, &wanted, more);
+        return worlds::run(World::Parser, &args.wanted, more);
     }
-    check_name("parser", &args.name).map_err(|message| Failure::Usage(anyhow!(message)))?;
-    let parser = args.name.replace('-', "_");
-    let place = Place::find(&args.name, &args.dir, args.sdk.as_deref(), &PARSERS)?;
+    check_name("parser", &args.wanted.name).map_err(|message| Failure::Usage(anyhow!(message)))?;
+    let parser = args.wanted.name.replace('-', "_");
+    let place = Place::find(&args.wanted.name, &args.wanted.dir, args.wanted.sdk.as_deref(), &PARSERS)?;
     place.write(&[
         ("Cargo.toml", manifest(&place.krate, PARSERS.krate, &place.sdk_path()?)),
         (".gitignore", "/target\n".to_owned()),

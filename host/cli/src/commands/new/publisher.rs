@@ -1,11 +1,10 @@
 //! The crate of a new publisher: a function that shapes an alert, and a unit test.
 
 use super::worlds::{self, Wanted, World};
-use super::{Lang, Place, Sdk, check_name, manifest, quoted};
+use super::{Place, Sdk, check_name, manifest, quoted};
 use crate::Failure;
 use crate::commands::run::say;
 use anyhow::anyhow;
-use std::path::PathBuf;
 use streamalert_pipeline::alert_processor::publishers::NATIVE;
 
 /// Outputs and publishers are written with one crate.
@@ -18,33 +17,22 @@ pub const DELIVERY: Sdk = Sdk { krate: "streamalert-output-sdk", folder: "rule-s
   1  it could not be written
   2  a wrong argument, or the SDK is not there; nothing was written")]
 pub struct PublisherArgs {
-    /// Of the publisher, and of its folder: small letters, digits, `_` or `-`
-    #[arg(value_name = "NAME")]
-    name: String,
-    /// Where the new folder goes
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    dir: PathBuf,
-    /// Language it is written in
-    #[arg(long, value_enum, default_value_t = Lang::Rust)]
-    lang: Lang,
-    /// Folder of the SDK [default: rule-sdk/rust-output or rule-sdk/LANG of the checkout around DIR or this program]
-    #[arg(long, value_name = "DIR")]
-    sdk: Option<PathBuf>,
+    #[command(flatten)]
+    wanted: Wanted,
 }
 
 pub fn run(args: PublisherArgs) -> Result<(), Failure> {
-    check_name("publisher", &args.name).map_err(|message| Failure::Usage(anyhow!(message)))?;
-    let publisher = args.name.replace('-', "_");
+    check_name("publisher", &args.wanted.name).map_err(|message| Failure::Usage(anyhow!(message)))?;
+    let publisher = args.wanted.name.replace('-', "_");
     if NATIVE.iter().any(|(native, ..)| *native == publisher) {
         return Err(Failure::Usage(anyhow!(
             "there is a publisher {publisher} already, the host's own; choose another name"
         )));
     }
-    if worlds::elsewhere(args.lang) {
-        let wanted = Wanted { name: &args.name, dir: &args.dir, lang: args.lang, sdk: args.sdk.as_deref() };
-        return worlds::run(World::Publisher, &wanted, vec![]);
+    if worlds::elsewhere(args.wanted.lang) {
+        return worlds::run(World::Publisher, &args.wanted, vec![]);
     }
-    let place = Place::find(&args.name, &args.dir, args.sdk.as_deref(), &DELIVERY)?;
+    let place = Place::find(&args.wanted.name, &args.wanted.dir, args.wanted.sdk.as_deref(), &DELIVERY)?;
     place.write(&[
         ("Cargo.toml", manifest(&place.krate, DELIVERY.krate, &place.sdk_path()?)),
         (".gitignore", "/target\n".to_owned()),

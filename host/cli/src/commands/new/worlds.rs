@@ -7,7 +7,7 @@ use crate::authoring::languages::Language;
 use crate::commands::run::say;
 use anyhow::anyhow;
 use serde_json::json;
-use std::path::Path;
+use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum World {
@@ -16,12 +16,22 @@ pub enum World {
     Output,
 }
 
-/// What `streamalert new` was told.
-pub struct Wanted<'a> {
-    pub name: &'a str,
-    pub dir: &'a Path,
+/// What `streamalert new` is told of a parser, a publisher or an output.
+#[derive(clap::Args)]
+pub struct Wanted {
+    /// Of what it is (a parser, the source of its log type, a publisher, the service of an output), and of its folder: small letters,
+    /// digits, `_` or `-`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Where the new folder goes
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// Language it is written in
+    #[arg(long, value_enum, default_value_t = Lang::Rust)]
     pub lang: Lang,
-    pub sdk: Option<&'a Path>,
+    /// Folder of the SDK [default: that of the language, in the checkout around DIR or this program]
+    #[arg(long, value_name = "DIR")]
+    pub sdk: Option<PathBuf>,
 }
 
 impl World {
@@ -83,29 +93,29 @@ pub fn run(world: World, wanted: &Wanted, more: Vec<(String, String)>) -> Result
     let usage = |message: String| Failure::Usage(anyhow!(message));
     let (kind, lang) = (world.name(), wanted.lang);
     lang.among(world.offered(), kind)?;
-    check_name(kind, wanted.name).map_err(usage)?;
+    check_name(kind, &wanted.name).map_err(usage)?;
     let ident = wanted.name.replace('-', "_");
     if languages::TAKEN.contains(&ident.as_str()) {
-        let (name, language) = (wanted.name, lang.language().name());
+        let (name, language) = (&wanted.name, lang.language().name());
         return Err(usage(format!("`{name}` means something to {language} already; say more, such as {name}_log")));
     }
-    let sdk = match wanted.sdk {
-        Some(sdk) if sdk.is_dir() => sdk.to_path_buf(),
+    let sdk = match &wanted.sdk {
+        Some(sdk) if sdk.is_dir() => sdk.clone(),
         Some(sdk) => {
             let (sdk, language) = (sdk.display(), lang.language().name());
             return Err(usage(format!("{sdk} is no folder; name rule-sdk/{language}")));
         }
-        None => lang.language().sdk(wanted.dir).map_err(Failure::Usage)?,
+        None => lang.language().sdk(&wanted.dir).map_err(Failure::Usage)?,
     };
-    let place = Place::of(wanted.name, wanted.dir, sdk)?;
+    let place = Place::of(&wanted.name, &wanted.dir, sdk)?;
     let sdk = place.sdk_path()?;
-    let mut files = files(world, lang, &place.krate, wanted.name, &ident, &sdk);
+    let mut files = files(world, lang, &place.krate, &wanted.name, &ident, &sdk);
     files.extend(more);
     let test = languages::next(lang.language()).test.replace("SDK", &sdk);
-    files.push(("README.md".to_owned(), readme(world, &place.krate, wanted.name, &ident, &test)));
+    files.push(("README.md".to_owned(), readme(world, &place.krate, &wanted.name, &ident, &test)));
     let files: Vec<(&str, String)> = files.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
     place.write(&files)?;
-    let shown = if world == World::Output { wanted.name } else { &ident };
+    let shown = if world == World::Output { &wanted.name } else { &ident };
     say(&format!("{}: {kind} {shown}", place.folder.display()))?;
     say("next:")?;
     say(&format!("  cd {}", quoted(&place.folder.display().to_string())))?;
