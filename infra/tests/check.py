@@ -523,6 +523,41 @@ def storage(plan, sources):
             fault(f"not every bucket has its {kind}")
 
 
+def watched(plan):
+    """Each function, queue and stream is watched by the alarms that are of use for it; and what functions are made for."""
+    on = set()
+    for alarm in plan.of("aws_cloudwatch_metric_alarm"):
+        if alarm["values"].get("metric_name"):
+            on |= {(alarm["values"]["metric_name"], name) for name in alarm["values"]["dimensions"].values()}
+        on |= {(word, None) for query in alarm["values"].get("metric_query") or [] for word in re.findall(r"\w+", query["expression"])}
+
+    def need(metric, name):
+        if (metric, name) not in on:
+            fault(f"no alarm watches {metric} of {name or 'all functions'}")
+
+    aliases = {alias["values"]["function_name"] for alias in plan.of("aws_lambda_alias")}
+    for values in (function["values"] for function in plan.of("aws_lambda_function")):
+        name = values["function_name"]
+        need("Errors", name)
+        need("Throttles", name)
+        if values["architectures"] != [plan.variables["architecture"]]:
+            fault(f"{name} is made for {values['architectures']}")
+        # An alias goes back to a version only.
+        if not values["publish"] or name not in aliases:
+            fault(f"{name} has no versions, or no alias")
+    dead = {json.loads(queue["values"]["redrive_policy"])["deadLetterTargetArn"].split(":")[-1]
+            for queue in plan.of("aws_sqs_queue") if queue["values"].get("redrive_policy")}
+    for queue in plan.of("aws_sqs_queue"):
+        name = queue["values"]["name"]
+        need("ApproximateNumberOfMessagesVisible" if name in dead else "ApproximateAgeOfOldestMessage", name)
+    for mapping in (one["values"] for one in plan.of("aws_lambda_event_source_mapping")):
+        if ":kinesis:" in (mapping["event_source_arn"] or ""):
+            need("IteratorAge", mapping["function_name"].split(":function:")[-1].split(":")[0])
+    for metric, function in (("OldestUndelivered", "alert_merger"), ("Dead", "alert_processor"), ("Faults", "rules_engine"),
+                             ("RefusedComponents", "plugin_compiler"), ("DeadLetters", None)):
+        need(metric, function)
+
+
 def main():
     plan, folder, sources = Plan(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
     rows = table()
@@ -534,6 +569,7 @@ def main():
     mappings = wiring(plan)
     sources_ = inputs(plan, folder)
     storage(plan, sources)
+    watched(plan)
     for text in faults:
         print(text)
     if faults:

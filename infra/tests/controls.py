@@ -107,6 +107,13 @@ BAD = [
     ("uploads without versions", lambda plan: remove(plan, "aws_s3_bucket_versioning", "module.rules_bucket"), "keeps no versions"),
     ("a public bucket", lambda plan: remove(plan, "aws_s3_bucket_public_access_block", "module.data_bucket"), "not every bucket"),
     ("a table by another key", lambda plan: resources(plan, "aws_dynamodb_table")[0]["values"]["server_side_encryption"][0].update(kms_key_arn="x"), "not encrypted by our key"),
+    ("a function that nobody hears of being held back", lambda plan: remove(plan, "aws_cloudwatch_metric_alarm", "rules-engine-throttles"), "no alarm watches Throttles"),
+    ("a queue that may grow old", lambda plan: remove(plan, "aws_cloudwatch_metric_alarm", "records-age"), "no alarm watches ApproximateAgeOfOldestMessage"),
+    ("dead letters that nobody hears of", lambda plan: remove(plan, "aws_cloudwatch_metric_alarm", "records-dead"), "no alarm watches ApproximateNumberOfMessagesVisible"),
+    ("a plugin that may fail", lambda plan: remove(plan, "aws_cloudwatch_metric_alarm", "plugins-failing"), "no alarm watches Faults"),
+    ("alerts that nobody gets", lambda plan: remove(plan, "aws_cloudwatch_metric_alarm", "undelivered"), "no alarm watches OldestUndelivered"),
+    ("a function for another processor", value("aws_lambda_function", "module.rules_engine", "architectures", ["x86_64"]), "is made for"),
+    ("a function that cannot go back", value("aws_lambda_function", "module.rules_engine", "publish", False), "has no versions"),
     ("a function less", lambda plan: remove(plan, "aws_lambda_function", "module.resend"), "is in the table only"),
 ]
 

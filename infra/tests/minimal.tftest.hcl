@@ -24,6 +24,16 @@ run "installs" {
   }
 }
 
+run "is_for_arm64" {
+  command         = plan
+  expect_failures = [check.configuration]
+
+  assert {
+    condition     = var.architecture == "arm64"
+    error_message = "Functions are for ${var.architecture} unless something else is said."
+  }
+}
+
 run "refuses_a_processor_that_lambda_does_not_have" {
   command = plan
   variables { architecture = "mips" }
