@@ -450,6 +450,47 @@ fn a_rule_over_what_a_parser_reads_is_tested_too() {
 }
 
 #[test]
+fn cases_of_one_rule_in_several_languages_are_not_those_of_the_workspace_above() {
+    let world = loud_world();
+    let case = |fires: &str| {
+        format!(
+            r#"[{{"description": "d", "service": "file", "source": "a", "log": "test:row", "trigger_rules": ["{fires}"], "data": {{"n": 1}}}}]"#
+        )
+    };
+    world.write("Cargo.toml", "[workspace]\n");
+    world.write("cases/one.json", case("every_row"));
+    world.write("rules/ours/Cargo.toml", "[package]\n");
+    world.write("rules/theirs/Cargo.toml", "[package]\n");
+    world.write("rules/cases/two.json", case("every_row"));
+    world.write("login/cases/three.json", case("login"));
+    world.write("login/go/go.mod", "module login\n");
+    let test = |arguments: &[&str], code: i32, parts: &[&str]| {
+        let mut command = world.command(&[&["test", "--plugins", "plugins"], arguments].concat());
+        let output = command.env("XDG_CACHE_HOME", world.at("cache")).output().unwrap();
+        says(&out(&exits(output, code)), parts);
+    };
+    // Somebody's folder for one language may lie anywhere.
+    test(&[], 1, &["login/cases/three.json", "2 passed, 1 failed"]);
+    world.write("login/python/pyproject.toml", "[project]\n");
+    test(&[], 0, &["2 passed in"]);
+    // Who names them means them.
+    test(&["login"], 1, &["login/cases/three.json", "1 failed"]);
+    test(&[".", "login/cases"], 1, &["2 passed, 1 failed"]);
+    // A plugin of its own: with components that are named its cases count, with those of the workspace they do not.
+    world.write("apart/go.mod", "module apart\n");
+    world.write("apart/cases/four.json", case("every_row"));
+    test(&[], 0, &["3 passed in"]);
+    let copied = world.at("target/plugins");
+    std::fs::create_dir_all(&copied).unwrap();
+    for name in ["every_row.wasm", "silent.wasm"] {
+        std::fs::copy(world.at("plugins").join(name), copied.join(name)).unwrap();
+    }
+    let mut command = world.command(&["test", "--no-build"]);
+    let output = command.env("XDG_CACHE_HOME", world.at("cache")).output().unwrap();
+    says(&out(&exits(output, 0)), &["2 passed in"]);
+}
+
+#[test]
 fn what_cannot_be_tested_at_all_is_no_failed_case() {
     let world = loud_world();
     let run = |arguments: &[&str]| {

@@ -5,6 +5,7 @@ mod parsing;
 
 pub use parsing::{Expected, ParserBody};
 
+use super::languages::Language;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -149,18 +150,42 @@ pub enum Input {
 }
 
 /// The case files in `cases` folders below `place`, sorted; `place` may also be such a file.
-pub fn find(place: &Path) -> std::io::Result<Vec<PathBuf>> {
+///
+/// Below a folder that is a plugin, or a workspace of them, not those of others: of one rule in several languages, which lie beside
+/// the languages' folders and cannot be tested by all at once; and where this folder is what is `built`, of folders that are
+/// plugins of their own.
+pub fn find(place: &Path, built: bool) -> std::io::Result<Vec<PathBuf>> {
     if place.is_file() {
         return Ok(vec![place.to_path_buf()]);
     }
     let inside = std::fs::canonicalize(place)?.components().any(|part| part.as_os_str() == FOLDER);
+    let own = Language::of(place);
+    let of_others = |folder: &Path| match (own, Language::of(folder)) {
+        (None, _) => false,
+        (Some(_), None) => folder.join(FOLDER).is_dir() && several_languages(folder),
+        // What of a workspace's crates is its member, cargo knows.
+        (Some(Language::Rust), Some(Language::Rust)) => false,
+        (Some(_), Some(_)) => built,
+    };
     let mut files = Vec::new();
-    walk(place, inside, &mut files)?;
+    walk(place, inside, &of_others, &mut files)?;
     files.sort();
     Ok(files)
 }
 
-fn walk(folder: &Path, inside: bool, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+/// Whether folders right below are plugins, and not all in one language.
+fn several_languages(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut languages = entries.filter_map(|entry| Language::of(&entry.path()));
+    languages.next().is_some_and(|first| languages.any(|other| other != first))
+}
+
+fn walk(
+    folder: &Path,
+    inside: bool,
+    of_others: &dyn Fn(&Path) -> bool,
+    files: &mut Vec<PathBuf>,
+) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let (name, path) = (entry.file_name(), entry.path());
@@ -168,8 +193,8 @@ fn walk(folder: &Path, inside: bool, files: &mut Vec<PathBuf>) -> std::io::Resul
         // Links are not followed: they may lead in circles.
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            if name != "target" && !name.starts_with('.') {
-                walk(&path, inside || name == FOLDER, files)?;
+            if name != "target" && !name.starts_with('.') && !of_others(&path) {
+                walk(&path, inside || name == FOLDER, of_others, files)?;
             }
         } else if inside && name.ends_with(".json") && !name.starts_with('.') {
             files.push(path);

@@ -70,6 +70,9 @@ optional \"classify_only\", \"compress\", \"test_fixtures\": {\"lookup_tables\"}
 A case of a parser: {\"description\", \"parser\", one of \"text\", \"hex\", \"base64\" or \"file\", \"records\": [{\"log\", \"record\":
 fields it must have}]}, optional \"errors\": [a part of each reason], \"sniffed\": true or false.
 
+Of a folder that is a plugin or a workspace, those cases are left out that belong to others: one rule in several languages, whose
+folders lie beside `cases`, is tested by naming its folder and the component; a plugin of its own, by naming its folder.
+
 Exit codes:
   0  all cases passed
   1  some did not
@@ -79,7 +82,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (wasm, places): (Vec<PathBuf>, Vec<PathBuf>) =
         args.places.iter().cloned().partition(|place| place.extension().is_some_and(|extension| extension == "wasm"));
     let places = if places.is_empty() { vec![PathBuf::from(".")] } else { places };
-    let files = case_files(&places)?;
+    let files = case_files(&places, wasm.is_empty() && args.plugins.is_none())?;
     let config = match &args.config {
         Some(config) => config.clone(),
         None => checkout::config(&places[0]).ok_or_else(|| {
@@ -130,10 +133,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-fn case_files(places: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+/// `built`: the components are those of the places.
+fn case_files(places: &[PathBuf], built: bool) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for place in places {
-        let found = cases::find(place)
+        let found = cases::find(place, built)
             .map_err(|error| Failure::Usage(anyhow!("look for cases in {}: {error}", place.display())))?;
         files.extend(found);
     }
