@@ -4,21 +4,20 @@
 //! evaluator, says of the same rules and records must be the same, but where a vector says how it differs.
 
 use crate::python::{checkout, exits};
+use crate::run_world::carried;
 use rsigma_eval::{CompiledRule, JsonEvent};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
-use streamalert_pipeline::classifier::log_batch;
 use streamalert_pipeline::config::Schemas;
-use streamalert_pipeline::log_record::{Position, Source};
-use streamalert_pipeline::plugin::{PluginSet, RulePlugin};
-use streamalert_pipeline::record_batch::{BatchRecord, RecordBatch};
+use streamalert_pipeline::plugin::{Batch, Finding, Judged, PluginError, PluginSet, RuleInfo, RulePlugin, RuleSession};
 use streamalert_pipeline::rules_engine::Rules;
 use streamalert_plugins::{Host, HostConfig, LoadCheck, RuleComponent};
 use streamalert_sdk::Record;
 use streamalert_sigma::Judge;
+use streamalert_sigma_compile::{File, Mapping, Ready, compile};
 
 /// Rules, an own configuration, and what came of their import.
 struct Place(tempfile::TempDir);
@@ -123,6 +122,23 @@ fn one_of_many(number: usize) -> String {
         .to_string()
 }
 
+/// Rules that the host or the component would not take, and all others with them.
+fn too_large() -> String {
+    let rule = |title: &str, condition: &str, more: (&str, Value)| {
+        let detection = json!({"selection": {"eventName": "x"}, "condition": condition});
+        let logsource = json!({"product": "aws", "service": "cloudtrail"});
+        json!({"title": title, "logsource": logsource, "detection": detection, more.0: more.1}).to_string()
+    };
+    let tags: Vec<String> = (0..5000).map(|number| format!("attack.t{number}")).collect();
+    let deep = format!("{}selection", "not ".repeat(300));
+    let rules = [
+        rule("Deep", &deep, ("status", "test".into())),
+        rule("Much Said", "selection", ("description", "d".repeat(70_000).into())),
+        rule("Many Tags", "selection", ("tags", json!(tags))),
+    ];
+    rules.join("\n---\n")
+}
+
 /// All rules in one component, built once for all tests.
 struct World {
     place: Place,
@@ -142,6 +158,7 @@ fn world() -> &'static World {
         let place = Place::new();
         copy(&own("rules"), &place.at("rules/ours"));
         copy(&own("unfit"), &place.at("rules/unfit"));
+        place.write("rules/unfit/large.yml", too_large());
         place.write("rules/latin.yml", b"title: \xe9");
         place.write("rules/.github/workflow.yml", "title: Hidden");
         let vectors = vectors();
@@ -170,29 +187,21 @@ fn world() -> &'static World {
 }
 
 impl World {
-    /// Which rules report which of these records, through the prefilter; all as they are, not classified.
     fn judge(&self, records: &[Value]) -> BTreeSet<(String, u64)> {
-        let source = Arc::new(Source::new("test", "test", ""));
-        let record = |(row, record): (usize, &Value)| BatchRecord {
-            source: source.clone(),
-            position: Position { offset: row as u64, length: 1, index: 0 },
-            identity: [0; 32],
-            event_time: None,
-            json: record.to_string(),
-        };
-        let records = records.iter().enumerate().map(record).collect();
-        let batch =
-            RecordBatch { cluster: "test".into(), log_type: "test:event".into(), arrived: 0, rule: None, records };
-        let (batch, dead) = log_batch(batch, &self.schemas);
-        assert!(dead.is_empty(), "{dead:?}");
-        let detected = self.rules.judge(&batch, "2026-01-02T03:04:05Z");
-        assert!(detected.dead.is_empty(), "{:?}", detected.dead);
-        detected.alerts.into_iter().map(|alert| (alert.rule_name.to_string(), alert.position.offset)).collect()
+        judge(&self.rules, &self.schemas, records)
     }
 
     fn name(&self, vector: &Vector) -> &str {
         self.names.get(&vector.title()).unwrap_or_else(|| panic!("{} is not imported", vector.name))
     }
+}
+
+/// Which rules report which of these records, through the prefilter; all as they are, not classified.
+fn judge(rules: &Rules, schemas: &Schemas, records: &[Value]) -> BTreeSet<(String, u64)> {
+    let batch = carried("test:event", records, schemas);
+    let detected = rules.judge(&batch, "2026-01-02T03:04:05Z");
+    assert!(detected.dead.is_empty(), "{:?}", detected.dead);
+    detected.alerts.into_iter().map(|alert| (alert.rule_name.to_string(), alert.position.offset)).collect()
 }
 
 fn library(vector: &Vector) -> CompiledRule {
@@ -294,13 +303,287 @@ fn over_generated_records_the_component_the_evaluator_and_the_library_agree() {
     assert!(fired > 5_000 && silent > 5_000, "{fired} {silent}");
 }
 
+/// Reports every row that it is asked about.
+struct Asked(Vec<RuleInfo>);
+
+struct AskedSession;
+
+impl RulePlugin for Asked {
+    fn name(&self) -> &str {
+        "asked.wasm"
+    }
+    fn digest(&self) -> &str {
+        "asked"
+    }
+    fn rules(&self) -> &[RuleInfo] {
+        &self.0
+    }
+    fn open<'a>(&'a self, _: &'a Arc<Batch>) -> Box<dyn RuleSession + 'a> {
+        Box::new(AskedSession)
+    }
+}
+
+impl RuleSession for AskedSession {
+    fn evaluate(&mut self, _: usize, rows: &[u32]) -> Result<Judged, PluginError> {
+        let finding = |row: &u32| Finding { row: *row, ..Finding::default() };
+        Ok(Judged { findings: rows.iter().map(finding).collect(), fuel: 0 })
+    }
+}
+
+/// Numbers that are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % below
+    }
+
+    fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.roll(all.len())]
+    }
+
+    fn some(&mut self, most: usize, mut make: impl FnMut(&mut Dice) -> Value) -> Vec<Value> {
+        (0..=self.roll(most)).map(|_| make(self)).collect()
+    }
+}
+
+const FIELDS: [&str; 9] =
+    ["text", "list", "object", "needed", "object.text", "list.text", "list.0", "object.list.text", "none"];
+const MODIFIERS: [&str; 24] = [
+    "",
+    "",
+    "",
+    "|contains",
+    "|startswith",
+    "|endswith",
+    "|cased",
+    "|contains|cased",
+    "|all",
+    "|contains|all",
+    "|re",
+    "|re|i",
+    "|cidr",
+    "|exists",
+    "|gt",
+    "|lte",
+    "|neq",
+    "|contains|windash",
+    "|windash",
+    "|base64offset|contains",
+    "|wide|base64",
+    "|fieldref",
+    "|fieldref|startswith",
+    "|hour",
+];
+const CONDITIONS: [&str; 12] = [
+    "s0",
+    "s1",
+    "s0 and s1",
+    "s0 or s1",
+    "s0 and not s1",
+    "not s0",
+    "not (s0 and s1)",
+    "1 of s*",
+    "all of them",
+    "2 of them",
+    "(s0 or s1) and not s2",
+    "s0 and 1 of s*",
+];
+
+/// Values of rules and of records alike, so that they meet.
+fn common_value(dice: &mut Dice) -> Value {
+    let all = [
+        json!(""),
+        json!("a"),
+        json!("A"),
+        json!("ab"),
+        json!("aB"),
+        json!("b"),
+        json!("ÄB"),
+        json!("äb"),
+        json!("\u{212a}"),
+        json!("k"),
+        json!("-k"),
+        json!("/K"),
+        json!("10.0.0.1"),
+        json!("10.0.0.255"),
+        json!("2001:db8::1"),
+        json!("7"),
+        json!(7),
+        json!(7.0),
+        json!(7.5),
+        json!(-7),
+        json!("-7"),
+        json!(18446744073709551615u64),
+        json!(1e300),
+        json!(true),
+        json!("True"),
+        json!(false),
+        json!(null),
+        json!("YQBiAA=="),
+        json!("xxYWI="),
+        json!("2026-01-02T07:00:00Z"),
+        json!("a\nb"),
+    ];
+    dice.one_of(&all).clone()
+}
+
+fn asked_value(dice: &mut Dice, modifiers: &str) -> Value {
+    let all = match modifiers {
+        "|re" | "|re|i" => [json!("^a"), json!("b$"), json!("."), json!("^$"), json!("[0-9]+")].to_vec(),
+        "|cidr" => [
+            json!("10.0.0.0/24"),
+            json!("10.0.0.128/25"),
+            json!("0.0.0.0/0"),
+            json!("2001:db8::/32"),
+            json!("10.0.0.1"),
+        ]
+        .to_vec(),
+        "|exists" => [json!(true), json!(false)].to_vec(),
+        "|gt" | "|lte" | "|hour" => [json!(7), json!(7.2), json!(-8), json!(0)].to_vec(),
+        "|fieldref" | "|fieldref|startswith" => FIELDS.map(Value::from).to_vec(),
+        _ if dice.roll(3) == 0 => [
+            json!("*"),
+            json!("a*"),
+            json!("*b"),
+            json!("*a*"),
+            json!("a?"),
+            json!("?"),
+            json!("*K"),
+            json!("*ä*"),
+            json!("a*b"),
+            json!("*?7*"),
+        ]
+        .to_vec(),
+        _ => return common_value(dice),
+    };
+    dice.one_of(&all).clone()
+}
+
+fn generated_rule(dice: &mut Dice, number: usize) -> String {
+    let mut detection = Map::new();
+    for selection in ["s0", "s1", "s2"] {
+        let items = |dice: &mut Dice| {
+            let mut items = Map::new();
+            for _ in 0..=dice.roll(2) {
+                let modifiers = *dice.one_of(&MODIFIERS);
+                let values = match modifiers {
+                    "|exists" => asked_value(dice, modifiers),
+                    _ => dice.some(3, |dice| asked_value(dice, modifiers)).into(),
+                };
+                items.insert(format!("{}{modifiers}", dice.one_of(&FIELDS)), values);
+            }
+            Value::Object(items)
+        };
+        let said = match dice.roll(6) {
+            0 => dice.some(2, items).into(),
+            1 => dice.some(2, common_value).into(),
+            _ => items(dice),
+        };
+        detection.insert(selection.into(), said);
+    }
+    detection.insert("condition".into(), (*dice.one_of(&CONDITIONS)).into());
+    json!({"title": format!("Generated {number}"), "logsource": {"product": "test"}, "detection": detection})
+        .to_string()
+}
+
+fn generated_value(dice: &mut Dice, depth: usize) -> Value {
+    match dice.roll(if depth == 0 { 4 } else { 8 }) {
+        4 | 5 => (0..dice.roll(3)).map(|_| generated_value(dice, depth - 1)).collect(),
+        6 | 7 => {
+            let mut object = Map::new();
+            for key in ["text", "list", "0"] {
+                if dice.roll(2) == 0 {
+                    object.insert(key.into(), generated_value(dice, depth - 1));
+                }
+            }
+            object.into()
+        }
+        _ => common_value(dice),
+    }
+}
+
+fn generated_record(dice: &mut Dice) -> Value {
+    let mut record = Map::new();
+    for key in ["text", "list", "object", "needed"] {
+        // As the classifier fills what a log does not have.
+        let filled = [json!(""), json!([]), json!({})];
+        match dice.roll(4) {
+            0 => {}
+            1 => drop(record.insert(key.into(), dice.one_of(&filled).clone())),
+            _ => drop(record.insert(key.into(), generated_value(dice, 3))),
+        }
+    }
+    record.into()
+}
+
+/// What the prefilter keeps from a rule no alert tells of. Rules with the same conditions as others are filed elsewhere, so they
+/// are all filed together, and once more by themselves.
+#[test]
+fn no_record_is_kept_from_a_rule_that_would_report_it() {
+    let mut dice = Dice(0x5163);
+    let mapping =
+        Mapping::read("m", r#"{"sources": [{"logsource": {"product": "test"}, "logs": ["test:event"]}]}"#).unwrap();
+    let optional = [("text", true), ("list", true), ("object", true), ("needed", false)];
+    let fields = optional.iter().map(|(name, optional)| ((*name).to_owned(), *optional)).collect();
+    let log_types = BTreeMap::from([("test:event".to_owned(), fields)]);
+    let files: Vec<File> =
+        (0..4000).map(|number| File { name: "f".into(), text: generated_rule(&mut dice, number) }).collect();
+    let compiled = compile(&files, &mapping, &log_types, &[]);
+    assert!(compiled.rules.len() > 2000, "{} of {}: {}", compiled.rules.len(), files.len(), compiled.left_out[0].why);
+    let records: Vec<Value> = (0..300).map(|_| generated_record(&mut dice)).collect();
+    let native: Vec<Box<Record>> = records.iter().cloned().map(Record::from_json).collect();
+
+    let info = |ready: &Ready| RuleInfo {
+        name: ready.rule.name.clone(),
+        description: String::new(),
+        logs: ready.rule.logs.clone(),
+        when: Vec::new(),
+        options: serde_json::from_value(Value::Object(ready.rule.options.clone())).unwrap(),
+    };
+    let schema = json!({"test:event": {"parser": "json", "schema": {}}});
+    let schemas = Schemas::read(&[("test.json".into(), schema.to_string())]).unwrap();
+    let asked = |rules: &[Ready]| {
+        let plugin: Arc<dyn RulePlugin> = Arc::new(Asked(rules.iter().map(info).collect()));
+        let rules = Rules::new(PluginSet { plugins: vec![plugin], ..PluginSet::default() }, &schemas);
+        judge(&rules, &schemas, &records)
+    };
+    let together = asked(&compiled.rules);
+    let (mut wrong, mut fired, mut kept) = (Vec::new(), 0, 0);
+    for (place, ready) in compiled.rules.iter().enumerate() {
+        let judge = Judge::new(&ready.rule.detect);
+        let alone = (place % 8 == 0).then(|| asked(std::slice::from_ref(ready)));
+        for (row, record) in native.iter().enumerate() {
+            let key = (ready.rule.name.clone(), row as u64);
+            let asked = together.contains(&key);
+            assert!(alone.as_ref().is_none_or(|alone| alone.contains(&key) == asked), "{}: {}", key.0, records[row]);
+            kept += usize::from(!asked);
+            if judge.holds(record) {
+                fired += 1;
+                if !asked {
+                    wrong.push(format!(
+                        "{}\n  {:?}\n  {}",
+                        records[row],
+                        ready.rule.detect,
+                        json!(ready.rule.options["when_any"])
+                    ));
+                    break;
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} rules\n{}", wrong.len(), wrong[..wrong.len().min(10)].join("\n"));
+    assert!(fired > 50_000 && kept > 50_000, "{fired} {kept}");
+}
+
 #[test]
 fn rules_over_our_log_types_judge_classified_records() {
     let world = world();
     copy(&own("cases"), &world.place.at("cases"));
     let tested = world.place.run(&["test", "cases", "--plugins", "imported-sigma/plugins", "--config", "conf"]);
     let said = exits(tested, 0);
-    assert!(said.contains("23 passed"), "{said}");
+    assert!(said.contains("27 passed"), "{said}");
 }
 
 #[test]
@@ -385,6 +668,12 @@ fn what_cannot_be_imported_is_listed_with_the_reason_and_the_rest_goes_through()
         ("Too Many", "unfit/detections.yml", "2 of `sel*`"),
         ("No Values", "unfit/detections.yml", "no values"),
         ("Items Of A List", "unfit/detections.yml", "items of a list"),
+        ("Merge Key", "unfit/detections.yml", "merge keys"),
+        ("Beyond All Numbers", "unfit/detections.yml", "inf is no number"),
+        ("unfit/list.yml", "unfit/list.yml", "not a YAML mapping"),
+        ("Deep", "unfit/large.yml", "nested too deep"),
+        ("Much Said", "unfit/large.yml", "description and false positives have 70000 bytes"),
+        ("Many Tags", "unfit/large.yml", "tags, references, author and the like have"),
         ("Unknown Source", "unfit/sources.yml", "product toaster, category bread"),
         ("No Source", "unfit/sources.yml", "(none)"),
         ("Missing Log Type", "unfit/sources.yml", "absent:log"),
@@ -397,7 +686,7 @@ fn what_cannot_be_imported_is_listed_with_the_reason_and_the_rest_goes_through()
     }
     assert_eq!(left.len(), expected.len(), "{left:#?}");
     assert_eq!(world.report["other_documents"], 1);
-    let count = vectors().len() + MANY + 13;
+    let count = vectors().len() + MANY + 18;
     assert_eq!(world.report["rules"].as_array().unwrap().len(), count);
     assert_eq!(world.component.rules().len(), count);
     let text = std::fs::read_to_string(world.place.at("imported-sigma/REPORT.md")).unwrap();

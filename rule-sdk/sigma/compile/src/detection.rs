@@ -82,6 +82,10 @@ impl Maker<'_> {
             Some(name) => format!("`{name}`: {why}"),
             None => why,
         };
+        // Taken for a field it would hold for nothing.
+        if name.as_deref() == Some("<<") {
+            return Err("merge keys of YAML (`<<`) are not supported: write out what they bring".to_owned());
+        }
         let item = self.expanded(item).map_err(of)?;
         // The library knows which modifiers go together.
         rsigma_ir::lower::lower_detection_item(&item, &LowerOptions::default())

@@ -1,6 +1,7 @@
 //! The rules of a file. Each document is read by itself, so that one that cannot be read costs no other.
 
 use rsigma_parser::{SigmaCollection, SigmaRule, parse_sigma_yaml};
+use yaml_serde::Value;
 
 pub enum Found {
     /// With what its author should look at.
@@ -58,7 +59,10 @@ fn sizes(collection: &SigmaCollection) -> Sizes {
 fn sort(document: &str, collection: Result<SigmaCollection, String>, known: Sizes) -> Vec<Found> {
     let known_keys = ["title", "logsource", "detection", "correlation", "filter", "action"];
     // A rule may be written as JSON.
-    if !document.trim_start().starts_with('{') && !known_keys.iter().any(|name| key(document, name).is_some()) {
+    if !document.trim_start().starts_with('{')
+        && !known_keys.iter().any(|name| key(document, name).is_some())
+        && !has_one(document, &known_keys)
+    {
         return vec![Found::Foreign];
     }
     let title = key(document, "title").unwrap_or_default();
@@ -118,6 +122,16 @@ fn cut(text: &str) -> Vec<&str> {
 fn says_something(document: &str) -> bool {
     let meant = |line: &str| !line.is_empty() && !line.starts_with('#') && line != "...";
     document.lines().any(|line| meant(line.trim()))
+}
+
+/// Whether a document has one of these keys in a way that lines do not show: quoted, indented, or in a list.
+fn has_one(document: &str, keys: &[&str]) -> bool {
+    let has = |value: &Value| keys.iter().any(|name| value.get(*name).is_some());
+    match yaml_serde::from_str(document) {
+        Ok(Value::Sequence(items)) => items.iter().any(has),
+        Ok(value) => has(&value),
+        Err(_) => false,
+    }
 }
 
 /// A top-level key's text, as far as it can be seen without reading YAML.

@@ -88,6 +88,24 @@ pub fn compile(files: &[File], mapping: &Mapping, log_types: &LogTypes, outputs:
     compiled
 }
 
+/// Bytes that the host takes of a rule's description, and of its options.
+const TEXT_BYTES_MAX: usize = 64 << 10;
+
+/// One rule that the host refuses, or the component cannot read, would cost all others.
+fn fits(rule: &Rule) -> Result<(), String> {
+    let options = serde_json::to_string(&rule.options).unwrap_or_default();
+    let texts = [
+        ("description and false positives have", rule.description.len()),
+        ("tags, references, author and the like have", options.len()),
+    ];
+    if let Some((what, bytes)) = texts.iter().find(|(_, bytes)| *bytes > TEXT_BYTES_MAX) {
+        return Err(format!("its {what} {bytes} bytes, more than {TEXT_BYTES_MAX}"));
+    }
+    let read = serde_json::to_string(rule).and_then(|text| serde_json::from_str::<Rule>(&text));
+    // serde_json goes down so many levels.
+    read.map(|_| ()).map_err(|error| format!("its condition is nested too deep to be read again: {error}"))
+}
+
 /// Why a rule is not imported.
 struct Refused {
     why: String,
@@ -147,6 +165,7 @@ fn one(
         options: options(sigma, when_any, outputs.iter().chain(&mapping.outputs)),
         detect,
     };
+    fits(&rule)?;
     Ok((rule, notes))
 }
 

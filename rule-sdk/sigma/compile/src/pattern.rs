@@ -3,6 +3,7 @@
 use crate::rule::{Comparison, DASHES, How, Number, Test, Text, TimePart};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ipnet::IpNet;
 use rsigma_parser::{Modifier, SigmaString, SigmaValue, SpecialChar, StringPart};
 
 /// Texts that one value may become where dashes are encoded: 5 to the power of 4.
@@ -57,7 +58,10 @@ pub fn test(value: &SigmaValue, modifiers: &[Modifier], keyword: bool) -> Result
         return Ok(Test::Number(*comparison, number));
     }
     if has(Modifier::Cidr) {
-        let network: ipnet::IpNet = value.to_string().trim().parse().map_err(|_| format!("{value} is no network"))?;
+        let text = value.to_string();
+        // An address alone is a network of one.
+        let alone = text.trim().parse::<std::net::IpAddr>().map(IpNet::from);
+        let network: IpNet = text.trim().parse().or(alone).map_err(|_| format!("{value} is no network"))?;
         return Ok(Test::Cidr(vec![network.to_string()]));
     }
     if has(Modifier::Re) {
@@ -87,7 +91,7 @@ pub fn test(value: &SigmaValue, modifiers: &[Modifier], keyword: bool) -> Result
 fn number(value: &SigmaValue) -> Option<Number> {
     match value {
         SigmaValue::Integer(number) => Some(Number::Integer(*number)),
-        SigmaValue::Float(number) => Some(Number::Float(*number)),
+        SigmaValue::Float(number) => Some(*number).filter(|number| number.is_finite()).map(Number::Float),
         SigmaValue::String(text) => {
             let text = text.original.trim();
             let integer = text.parse().ok().map(Number::Integer);

@@ -1,7 +1,7 @@
 //! What every record holds that a rule could report: conditions that the host asks before it asks the rule, `when_any` of the
 //! rule's options. They may hold for more records, never for fewer.
 
-use crate::rule::{Expr, Field, How, Test, Text};
+use crate::rule::{Expr, How, Test, Text};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ fn necessary(expr: &Expr) -> Vec<List> {
         // At least one of them holds.
         Expr::Any(exprs) | Expr::AtLeast(1.., exprs) => one_of(exprs.iter().map(necessary)),
         Expr::AtLeast(0, _) | Expr::Not(_) | Expr::Keyword(_) => Vec::new(),
-        Expr::Field(Field { path, test, .. }) => of_test(path, test),
+        Expr::Field(field) => of_test(&field.path, field.filled, &field.test),
     }
 }
 
@@ -95,9 +95,11 @@ fn add(list: &mut List, condition: Condition) {
     list.push(condition);
 }
 
-fn of_test(path: &str, test: &Test) -> Vec<List> {
+fn of_test(path: &str, filled: bool, test: &Test) -> Vec<List> {
     let list = |test: Asked| vec![vec![Condition { path: path.to_owned(), test }]];
     match test {
+        // A list or an object that the classifier put there fits, and has no text that the host could compare.
+        Test::Text(Text { how: How::Is, any, .. }) if filled && any.iter().any(String::is_empty) => list(Asked::Exists),
         Test::Text(text) => of_text(path, text),
         Test::Cidr(networks) => match networks.iter().map(|network| beginning(network)).collect::<Option<Vec<_>>>() {
             Some(beginnings) => {
@@ -110,8 +112,8 @@ fn of_test(path: &str, test: &Test) -> Vec<List> {
             None => list(Asked::Exists),
         },
         Test::Boolean(wanted) => list(Asked::Equals(vec![wanted.to_string()])),
-        Test::All(tests) => tests.iter().flat_map(|test| of_test(path, test)).collect(),
-        Test::Any(tests) => one_of(tests.iter().map(|test| of_test(path, test))),
+        Test::All(tests) => tests.iter().flat_map(|test| of_test(path, filled, test)).collect(),
+        Test::Any(tests) => one_of(tests.iter().map(|test| of_test(path, filled, test))),
         Test::Exists(false) | Test::Null => Vec::new(),
         Test::Exists(true) | Test::Regex(_) | Test::Number(..) | Test::Reference(_) | Test::Time(..) | Test::Not(_) => {
             list(Asked::Exists)
