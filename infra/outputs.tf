@@ -1,3 +1,8 @@
+output "prefix" {
+  value       = local.prefix
+  description = "Whose state this is. `streamalert deploy` and `destroy` leave that of another installation alone."
+}
+
 output "rules_bucket" {
   value       = local.names.rules_bucket
   description = "`streamalert push` uploads to it."

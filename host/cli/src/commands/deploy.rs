@@ -2,6 +2,7 @@
 //! anything is lost, and progress while it happens.
 
 mod changes;
+mod interrupts;
 
 use super::generate;
 use super::run::say;
@@ -10,15 +11,23 @@ use crate::{Failure, ask};
 use anyhow::{Context, anyhow};
 use changes::{Action, Changes, Event};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, IsTerminal};
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Tried in this order.
 const TOOLS: [&str; 2] = ["tofu", "terraform"];
+/// What the tool calls it where providers or modules are missing: `init` was broken off, or infra/ has changed since.
+const NOT_READY: [&str; 5] = [
+    "Required plugins are not installed",
+    "Inconsistent dependency lock file",
+    "Module not installed",
+    "Missing required provider",
+    "Backend initialization required",
+];
 /// Changes of one kind that are listed one by one; `--all` lists every one.
 const LISTED: usize = 12;
 
@@ -141,6 +150,8 @@ fn no(message: String) -> Failure {
 struct Tool {
     program: PathBuf,
     infra: PathBuf,
+    /// Folder of the configuration.
+    conf: PathBuf,
     prefix: String,
     /// Variables of the environment.
     variables: Vec<(String, OsString)>,
@@ -190,14 +201,18 @@ impl Tool {
         let absolute = |path: &Path| -> Result<PathBuf, Failure> {
             Ok(std::path::absolute(path).with_context(|| format!("find {}", path.display()))?)
         };
+        let conf = absolute(&config)?;
         let variables = vec![
-            ("TF_VAR_conf".to_owned(), absolute(&config)?.into_os_string()),
+            ("TF_VAR_conf".to_owned(), conf.clone().into_os_string()),
             ("TF_IN_AUTOMATION".to_owned(), "1".into()),
             ("TF_INPUT".to_owned(), "0".into()),
         ];
         let var_files = var_file.iter().map(|file| absolute(file)).collect::<Result<_, _>>()?;
-        let tool = Tool { program, infra: absolute(&infra)?, prefix, variables, var_files, all };
-        tool.begin()?;
+        let tool = Tool { program, infra: absolute(&infra)?, conf, prefix, variables, var_files, all };
+        if !tool.infra.join(".terraform").is_dir() {
+            tool.begin()?;
+        }
+        tool.check_owner()?;
         Ok(tool)
     }
 
@@ -209,11 +224,8 @@ impl Tool {
         command
     }
 
-    /// Fetches providers, if that has not been done.
+    /// Fetches providers.
     fn begin(&self) -> Result<(), Failure> {
-        if self.infra.join(".terraform").is_dir() {
-            return Ok(());
-        }
         eprintln!("{} init: fetches what infra/ needs", self.program.display());
         let output = self.command(&["init", "-input=false", "-no-color"]).output();
         let output = output.with_context(|| format!("run {}", self.program.display()))?;
@@ -226,7 +238,34 @@ impl Tool {
         }
     }
 
+    /// A state is of one installation: with the configuration of another one, everything in it would be renamed or removed.
+    fn check_owner(&self) -> Result<(), Failure> {
+        let outputs = self.output()?;
+        let owner = outputs.get("prefix").and_then(|output| output["value"].as_str());
+        match owner {
+            Some(owner) if owner != self.prefix => Err(no(format!(
+                "the state that {} works on is of {owner}, and the configuration is of {prefix}; give {prefix} a state of its own: \
+                 `{} workspace new {prefix}` there, then TF_WORKSPACE={prefix}",
+                self.infra.display(),
+                self.program.display(),
+                prefix = self.prefix,
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn plan(&self, more: &[&str]) -> Result<Plan, Failure> {
+        match self.try_plan(more) {
+            Err(Failure::Running(error)) if NOT_READY.iter().any(|told| format!("{error:#}").contains(told)) => {
+                self.begin()?;
+                self.check_owner()?;
+                self.try_plan(more)
+            }
+            done => done,
+        }
+    }
+
+    fn try_plan(&self, more: &[&str]) -> Result<Plan, Failure> {
         let file = tempfile::Builder::new().prefix("streamalert-").suffix(".plan").tempfile();
         let file = file.context("make a file for the plan")?.into_temp_path();
         let out = format!("-out={}", file.display());
@@ -237,6 +276,10 @@ impl Tool {
             argument.push(var_file);
             command.arg(argument);
         }
+        // The last one counts: a file in infra/ may name another folder, and has more weight than the environment.
+        let mut conf = OsString::from("-var=conf=");
+        conf.push(&self.conf);
+        command.arg(conf);
         let bar = spinner("looks at what there is");
         let mut changes = Changes::default();
         let done = self.follow(command, |event| match event {
@@ -293,7 +336,7 @@ impl Tool {
                 }
                 Event::Failed(address) => {
                     busy.remove(&address);
-                    bar.suspend(|| eprintln!("failed: {address}"));
+                    bar.suspend(|| warn(&format!("failed: {address}")));
                 }
                 _ => {}
             }
@@ -310,10 +353,7 @@ impl Tool {
 
     /// What the infrastructure says of itself: names that people and other tools need.
     fn outputs(&self) -> Result<(), Failure> {
-        let output =
-            self.command(&["output", "-json"]).stderr(Stdio::null()).output().context("ask for the outputs")?;
-        let Ok(Value::Object(outputs)) = serde_json::from_slice(&output.stdout) else { return Ok(()) };
-        for (name, output) in &outputs {
+        for (name, output) in &self.output()? {
             if output["sensitive"] == true || output["value"].is_null() {
                 continue;
             }
@@ -325,8 +365,16 @@ impl Tool {
         Ok(())
     }
 
-    /// Runs the tool; its errors, all of them, are ours.
+    /// Nothing, where nothing is made yet or the tool cannot say.
+    fn output(&self) -> Result<Map<String, Value>, Failure> {
+        let output =
+            self.command(&["output", "-json"]).stderr(Stdio::null()).output().context("ask for the outputs")?;
+        Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
+    }
+
+    /// Runs the tool; its errors, all of them, are ours. Whatever happens here, it is waited for: it keeps the state.
     fn follow(&self, mut command: Command, mut on: impl FnMut(Event)) -> Result<(), Failure> {
+        let _held = interrupts::hold();
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -335,19 +383,19 @@ impl Tool {
         // Read beside stdout, or a long one would hold the tool up.
         let stderr = child.stderr.take();
         let said = std::thread::spawn(move || {
-            let mut text = String::new();
+            let mut text = Vec::new();
             if let Some(mut stderr) = stderr {
-                let _ = std::io::Read::read_to_string(&mut stderr, &mut text);
+                let _ = stderr.read_to_end(&mut text);
             }
-            text
+            String::from_utf8_lossy(&text).into_owned()
         });
         let mut errors = Vec::new();
         let stdout = child.stdout.take().context("read what the tool says")?;
-        for line in BufReader::new(stdout).lines() {
+        for line in BufReader::new(stdout).split(b'\n') {
             let line = line.context("read what the tool says")?;
-            match Event::read(&line) {
+            match Event::read(&String::from_utf8_lossy(&line)) {
                 Some(Event::Error(error)) => errors.push(error),
-                Some(Event::Warning(warning)) => eprintln!("warning: {warning}"),
+                Some(Event::Warning(warning)) => warn(&format!("warning: {warning}")),
                 Some(event) => on(event),
                 None => {}
             }
@@ -362,6 +410,11 @@ impl Tool {
         }
         Err(anyhow!("{}", errors.join("\n")).into())
     }
+}
+
+/// Nobody may read it any more; what is under way goes on.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn runs(program: &Path) -> bool {

@@ -4,8 +4,15 @@
 use serde_json::Value;
 
 /// Types of resources that hold what cannot be made again.
-const STORES: [&str; 5] =
-    ["aws_dynamodb_table", "aws_s3_bucket", "aws_kms_key", "aws_kinesis_stream", "aws_cloudwatch_log_group"];
+const STORES: [&str; 6] = [
+    "aws_dynamodb_table",
+    "aws_s3_bucket",
+    "aws_kms_key",
+    "aws_kinesis_stream",
+    "aws_cloudwatch_log_group",
+    // Records on their way, and those that nobody could take.
+    "aws_sqs_queue",
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -156,6 +163,7 @@ mod tests {
             ("aws_s3_bucket", "delete"),
             ("aws_lambda_permission", "delete"),
             ("aws_s3_bucket", "import"),
+            ("aws_sqs_queue", "replace"),
             ("aws_sqs_queue", "noop"),
         ] {
             match Event::read(&change(kind, action)) {
@@ -163,9 +171,12 @@ mod tests {
                 other => assert_eq!((other, action), (None, "noop")),
             }
         }
-        assert_eq!(changes.lost(), ["module.a.aws_dynamodb_table.x", "module.a.aws_s3_bucket.x"]);
-        assert_eq!(changes.steps(), 2 + 1 + 2 + 2);
-        assert_eq!(changes.counts(), "2 to make, 1 to change, 1 to take over or let go, 1 to make anew, 2 to remove");
+        assert_eq!(
+            changes.lost(),
+            ["module.a.aws_dynamodb_table.x", "module.a.aws_s3_bucket.x", "module.a.aws_sqs_queue.x"]
+        );
+        assert_eq!(changes.steps(), 2 + 1 + 2 + 2 * 2);
+        assert_eq!(changes.counts(), "2 to make, 1 to change, 1 to take over or let go, 2 to make anew, 2 to remove");
     }
 
     #[test]
