@@ -101,7 +101,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     for (name, text) in &schemas {
         put(&args.dir.join("schemas").join(name), text)?;
     }
-    let shown = args.dir.display();
+    // As a shell takes it.
+    let shown = args.dir.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./".contains(c);
+    let shown = if shown.chars().all(is_plain) { shown } else { format!("'{}'", shown.replace('\'', r"'\''")) };
     let source = if created { "which is made" } else { "which is there" };
     say(&format!("{shown}: {prefix} in {region}, {} from s3://{bucket}, {source}", logs.join(", ")))?;
     say("next:")?;
@@ -131,10 +134,13 @@ fn read_schemas(conf: &Path) -> Result<Vec<(String, String)>, Failure> {
 /// What can be made of a folder's name.
 fn prefix_of(dir: &Path) -> String {
     let name = dir.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let kept: String =
-        name.chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' }).collect();
-    let kept: String = kept.trim_matches(|c: char| c == '-' || c.is_ascii_digit()).chars().take(PREFIX_MAX).collect();
-    let kept = kept.trim_matches('-').to_owned();
+    let is_kept = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let words: Vec<&str> = name.split(|c| !is_kept(c)).filter(|word| !word.is_empty()).collect();
+    // A letter is first; digits at the end stay, which tell one folder from another.
+    let joined = words.join("-");
+    let begun = joined.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    let kept: String = begun.chars().take(PREFIX_MAX).collect();
+    let kept = kept.trim_end_matches('-').to_owned();
     if kept.is_empty() { "streamalert".into() } else { kept }
 }
 
@@ -165,6 +171,7 @@ fn check_bucket(bucket: &str) -> Result<(), String> {
     let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let good = (3..=63).contains(&bucket.len())
         && bucket.chars().all(|c| edge(c) || c == '-' || c == '.')
+        && !bucket.contains("..")
         && bucket.starts_with(edge)
         && bucket.ends_with(edge);
     match good {
@@ -205,7 +212,15 @@ mod tests {
 
     #[test]
     fn names_that_aws_takes() {
-        for (dir, prefix) in [("acme", "acme"), ("/x/My Conf_2", "my-conf"), ("7", "streamalert"), ("a-b", "a-b")] {
+        for (dir, prefix) in [
+            ("acme", "acme"),
+            ("/x/My Conf_2", "my-conf-2"),
+            ("team1", "team1"),
+            ("7", "streamalert"),
+            ("7-a & b--", "a-b"),
+            ("a-b", "a-b"),
+            ("a-very-long-name-of-a-fo-x", "a-very-long-name-of-a-fo"),
+        ] {
             assert_eq!(prefix_of(Path::new(dir)), prefix, "{dir}");
             assert_eq!(check_prefix(prefix), Ok(()));
         }
@@ -218,7 +233,7 @@ mod tests {
         for region in ["", "eu", "eu-west", "EU-west-1", "eu-west-1a", "eu--1"] {
             assert!(check_region(region).is_err(), "{region}");
         }
-        for bucket in ["s3://logs", "ab", "Logs", "-logs", "a/b", &"a".repeat(64)] {
+        for bucket in ["s3://logs", "ab", "Logs", "-logs", "a/b", "a..b", &"a".repeat(64)] {
             assert!(check_bucket(bucket).is_err(), "{bucket}");
         }
     }
