@@ -13,6 +13,9 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use streamalert_packed::{Kind, Node, Record};
 
+/// The column that tables are partitioned by, which is no key's.
+const PARTITION: &str = "dt";
+
 /// The names for the keys of one object, and of the objects within.
 #[derive(Debug, Default)]
 pub struct Columns {
@@ -152,9 +155,10 @@ pub fn distinct_names(keys: &[&str]) -> Vec<String> {
     for at in order {
         let cleaned = clean(keys[at]);
         let folded = cleaned.to_lowercase();
-        let is_free = escape(&folded, Escape::Lost) == folded && !taken.contains(&folded);
+        let is_free = folded != PARTITION && escape(&folded, Escape::Lost) == folded && !taken.contains(&folded);
+        let which = if keys[at] == PARTITION { Escape::First } else { Escape::Upper };
         // In lower case and with the key in it, the other name can be no other key's.
-        names[at] = if is_free { cleaned } else { escape(keys[at], Escape::Upper).into_owned() };
+        names[at] = if is_free { cleaned } else { escape(keys[at], which).into_owned() };
         taken.insert(names[at].to_lowercase());
     }
     names
@@ -278,6 +282,8 @@ mod tests {
         assert_eq!(distinct_names(&["a.b", "a_b"]), ["a_x2e_b", "a_b"]);
         assert_eq!(distinct_names(&["a.b", "a-b"]), ["a_b", "a_x2d_b"]);
         assert_eq!(distinct_names(&["Name", "NAME", "name"]), ["_x4e_ame", "_x4e__x41__x4d__x45_", "name"]);
+        // Partitions have theirs.
+        assert_eq!(distinct_names(&["dt", "DT", "_x64_t"]), ["_x64_t", "_x44__x54_", "_x5f_x64_t"]);
         // Nothing is left of the empty key, and ` x ` becomes what stands for it.
         assert_eq!(distinct_names(&["$x", " x ", "_x", ""]), ["_x24_x", "_x20_x_x20_", "_x", "_x_"]);
     }
