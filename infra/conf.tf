@@ -126,11 +126,24 @@ locals {
     }
   ]...)
 
+  rule_names = merge([
+    for cluster, services in local.named : {
+      for source in services.eventbridge : "${cluster}/${source}" =>
+      "${local.prefix}-streamalert-${cluster}-${replace(source, "/[^A-Za-z0-9_-]/", "-")}"
+    }
+  ]...)
+
   rules = merge([
     for cluster, services in local.named : {
       for source in services.eventbridge : "${cluster}/${source}" => {
-        cluster       = cluster
-        name          = "${local.prefix}-streamalert-${cluster}-${replace(source, "/[^A-Za-z0-9_-]/", "-")}"
+        cluster = cluster
+        # At most 64 characters. One that would be too long, or another rule's too, ends with a digest: a rule of one name takes the
+        # other's place.
+        name = (
+          length([for name in values(local.rule_names) : name if name == local.rule_names["${cluster}/${source}"]]) == 1 && length(local.rule_names["${cluster}/${source}"]) <= 64
+          ? local.rule_names["${cluster}/${source}"]
+          : "${substr(local.rule_names["${cluster}/${source}"], 0, 55)}-${substr(sha256("${cluster}/${source}"), 0, 8)}"
+        )
         pattern       = jsonencode(try(local.clusters[cluster].more.eventbridge[source].pattern, { source = [source] }))
         bus           = try(local.clusters[cluster].more.eventbridge[source].bus, "default")
         accounts      = try(local.clusters[cluster].more.eventbridge[source].accounts, [])

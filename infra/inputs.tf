@@ -42,7 +42,7 @@ module "inputs_queue" {
       service = "events.amazonaws.com"
       sources = distinct(concat(
         [
-          for rule in local.rules : rule.bus == "default" ? "${local.arn.events}:rule/${substr(rule.name, 0, 64)}" : "${local.arn.events}:rule/${rule.bus}/${substr(rule.name, 0, 64)}"
+          for rule in local.rules : rule.bus == "default" ? "${local.arn.events}:rule/${rule.name}" : "${local.arn.events}:rule/${rule.bus}/${rule.name}"
           if rule.cluster == each.key
         ],
         [for reading in local.readings : "${local.arn.events}:rule/${local.prefix}-streamalert-${each.key}-s3-*" if reading.cluster == each.key && reading.notify == "eventbridge"],

@@ -256,7 +256,11 @@ configurations_refused() {
     sed -i 's/{ "name": "request", "type": "string" }//' "$conf/generated/tables.json"
     refused "The table web_combined has no columns" run plan -no-color -input=false -lock=false -var conf=tests/conf-refused -var package=tests/bootstrap.zip || return 1
     rm -rf "$conf"
-    echo "3 faults are found"
+    cp -r "$TREE/tests/conf-minimal" "$conf"
+    echo '{ "data_sources": { "sqs": { "logs": ["guardduty"] } } }' >"$conf/clusters/Prod EU.json"
+    refused "is no name of a function" run plan -no-color -input=false -lock=false -var conf=tests/conf-refused -var package=tests/bootstrap.zip || return 1
+    rm -rf "$conf"
+    echo "4 faults are found"
 }
 
 # Less usual forms of files, which the product takes, too.
@@ -280,6 +284,15 @@ configurations_taken() {
         echo "an output that is named in a list may do nothing"
         return 1
     }
+    # Clusters and sources whose names are one when they are put together.
+    echo '{ "data_sources": { "eventbridge": { "b.c": ["guardduty"], "b-c": ["guardduty"] } } }' >"$conf/clusters/a.json"
+    echo '{ "data_sources": { "eventbridge": { "c": ["guardduty"] } } }' >"$conf/clusters/a-b.json"
+    STREAMALERT_PLAN=known run plan -no-color -input=false -lock=false -var conf=tests/conf-taken -var package=tests/bootstrap.zip "-out=$TREE/taken.plan" >"$TREE/taken" 2>&1 &&
+        run show -json "$TREE/taken.plan" >"$TREE/taken.json" || {
+        cat "$TREE/taken"
+        return 1
+    }
+    "$PYTHON" "$TREE/tests/names.py" "$TREE/taken.json" || return 1
     rm -rf "$conf"
 }
 
@@ -302,10 +315,21 @@ by_streamalert() {
     done
     in_work() { (cd "$work" && "$program" "$@" --infra infra --tool "$TOOL"); }
     (cd "$ROOT" && "$program" init "$work/acme" --yes) || return 1
+    # Whatever others have written there.
+    echo 'conf = "nowhere"' >"$work/infra/terraform.tfvars"
     in_work plan --config acme || return 1
     in_work deploy --config acme --yes || return 1
     in_work plan --config acme | tee "$TREE/again" || return 1
     grep -q "nothing to change" "$TREE/again" || return 1
+    # The state is of acme, whatever another configuration says.
+    (cd "$ROOT" && "$program" init "$work/other" --yes) || return 1
+    for command in plan "deploy --yes --lose-data" "destroy --yes other"; do
+        # shellcheck disable=SC2086
+        refused "works on is of acme" in_work $command --config other || return 1
+    done
+    # An init that was broken off.
+    rm -r "$work/infra/.terraform/providers"
+    in_work plan --config acme || return 1
     in_work destroy --config acme --yes acme || return 1
     echo "nothing was left to do"
 }

@@ -174,6 +174,10 @@ resource "aws_lambda_function" "function" {
       condition     = length(local.name) <= 64
       error_message = "${local.name} has more than the 64 characters that a function's name may have: choose a shorter prefix or cluster name."
     }
+    precondition {
+      condition     = can(regex("^[A-Za-z0-9_-]+$", local.name))
+      error_message = "`${local.name}` is no name of a function: letters, digits, `-` and `_`. Name the prefix or the cluster's file otherwise."
+    }
   }
 
   # Else it may start before it may do anything, or make a log without an end.

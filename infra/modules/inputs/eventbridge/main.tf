@@ -20,7 +20,7 @@ variable "queue" {
 }
 
 resource "aws_cloudwatch_event_rule" "rule" {
-  name           = substr(var.rule.name, 0, 64)
+  name           = var.rule.name
   description    = "Events for streamalert"
   event_bus_name = var.rule.bus
   event_pattern  = var.rule.pattern
