@@ -491,6 +491,35 @@ fn cases_of_one_rule_in_several_languages_are_not_those_of_the_workspace_above()
 }
 
 #[test]
+fn each_missing_tool_is_named_with_what_installs_it() {
+    let place = tempfile::tempdir().unwrap();
+    let without_tools = |arguments: &[&str], code: i32| {
+        let output = Command::new(program()).args(arguments).current_dir(checkout()).env("PATH", place.path()).output();
+        let output = exits(output.unwrap(), code);
+        out(&output) + &String::from_utf8_lossy(&output.stderr)
+    };
+    let tools = [
+        ("rust", "rustc", "https://rustup.rs"),
+        ("go", "go", "https://go.dev/dl"),
+        ("assemblyscript", "node", "apt-get install nodejs npm"),
+        ("js", "node", "apt-get install nodejs npm"),
+        ("python", "python3", "apt-get install python3 python3-venv"),
+        ("c", "python3", "apt-get install python3 python3-venv"),
+    ];
+    let said = without_tools(&["doctor"], 1);
+    let parts: Vec<&str> = said.split(" not ready").collect();
+    assert_eq!(parts.len(), tools.len() + 1, "{said}");
+    for (number, (language, tool, install)) in tools.iter().enumerate() {
+        assert!(parts[number].trim_end().ends_with(language), "{said}");
+        says(parts[number + 1], &[&format!("{tool} is missing: "), install]);
+        // With rules in that language, building says the same.
+        let folder = format!("example-rules/root-login/{language}");
+        let target = place.path().display().to_string();
+        says(&without_tools(&["build", &folder, "--out", &target], 2), &[tool, install]);
+    }
+}
+
+#[test]
 fn what_cannot_be_tested_at_all_is_no_failed_case() {
     let world = loud_world();
     let run = |arguments: &[&str]| {

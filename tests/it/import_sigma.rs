@@ -732,7 +732,7 @@ fn mappings_are_checked_and_stand_before_ours() {
         assert!(ran.status.code() == Some(2) && said.contains(why), "{mapping}: {said}");
         assert!(!place.at("imported-sigma").exists());
     };
-    refused("{", "mapping.json");
+    refused("{", "mapping.json: EOF while parsing an object at line 1 column 1\n");
     refused(r#"{"sauces": []}"#, "unknown field `sauces`");
     refused(
         r#"{"sources": [{"logsource": {"produkt": "x"}, "logs": ["a"]}]}"#,
@@ -756,7 +756,8 @@ fn mappings_are_checked_and_stand_before_ours() {
             "logsource": {"product": "Toaster"}, "logs": ["test:event"], "use": "people", "under": "data", "where": {"kind": ["t", "u"]},
         }],
     });
-    place.write("mapping.json", good.to_string());
+    // Editors begin files so.
+    place.write("mapping.json", format!("\u{feff}{good}"));
     let report = place.report(&["--mapping", "mapping.json"], 0);
     let line = std::fs::read_to_string(place.at("imported-sigma/crate/src/rules.jsonl")).unwrap();
     let rule: streamalert_sigma::rule::Rule = serde_json::from_str(line.trim()).unwrap();
@@ -768,6 +769,14 @@ fn mappings_are_checked_and_stand_before_ours() {
     // The log type has none of these fields, which is worth a look.
     let notes = report["rules"][0]["notes"].to_string();
     assert!(notes.contains("test:event has no field `user.name`, which `Who` is taken for"), "{notes}");
+
+    // Where no rule is left, what an earlier import wrote is not either.
+    place.write(
+        "rules/a.yml",
+        "title: Toast\nstatus: deprecated\nlogsource: {product: toaster}\ndetection: {s: {heat: 7}, condition: s}\n",
+    );
+    place.report(&["--mapping", "mapping.json"], 0);
+    assert!(place.at("imported-sigma/REPORT.md").is_file() && !place.at("imported-sigma/crate").exists());
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod outputs_matrix;
 mod python;
 mod readme;
 mod reference;
+mod rolling_back;
 mod rules_bucket;
 mod run_doors;
 mod run_files;

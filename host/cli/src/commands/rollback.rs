@@ -4,6 +4,7 @@ use super::run::{Output, say};
 use crate::{Failure, cloud};
 use anyhow::anyhow;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use streamalert_aws::Aws;
 use streamalert_aws::functions::{CodeVersion, Pointed, alias, point, versions};
@@ -53,7 +54,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
             "aws.json names no alias, so there is nothing to move; write \"alias\": \"live\" there and deploy";
         return Err(usage(message.into()));
     };
-    let wanted = match args.functions.is_empty() {
+    let all = args.functions.is_empty();
+    let mut wanted: Vec<String> = match all {
         false => args.functions.iter().map(|name| name.replace('_', "-")).collect(),
         true => {
             let mut all: Vec<String> = STAGES.iter().map(|stage| (*stage).to_owned()).collect();
@@ -61,6 +63,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
             all
         }
     };
+    let mut seen = BTreeSet::new();
+    wanted.retain(|name| seen.insert(name.clone()));
     let mut found = Vec::new();
     for short in wanted {
         let name = format!("{}-streamalert-{short}", cloud.names.prefix);
@@ -70,7 +74,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 found.push(Found { short, name, now, versions });
             }
             // Of all that may be there, not all need be.
-            None if args.functions.is_empty() => {}
+            None if all => {}
             None => return Err(usage(format!("there is no function {name} with the alias {live}"))),
         }
     }
@@ -82,13 +86,36 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     // First all that is to be done, then the doing: half a rollback helps nobody.
     let mut moves = Vec::new();
+    let mut stay = Vec::new();
     for function in &found {
         match target(function, args.to) {
             Ok(version) => moves.push((function, version)),
+            // One that came with this code, such as the classifier of a new cluster, keeps no other one from going back.
+            Err(why) if all && args.to.is_none() => stay.push(why),
             Err(message) => return Err(usage(message)),
         }
     }
-    moves.into_iter().try_for_each(|(function, version)| go(&cloud.aws, live, function, &version, args.output))
+    if moves.is_empty() {
+        return Err(usage(stay.join("; ")));
+    }
+    stay.iter().for_each(|why| eprintln!("{why}; it stays"));
+    for (at, (function, version)) in moves.iter().enumerate() {
+        let done = go(&cloud.aws, live, function, version, args.output);
+        // Those that were moved would go back once more if all were asked for again.
+        done.map_err(|failure| left(failure, moves[at..].iter().map(|(function, _)| function.short.as_str())))?;
+    }
+    Ok(())
+}
+
+/// What went wrong, and the functions that are as they were.
+fn left<'a>(failure: Failure, functions: impl Iterator<Item = &'a str>) -> Failure {
+    let functions: Vec<&str> = functions.collect();
+    match failure {
+        Failure::Running(error) => Failure::Running(
+            error.context(format!("not rolled back: {}; name these, and no others, to go on", functions.join(" "))),
+        ),
+        usage => usage,
+    }
 }
 
 /// Names of the clusters, each of which has a classifier of its own.
@@ -173,6 +200,14 @@ mod tests {
             now: Pointed { version: now.into(), revision: None },
             versions: versions.iter().map(version).collect(),
         }
+    }
+
+    #[test]
+    fn what_was_not_moved_is_named() {
+        let failed = left(Failure::Running(anyhow!("no access")), ["alert-merger", "rules-engine"].into_iter());
+        let Failure::Running(error) = failed else { panic!("it is no matter of usage") };
+        let told = format!("{error:#}");
+        assert_eq!(told, "not rolled back: alert-merger rules-engine; name these, and no others, to go on: no access");
     }
 
     #[test]

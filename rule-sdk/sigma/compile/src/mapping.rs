@@ -11,12 +11,12 @@ use std::rc::Rc;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MappingError {
-    #[error("{file}: {place}{source}")]
+    #[error("{file}: {place}{error}")]
     Json {
         file: String,
         /// With `: ` behind it, or empty.
         place: String,
-        source: serde_json::Error,
+        error: serde_json::Error,
     },
     #[error("{file}: sources[{index}]: {message}")]
     Source { file: String, index: usize, message: String },
@@ -102,13 +102,13 @@ impl Mapping {
     }
 
     pub fn read(file: &str, json: &str) -> Result<Mapping, MappingError> {
-        let mut reader = serde_json::Deserializer::from_str(json);
+        let mut reader = serde_json::Deserializer::from_str(json.trim_start_matches('\u{feff}'));
         let read: MappingFile = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let place = error.path().to_string();
-            let place = if place == "." { String::new() } else { format!("{place}: ") };
-            MappingError::Json { file: file.to_owned(), place, source: error.into_inner() }
+            let place = if matches!(&*place, "." | "?") { String::new() } else { format!("{place}: ") };
+            MappingError::Json { file: file.to_owned(), place, error: error.into_inner() }
         })?;
-        reader.end().map_err(|source| MappingError::Json { file: file.to_owned(), place: String::new(), source })?;
+        reader.end().map_err(|error| MappingError::Json { file: file.to_owned(), place: String::new(), error })?;
         let MappingFile { sets, sources, placeholders, outputs, .. } = read;
         let entry = |(index, entry): (usize, SourceEntry)| {
             let fault = |message: String| MappingError::Source { file: file.to_owned(), index, message };

@@ -85,7 +85,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     // First what cannot be built, lest it be missing where the rest cannot either.
     write(&args.out.join(REPORT), &report.text())?;
     let mut refused = Vec::new();
-    if !compiled.rules.is_empty() {
+    if compiled.rules.is_empty() {
+        // Else an earlier import's rules could be built from what is left of it.
+        let left = args.out.join(CRATE);
+        if left.exists() {
+            std::fs::remove_dir_all(&left).with_context(|| format!("remove {}", left.display()))?;
+        }
+    } else {
         let folder = write_crate(&args.out, &compiled)?;
         if !args.no_build {
             let plugins = args.out.join("plugins");
