@@ -1,6 +1,6 @@
 //! Where classified records are kept for searching: the name of each log type's stream and table.
 
-use crate::columns::{all_fields, clean, distinct_names};
+use crate::columns::{PROVENANCE, all_fields, clean, distinct_names};
 use crate::config::schema::{FieldKind, Fields};
 use crate::config::{LogType, Schemas};
 use md5::{Digest, Md5};
@@ -65,17 +65,16 @@ pub struct Column {
 
 /// Columns of a log type's table. Numbers and booleans have their types; objects whose keys a schema declares are structs. What may
 /// be anything (`{}`) is a text, which has the value's JSON unless it is a text itself, so that no record is refused for what
-/// its vendor changed; a list has such texts.
+/// its vendor changed; a list has such texts. Behind them what we say of every record ([`PROVENANCE`]).
 pub fn columns(log_type: &LogType) -> Vec<Column> {
     let fields = all_fields(log_type);
     let kinds = fields.0.iter().map(|field| hive(&field.kind));
     let keys = fields.0.iter().map(|field| field.name.clone());
     let names = names(&fields).into_iter();
-    names
-        .zip(kinds)
-        .zip(keys)
-        .map(|((name, kind), key)| Column { key: (key != name).then_some(key), name, kind })
-        .collect()
+    let declared =
+        names.zip(kinds).zip(keys).map(|((name, kind), key)| Column { key: (key != name).then_some(key), name, kind });
+    let ours = PROVENANCE.iter().map(|(name, kind)| Column { name: (*name).into(), kind: (*kind).into(), key: None });
+    declared.chain(ours).collect()
 }
 
 /// In lower case.
@@ -174,6 +173,17 @@ mod tests {
                 "who struct<username:string,mfa:struct<used:boolean,more:string>> -",
                 "streamalert_duplicate_keys string streamalert:duplicate_keys",
                 "streamalert_invalid_text string streamalert:invalid_text",
+                "streamalert_id string -",
+                "streamalert_cluster string -",
+                "streamalert_time string -",
+                "streamalert_arrived string -",
+                "streamalert_service string -",
+                "streamalert_resource string -",
+                "streamalert_object string -",
+                "streamalert_offset bigint -",
+                "streamalert_length bigint -",
+                "streamalert_index bigint -",
+                "streamalert_record string -",
             ]
         );
     }

@@ -13,8 +13,29 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use streamalert_packed::{Kind, Node, Record};
 
-/// The column that tables are partitioned by, which is no key's.
-const PARTITION: &str = "dt";
+/// The column that tables are partitioned by.
+pub const PARTITION: &str = "dt";
+
+/// Columns of every log type's table that say where a record comes from, with their types, in the order in which they follow the
+/// schema's.
+pub const PROVENANCE: [(&str, &str); 11] = [
+    ("streamalert_id", "string"),
+    ("streamalert_cluster", "string"),
+    ("streamalert_time", "string"),
+    ("streamalert_arrived", "string"),
+    ("streamalert_service", "string"),
+    ("streamalert_resource", "string"),
+    ("streamalert_object", "string"),
+    ("streamalert_offset", "bigint"),
+    ("streamalert_length", "bigint"),
+    ("streamalert_index", "bigint"),
+    ("streamalert_record", "string"),
+];
+
+/// Names of columns that no key takes.
+fn is_ours(name: &str) -> bool {
+    name == PARTITION || (name.starts_with("streamalert_") && PROVENANCE.iter().any(|(ours, _)| *ours == name))
+}
 
 /// The names for the keys of one object, and of the objects within.
 #[derive(Debug, Default)]
@@ -55,7 +76,10 @@ impl Columns {
         match self.by_key.get(key) {
             Some(column) => Cow::Borrowed(&column.name),
             None => {
-                let is_free = |name: &str| self.taken.is_empty() || !self.taken.contains_key(&name.to_lowercase());
+                let is_free = |name: &str| {
+                    let name = name.to_lowercase();
+                    !is_ours(&name) && !self.taken.contains_key(&name)
+                };
                 let names = [Escape::Lost, Escape::Upper].map(|which| escape(key, which));
                 names.into_iter().find(|name| is_free(name)).unwrap_or_else(|| escape(key, Escape::First))
             }
@@ -155,8 +179,8 @@ pub fn distinct_names(keys: &[&str]) -> Vec<String> {
     for at in order {
         let cleaned = clean(keys[at]);
         let folded = cleaned.to_lowercase();
-        let is_free = folded != PARTITION && escape(&folded, Escape::Lost) == folded && !taken.contains(&folded);
-        let which = if keys[at] == PARTITION { Escape::First } else { Escape::Upper };
+        let is_free = !is_ours(&folded) && escape(&folded, Escape::Lost) == folded && !taken.contains(&folded);
+        let which = if is_ours(keys[at]) { Escape::First } else { Escape::Upper };
         // In lower case and with the key in it, the other name can be no other key's.
         names[at] = if is_free { cleaned } else { escape(keys[at], which).into_owned() };
         taken.insert(names[at].to_lowercase());
@@ -284,6 +308,11 @@ mod tests {
         assert_eq!(distinct_names(&["Name", "NAME", "name"]), ["_x4e_ame", "_x4e__x41__x4d__x45_", "name"]);
         // Partitions have theirs.
         assert_eq!(distinct_names(&["dt", "DT", "_x64_t"]), ["_x64_t", "_x44__x54_", "_x5f_x64_t"]);
+        // And so has what we say of a record.
+        assert_eq!(
+            distinct_names(&["streamalert_id", "streamalert.id", "Streamalert_ID", "streamalert_ids"]),
+            ["_x73_treamalert_id", "streamalert_x2e_id", "_x53_treamalert__x49__x44_", "streamalert_ids"]
+        );
         // Nothing is left of the empty key, and ` x ` becomes what stands for it.
         assert_eq!(distinct_names(&["$x", " x ", "_x", ""]), ["_x24_x", "_x20_x_x20_", "_x", "_x_"]);
     }
@@ -341,6 +370,16 @@ mod tests {
         let columns = Columns::default();
         let undeclared: HashSet<Cow<'_, str>> = keys.iter().map(|key| columns.name(key)).collect();
         assert_eq!(undeclared.len(), keys.len());
+    }
+
+    #[test]
+    fn no_key_of_a_log_takes_the_name_of_a_column_of_ours() {
+        let columns = columns(json!({"streamalert_id": "string", "streamalert.record": "string"}));
+        let record = json!({"streamalert_id": "1", "streamalert.record": "2", "streamalert_record": "3", "dt": "4",
+                            "STREAMALERT_TIME": "5"});
+        let written = archived(&columns, record);
+        let ours = |name: &String| is_ours(&name.to_lowercase());
+        assert!(!written.as_object().unwrap().keys().any(ours), "{written}");
     }
 
     #[test]
