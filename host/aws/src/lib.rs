@@ -10,6 +10,8 @@
 //! | [`claim_check`] | where does what is too large to travel lie |
 //! | [`queue`] | how do records reach the rules engine |
 //! | [`archive`] | how do records reach the archive |
+//! | [`athena`] | how are questions asked over it |
+//! | [`glue`] | which tables and partitions does the catalog know |
 //! | [`alert_table`] | what is owed to whom, what waits for others |
 //! | [`rules_bucket`] | what have users uploaded, and what has become of it |
 //! | [`settings`] | which installation does the command line talk to |
@@ -22,11 +24,13 @@
 
 pub mod alert_table;
 pub mod archive;
+pub mod athena;
 pub mod call;
 pub mod claim_check;
 pub mod clients;
 pub mod dead_letters;
 pub mod functions;
+pub mod glue;
 pub mod limits;
 #[cfg(test)]
 mod loopback;
@@ -38,7 +42,7 @@ pub mod rule_table;
 pub mod rules_bucket;
 pub mod secrets;
 pub mod settings;
-mod signed;
+pub mod signed;
 
 pub use clients::{Aws, Connection};
 pub use names::Names;

@@ -125,3 +125,14 @@ pub const FINDING_FIELD_NAME_MAX: usize = 128;
 pub const FINDING_FIELD_VALUE_MAX: usize = 1024;
 /// Bytes of an object's key.
 pub const S3_KEY_BYTES_MAX: usize = 1024;
+
+/// Rows of one page of an answer of Athena, the row of names included; docs: `GetQueryResults`.
+pub const ATHENA_PAGE_ROWS: usize = 1000;
+/// Pause before the second look at a query that runs, half as much again for each later one: short queries take a second or two.
+pub const ATHENA_WAIT_FIRST: Duration = Duration::from_millis(250);
+/// The longest pause between two looks: nobody who waits for minutes sees it.
+pub const ATHENA_WAIT_LONGEST: Duration = Duration::from_secs(5);
+/// Partitions of one `BatchCreatePartition` or `BatchUpdatePartition`.
+pub const GLUE_PARTITIONS_BATCH: usize = 100;
+/// Partitions of one page of `GetPartitions`.
+pub const GLUE_PARTITIONS_PAGE: usize = 1000;

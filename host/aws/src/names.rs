@@ -18,6 +18,14 @@ pub struct Names {
     alerts_table: Option<String>,
     #[serde(default)]
     rules_table: Option<String>,
+    #[serde(default)]
+    archive_bucket: Option<String>,
+    #[serde(default)]
+    results_bucket: Option<String>,
+    #[serde(default)]
+    workgroup: Option<String>,
+    #[serde(default)]
+    database: Option<String>,
     /// By which functions are invoked: whoever moves it rolls back. Without one, what was uploaded last is invoked.
     #[serde(default)]
     alias: Option<String>,
@@ -32,6 +40,10 @@ impl Names {
             records_queue: None,
             alerts_table: None,
             rules_table: None,
+            archive_bucket: None,
+            results_bucket: None,
+            workgroup: None,
+            database: None,
             alias: None,
         }
     }
@@ -48,6 +60,10 @@ impl Names {
             records_queue: set("STREAMALERT_RECORDS_QUEUE"),
             alerts_table: set("STREAMALERT_ALERTS_TABLE"),
             rules_table: set("STREAMALERT_RULES_TABLE"),
+            archive_bucket: set("STREAMALERT_ARCHIVE_BUCKET"),
+            results_bucket: set("STREAMALERT_RESULTS_BUCKET"),
+            workgroup: set("STREAMALERT_WORKGROUP"),
+            database: set("STREAMALERT_DATABASE"),
             alias: set("STREAMALERT_ALIAS"),
         })
     }
@@ -77,6 +93,26 @@ impl Names {
 
     pub fn rules_table(&self) -> String {
         self.named(&self.rules_table, "rules")
+    }
+
+    /// Parquet of records and alerts, a folder for each table.
+    pub fn archive_bucket(&self) -> String {
+        self.named(&self.archive_bucket, "archive")
+    }
+
+    /// Answers of Athena.
+    pub fn results_bucket(&self) -> String {
+        self.named(&self.results_bucket, "athena-results")
+    }
+
+    /// Of Athena.
+    pub fn workgroup(&self) -> String {
+        self.workgroup.clone().unwrap_or_else(|| format!("{}-streamalert", self.prefix))
+    }
+
+    /// Of the catalog that Athena looks tables up in.
+    pub fn database(&self) -> String {
+        self.database.clone().unwrap_or_else(|| format!("{}_streamalert", self.prefix.replace('-', "_")))
     }
 
     /// By which functions are invoked, if they are.

@@ -1,5 +1,9 @@
 //! Where classified records are kept for searching: the name of each log type's stream and table.
 
+pub mod evolve;
+pub mod line;
+pub mod partition;
+
 use crate::columns::{PROVENANCE, all_fields, clean, distinct_names};
 use crate::config::schema::{FieldKind, Fields};
 use crate::config::{LogType, Schemas};
@@ -28,6 +32,9 @@ pub fn stream_name(prefix: &str, log_type: &str) -> String {
     kept
 }
 
+/// The table of alerts, which is no log type's.
+pub const ALERTS: &str = "alerts";
+
 /// The log types that are kept, each with its table.
 #[derive(Debug, Default)]
 pub struct Tables {
@@ -37,14 +44,17 @@ pub struct Tables {
 }
 
 /// The log types that `enabled` names, by source or in full. A table is named after its log type; of two types with one
-/// name, such as `a:b` and `a_b`, the one that needs no cleaning has it.
+/// name, such as `a:b` and `a_b`, the one that needs no cleaning has it. Catalogs have names in lower case.
 pub fn tables(enabled: &[&str], schemas: &Schemas) -> Tables {
     let names: Vec<&str> = schemas.iter().map(|log_type| log_type.name.as_str()).collect();
     let tables = schemas
         .iter()
         .zip(distinct_names(&names))
         .filter(|(log_type, _)| enabled.iter().any(|name| log_type.is_named_by(name)))
-        .map(|(log_type, table)| (table, log_type.clone()))
+        .map(|(log_type, table)| match table.eq_ignore_ascii_case(ALERTS) {
+            true => ("_x61_lerts".to_owned(), log_type.clone()),
+            false => (table, log_type.clone()),
+        })
         .collect();
     let unknown = enabled.iter().filter(|name| !schemas.knows(name)).map(|name| (*name).to_owned()).collect();
     Tables { tables, unknown }
@@ -205,6 +215,13 @@ mod tests {
             };
             assert!(fits, "{}: {value}", column.name);
         }
+    }
+
+    #[test]
+    fn no_log_type_has_the_table_of_alerts() {
+        let text = r#"{"alerts": {"parser": "json", "schema": {"x": "string"}}}"#;
+        let schemas = Schemas::read(&[("s.json".to_owned(), text.to_owned())]).unwrap();
+        assert_eq!(tables(&["alerts"], &schemas).tables[0].0, "_x61_lerts");
     }
 
     #[test]
