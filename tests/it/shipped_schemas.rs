@@ -140,7 +140,12 @@ fn the_json_schemas_take_every_shipped_file() {
             assert!(faults.is_empty(), "{file}: {faults:#?}");
         }
     }
+    let clusters = json("cluster-files.schema.json");
+    let full = include_str!("../../infra/tests/conf-full/clusters/production.json");
+    let faults_of = |text: &str| faults(&clusters, &clusters, &serde_json::from_str(text).unwrap(), "");
+    assert_eq!(faults_of(full), [""; 0]);
     // And not everything.
+    assert!(!faults_of(r#"{"data_sources": {}, "infrastructure": {"s3": {"logs": {"prefix": "a/"}}}}"#).is_empty());
     let schema = json("schema-files.schema.json");
     for wrong in [
         r#"{"a": {"parser": "xml", "schema": {}}}"#,
@@ -173,6 +178,16 @@ fn the_json_schemas_know_what_the_reader_knows() {
     let services = json("cluster-files.schema.json");
     let services = keys(&services["properties"]["data_sources"]["properties"]).join(", ");
     assert_eq!(services, streamalert_pipeline::config::cluster::SERVICES.join(", "));
+
+    use streamalert_pipeline::config::cluster::keys::{CLASSIFIER_KEYS, INFRASTRUCTURE_KEYS, QUEUE_KEYS};
+    let clusters = json("cluster-files.schema.json");
+    assert_eq!(keys(&clusters["properties"]["classifier_config"]["properties"]), CLASSIFIER_KEYS);
+    let infrastructure = &clusters["properties"]["infrastructure"]["properties"];
+    let known: Vec<&str> = QUEUE_KEYS.into_iter().chain(INFRASTRUCTURE_KEYS.map(|(service, _)| service)).collect();
+    assert_eq!(keys(infrastructure), known);
+    for (service, known) in INFRASTRUCTURE_KEYS {
+        assert_eq!(keys(&infrastructure[service]["additionalProperties"]["properties"]), known, "{service}");
+    }
 }
 
 fn keys(object: &Value) -> Vec<&str> {

@@ -1,5 +1,7 @@
 //! Cluster files: which sources there are, and which log types each may send.
 
+pub mod keys;
+
 use super::schema::Wildcard;
 use super::{ConfigFault, ConfigFaults, LogType, Schemas};
 use crate::log_record::Source;
@@ -18,6 +20,8 @@ pub struct Cluster {
     pub name: Arc<str>,
     /// service → resource → what it may send
     pub data_sources: BTreeMap<String, BTreeMap<String, DataSource>>,
+    /// Whether its records are looked through for indicators. If no cluster says anything, all are.
+    pub enable_threat_intel: Option<bool>,
 }
 
 /// What one source may send.
@@ -60,6 +64,7 @@ pub struct Clusters {
 #[derive(Deserialize)]
 struct RawCluster {
     data_sources: BTreeMap<String, BTreeMap<String, RawSource>>,
+    enable_threat_intel: Option<bool>,
 }
 
 impl Clusters {
@@ -81,6 +86,11 @@ impl Clusters {
                     continue;
                 }
             };
+            all.warnings.extend(keys::unread(&value).into_iter().map(|(path, message)| ConfigFault {
+                file: file.clone(),
+                path,
+                message,
+            }));
             let raw: RawCluster = match serde_path_to_error::deserialize(value) {
                 Ok(raw) => raw,
                 Err(error) => {
@@ -124,7 +134,8 @@ impl Clusters {
                     }
                 }
             }
-            all.clusters.push(Cluster { name: stem.into(), data_sources });
+            let enable_threat_intel = raw.enable_threat_intel;
+            all.clusters.push(Cluster { name: stem.into(), data_sources, enable_threat_intel });
         }
         if faults.is_empty() { Ok(all) } else { Err(ConfigFaults(faults)) }
     }
