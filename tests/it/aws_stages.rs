@@ -516,9 +516,7 @@ fn every_alert_is_archived_also_those_that_wait_or_are_on_trial() {
     installation.put_rules("plugins/staged.wasm", rule("staged"));
     installation.put_rules("plugins/loud.wasm", rule("loud"));
     let states = DynamoRules::new(installation.place.aws.clone(), &installation.place.names);
-    states
-        .put("staged", &RuleState { staged: true, digest: String::new(), since: 0, until: None, disabled: false })
-        .unwrap();
+    states.put("staged", &RuleState { staged: true, ..RuleState::default() }).unwrap();
     let (classifier, engine) = (installation.function("classifier"), installation.function("rules_engine"));
     let event = installation.put_log("a.json", "{\"n\": 1, \"text\": \"same\"}\n{\"n\": 2, \"text\": \"same\"}\n");
     invoke(&classifier, &event).unwrap();

@@ -145,9 +145,10 @@ fn rule_table(table: &dyn RuleTable, other: &dyn RuleTable) {
         digest: "00ff".into(),
         since: 1_767_323_045_678,
         until: Some(i64::MAX),
+        beside: Some("ff00".into()),
         disabled: true,
     };
-    let live = RuleState { staged: false, digest: String::new(), since: 0, until: None, disabled: false };
+    let live = RuleState::default();
     table.put("root_login", &staged).unwrap();
     table.put("'; -- #rule :rule \u{1f980}", &live).unwrap();
     let all = |pairs: &[(&str, &RuleState)]| -> BTreeMap<String, RuleState> {
@@ -157,6 +158,18 @@ fn rule_table(table: &dyn RuleTable, other: &dyn RuleTable) {
     other.put("root_login", &live).unwrap();
     other.remove("'; -- #rule :rule \u{1f980}").unwrap();
     assert_eq!(table.all().unwrap(), all(&[("root_login", &live)]), "the end of a trial is gone with the trial");
+    // Who decides on what was so a while ago changes nothing that somebody else has decided since.
+    let later = RuleState { since: 7, ..live.clone() };
+    assert!(!table.replace("root_login", Some(&staged), Some(&later)).unwrap());
+    assert!(!table.replace("root_login", None, Some(&later)).unwrap());
+    assert!(!table.replace("root_login", Some(&staged), None).unwrap());
+    assert_eq!(other.all().unwrap(), all(&[("root_login", &live)]));
+    assert!(table.replace("root_login", Some(&live), Some(&staged)).unwrap());
+    assert!(other.replace("root_login", Some(&live), Some(&staged)).unwrap(), "it is so already");
+    assert!(table.replace("new", None, Some(&later)).unwrap());
+    assert!(table.replace("new", Some(&later), None).unwrap() && table.replace("new", Some(&later), None).unwrap());
+    assert_eq!(other.all().unwrap(), all(&[("root_login", &staged)]));
+    assert!(table.replace("root_login", Some(&staged), Some(&live)).unwrap());
     std::thread::scope(|scope| {
         for half in 0..2 {
             let (table, staged) = (if half == 0 { table } else { other }, &staged);

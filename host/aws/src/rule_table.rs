@@ -8,7 +8,9 @@ use aws_sdk_dynamodb::types::{
 };
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use streamalert_pipeline::backend::{BackendError, RuleState, RuleTable};
+use streamalert_pipeline::backend::{BackendError, BackendErrorKind, RuleState, RuleTable};
+
+type Item = HashMap<String, AttributeValue>;
 
 /// Partition key, and the only one.
 pub const RULE: &str = "rule";
@@ -63,24 +65,7 @@ impl RuleTable for DynamoRules {
     }
 
     fn put(&self, rule: &str, state: &RuleState) -> Result<(), BackendError> {
-        let number = |number: i64| AttributeValue::N(number.to_string());
-        let put = self
-            .aws
-            .dynamodb
-            .put_item()
-            .table_name(&self.table)
-            .item(RULE, AttributeValue::S(rule.to_owned()))
-            .item("staged", AttributeValue::Bool(state.staged))
-            .item("digest", AttributeValue::S(state.digest.clone()))
-            .item("since", number(state.since));
-        let put = match state.disabled {
-            true => put.item("disabled", AttributeValue::Bool(true)),
-            false => put,
-        };
-        let put = match state.until {
-            Some(until) => put.item("until", number(until)),
-            None => put,
-        };
+        let put = self.aws.dynamodb.put_item().table_name(&self.table).set_item(Some(item(rule, state)));
         let done = self.aws.wait(put.send());
         done.map_err(|error| failed(&format!("write rule {rule} to the rules table {}", self.table), error))?;
         Ok(())
@@ -92,6 +77,86 @@ impl RuleTable for DynamoRules {
         done.map_err(|error| failed(&format!("remove rule {rule} from the rules table {}", self.table), error))?;
         Ok(())
     }
+
+    fn replace(&self, rule: &str, before: Option<&RuleState>, after: Option<&RuleState>) -> Result<bool, BackendError> {
+        let action = format!("decide about rule {rule} in the rules table {}", self.table);
+        let (condition, names, values) = as_it_was(before);
+        let refused = |error: BackendError| match error.kind {
+            BackendErrorKind::Conflict => Ok(()),
+            _ => Err(error),
+        };
+        let dynamodb = &self.aws.dynamodb;
+        match after {
+            Some(after) => {
+                let put = dynamodb.put_item().table_name(&self.table).set_item(Some(item(rule, after)));
+                let put = put.condition_expression(condition).set_expression_attribute_names(Some(names));
+                match self.aws.wait(put.set_expression_attribute_values(values).send()) {
+                    Ok(_) => return Ok(true),
+                    Err(error) => refused(failed(&action, error))?,
+                }
+            }
+            None => {
+                let delete =
+                    dynamodb.delete_item().table_name(&self.table).key(RULE, AttributeValue::S(rule.to_owned()));
+                let delete = delete.condition_expression(condition).set_expression_attribute_names(Some(names));
+                match self.aws.wait(delete.set_expression_attribute_values(values).send()) {
+                    Ok(_) => return Ok(true),
+                    Err(error) => refused(failed(&action, error))?,
+                }
+            }
+        }
+        // It may be so because an earlier attempt, whose answer was lost, has done it.
+        let get = dynamodb.get_item().table_name(&self.table).key(RULE, AttributeValue::S(rule.to_owned()));
+        let got = self.aws.wait(get.consistent_read(true).send()).map_err(|error| failed(&action, error))?;
+        Ok(got.item.as_ref().and_then(state).map(|(_, now)| now).as_ref() == after)
+    }
+}
+
+fn item(rule: &str, state: &RuleState) -> Item {
+    let mut item = Item::from([(RULE.to_owned(), AttributeValue::S(rule.to_owned()))]);
+    item.extend(attributes(state));
+    item
+}
+
+fn attributes(state: &RuleState) -> Item {
+    let number = |number: i64| AttributeValue::N(number.to_string());
+    let mut item = Item::from([
+        ("staged".to_owned(), AttributeValue::Bool(state.staged)),
+        ("digest".to_owned(), AttributeValue::S(state.digest.clone())),
+        ("since".to_owned(), number(state.since)),
+    ]);
+    if state.disabled {
+        item.insert("disabled".to_owned(), AttributeValue::Bool(true));
+    }
+    if let Some(until) = state.until {
+        item.insert("until".to_owned(), number(until));
+    }
+    if let Some(beside) = &state.beside {
+        item.insert("beside".to_owned(), AttributeValue::S(beside.clone()));
+    }
+    item
+}
+
+/// The condition that nobody has decided anything else, with its names and values.
+fn as_it_was(before: Option<&RuleState>) -> (String, HashMap<String, String>, Option<Item>) {
+    let Some(before) = before else {
+        return ("attribute_not_exists(#rule)".into(), HashMap::from([("#rule".into(), RULE.into())]), None);
+    };
+    let was = attributes(before);
+    let mut names = HashMap::new();
+    let mut values = Item::new();
+    let mut parts = Vec::new();
+    for name in ["staged", "digest", "since", "disabled", "until", "beside"] {
+        names.insert(format!("#{name}"), name.to_owned());
+        match was.get(name) {
+            Some(value) => {
+                parts.push(format!("#{name} = :{name}"));
+                values.insert(format!(":{name}"), value.clone());
+            }
+            None => parts.push(format!("attribute_not_exists(#{name})")),
+        }
+    }
+    (parts.join(" AND "), names, Some(values))
 }
 
 fn state(item: &HashMap<String, AttributeValue>) -> Option<(String, RuleState)> {
@@ -103,6 +168,10 @@ fn state(item: &HashMap<String, AttributeValue>) -> Option<(String, RuleState)> 
         until: match item.get("until") {
             None => None,
             Some(until) => Some(number(until)?),
+        },
+        beside: match item.get("beside") {
+            None => None,
+            Some(beside) => Some(beside.as_s().ok()?.clone()),
         },
         disabled: match item.get("disabled") {
             None => false,

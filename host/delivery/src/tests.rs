@@ -37,6 +37,7 @@ fn alert(id: &str) -> Alert {
         context: serde_json::Map::new(),
         record: serde_json::json!({"eventName": "ConsoleLogin"}).into(),
         staged: false,
+        trial: None,
         component_digest: "00".into(),
         host_version: "0".into(),
         fuel: 1,

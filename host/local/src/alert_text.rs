@@ -205,6 +205,7 @@ pub(crate) mod tests {
             )
             .unwrap(),
             staged: false,
+            trial: None,
             component_digest: "00".into(),
             host_version: "0".into(),
             fuel: 1,

@@ -32,20 +32,24 @@ impl RuleFile {
     }
 
     /// While no other process does.
-    fn change(&self, change: impl FnOnce(&mut All)) -> Result<(), BackendError> {
+    fn change<T>(&self, change: impl FnOnce(&mut All) -> T) -> Result<T, BackendError> {
         let run = || {
             let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             fs::create_dir_all(folder)?;
             let lock = File::create(self.path.with_extension("lock"))?;
             lock.lock()?;
-            let mut all = self.read()?;
-            change(&mut all);
+            let before = self.read()?;
+            let mut all = before.clone();
+            let done = change(&mut all);
+            if all == before && self.path.exists() {
+                return Ok(done);
+            }
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
             file.write_all(serde_json::to_string_pretty(&all)?.as_bytes())?;
             file.write_all(b"\n")?;
             file.as_file().sync_all()?;
             file.persist(&self.path)?;
-            Ok(())
+            Ok(done)
         };
         run().map_err(|error: io::Error| self.failed("write", error))
     }
@@ -69,6 +73,19 @@ impl RuleTable for RuleFile {
     fn remove(&self, rule: &str) -> Result<(), BackendError> {
         self.change(|all| {
             all.remove(rule);
+        })
+    }
+
+    fn replace(&self, rule: &str, before: Option<&RuleState>, after: Option<&RuleState>) -> Result<bool, BackendError> {
+        self.change(|all| {
+            // Also when we were here already, and did not live to hear of it.
+            let ours = all.get(rule) == before || all.get(rule) == after;
+            match after.filter(|_| ours) {
+                Some(after) => drop(all.insert(rule.to_owned(), after.clone())),
+                None if ours => drop(all.remove(rule)),
+                None => {}
+            }
+            ours
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::limits::MERGE_MEMBERS;
 use crate::log_record::{Position, Source, short_id};
+use crate::time::Millis;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -135,11 +136,48 @@ pub struct Alert {
     pub context: Map<String, Value>,
     pub record: RecordText,
     pub staged: bool,
+    /// What it has to do with a version on trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
     /// SHA-256 of the component that raised it.
     pub component_digest: String,
     pub host_version: String,
     /// Fuel of the call that raised it, divided by the rows of that call: the rule's cost per record.
     pub fuel: u64,
+}
+
+/// A version of a rule on trial, and what an alert says about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// SHA-256 of the component, hex.
+    pub digest: String,
+    /// When the trial began; milliseconds since 1970.
+    pub since: Millis,
+    pub hit: Hit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hit {
+    /// There is no other version of the rule that is live.
+    Alone,
+    /// Only the version on trial has found it.
+    New,
+    /// Both have.
+    Same,
+    /// Only the live version has; the alert is the live version's.
+    Lost,
+}
+
+impl Hit {
+    pub fn name(self) -> &'static str {
+        match self {
+            Hit::Alone => "alone",
+            Hit::New => "new",
+            Hit::Same => "same",
+            Hit::Lost => "lost",
+        }
+    }
 }
 
 /// A record as JSON text: an alert carries it along, and hardly anybody takes it apart.
@@ -194,6 +232,11 @@ pub fn alert_id(rule: &str, identity: &[u8; 32]) -> String {
     short_id(&hash.finalize())
 }
 
+/// The id of what a version on trial beside the live one has found: neither stands for the other.
+pub fn trial_id(alert_id: &str, digest: &str) -> String {
+    short_id(&Sha256::new().chain_update("trial").chain_update(digest).chain_update(alert_id).finalize())
+}
+
 /// An alert for tests of the stages.
 #[cfg(test)]
 pub(crate) mod samples {
@@ -222,6 +265,7 @@ pub(crate) mod samples {
             context: Map::new(),
             record: serde_json::json!({"user": "bob", "ip": "1.1.1.1"}).into(),
             staged: false,
+            trial: None,
             component_digest: "00".into(),
             host_version: "0".into(),
             fuel: 1,

@@ -213,6 +213,7 @@ pub fn fold(mut members: Vec<Alert>, now: Millis) -> Option<Alert> {
         context: contexts(&members),
         record: record.into(),
         staged: members.iter().any(|member| member.staged),
+        trial: None,
         fuel: members.iter().map(|member| member.fuel).sum(),
         ..first.clone()
     })

@@ -1,9 +1,10 @@
 //! Everything the pipeline asks of the outside world.
 
-use crate::alert::Alert;
+use crate::alert::{Alert, Hit};
 use crate::alert_merger::Waiting;
 use crate::dead_letter::DeadLetter;
 use crate::record_batch::RecordBatch;
+use crate::rules_engine::Detected;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -286,7 +287,7 @@ pub trait RecordArchive: Send + Sync {
 }
 
 /// What was decided about a rule; see [`crate::staging`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleState {
     /// On trial: its alerts are kept for searching, and nobody is told of them.
@@ -298,6 +299,9 @@ pub struct RuleState {
     /// When the trial ends, if it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Millis>,
+    /// SHA-256 of the component whose version of it stays live meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// Switched off, whatever version of it there is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
@@ -310,4 +314,98 @@ pub trait RuleTable: Send + Sync {
     fn put(&self, rule: &str, state: &RuleState) -> Result<(), BackendError>;
     /// No error if there is none.
     fn remove(&self, rule: &str) -> Result<(), BackendError>;
+    /// Puts `after` in the place of `before`, `None` being nothing at all. Says whether it is so now: if somebody else has decided
+    /// something else meanwhile, that stays.
+    fn replace(&self, rule: &str, before: Option<&RuleState>, after: Option<&RuleState>) -> Result<bool, BackendError>;
+}
+
+/// One trial of a version of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TrialKey {
+    pub rule: String,
+    /// SHA-256 of the component, hex.
+    pub digest: String,
+    pub since: Millis,
+}
+
+/// What came of a trial so far. Hits are counted with the alerts that they are about, in one transaction: exactly once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialCounts {
+    /// Alerts of a version that is on trial alone.
+    pub alone: u64,
+    /// Found by the version on trial only, by both, by the live one only.
+    pub new: u64,
+    pub same: u64,
+    pub lost: u64,
+    /// Records that the version on trial failed on.
+    pub faults: u64,
+    /// Records it was not shown, since it is too slow.
+    pub left_out: u64,
+}
+
+impl TrialCounts {
+    pub fn hit(&mut self, hit: Hit, count: u64) {
+        match hit {
+            Hit::Alone => self.alone += count,
+            Hit::New => self.new += count,
+            Hit::Same => self.same += count,
+            Hit::Lost => self.lost += count,
+        }
+    }
+}
+
+/// How trials stand. An [`AlertTable`] counts their hits.
+pub trait TrialTable: Send + Sync {
+    /// In the order of `trials`; all zero of one that nothing was counted of.
+    fn counts(&self, trials: &[TrialKey]) -> Result<Vec<TrialCounts>, BackendError>;
+    /// Adds faults and records that were left out; hits are the alerts'.
+    fn note(&self, trials: &[(TrialKey, TrialCounts)]) -> Result<(), BackendError>;
+}
+
+/// What a version of a rule did with records of one log type.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleCost {
+    pub rule: String,
+    /// SHA-256 of the component, hex.
+    pub digest: String,
+    pub log_type: String,
+    /// Records it was asked about.
+    pub evaluations: u64,
+    pub matches: u64,
+    pub faults: u64,
+    pub fuel: u64,
+    pub nanoseconds: u64,
+}
+
+impl RuleCost {
+    /// Of what a batch came to, versions on trial among it.
+    pub fn of(detected: &Detected) -> impl Iterator<Item = RuleCost> + '_ {
+        detected.stats.iter().chain(&detected.trials).flat_map(|(rule, stats)| {
+            stats.by_log_type.iter().map(|of| RuleCost {
+                rule: rule.clone(),
+                digest: stats.digest.clone(),
+                log_type: of.log_type.name.clone(),
+                evaluations: of.rows,
+                matches: of.findings,
+                faults: of.faults,
+                fuel: of.fuel,
+                nanoseconds: of.nanoseconds,
+            })
+        })
+    }
+
+    pub fn add(&mut self, other: &RuleCost) {
+        self.evaluations += other.evaluations;
+        self.matches += other.matches;
+        self.faults += other.faults;
+        self.fuel += other.fuel;
+        self.nanoseconds += other.nanoseconds;
+    }
+}
+
+/// What rules have cost. Work that was done twice has cost twice.
+pub trait RuleLedger: Send + Sync {
+    fn add(&self, costs: &[RuleCost]) -> Result<(), BackendError>;
+    /// Sums by rule, digest and log type, in this order.
+    fn all(&self) -> Result<Vec<RuleCost>, BackendError>;
 }

@@ -1,15 +1,23 @@
 //! Schema and cluster files: read, checked, and every fault named with file, path and remedy, all at once.
 
+pub mod archive;
 pub mod check;
 pub mod cluster;
+pub mod lookup_tables;
 pub mod normalization;
 pub mod ocsf;
 pub mod output;
 pub mod schema;
+pub mod staging;
+pub mod threat_intel;
 
+pub use archive::ArchiveConfig;
 pub use cluster::{Cluster, Clusters};
+pub use lookup_tables::TableConfigs;
 pub use output::Outputs;
 pub use schema::{LogType, Schemas};
+pub use staging::RuleStaging;
+pub use threat_intel::ThreatIntelConfig;
 
 /// One thing wrong with a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

@@ -9,8 +9,11 @@
 //! | [`artifacts`] | the normalized values of a record as rows |
 //! | [`archive`], [`columns`], [`batches`] | what kept records, their fields and the calls that send them look like |
 //! | [`plugin`] | what a plugin is to the pipeline, and whose fault a failure is |
+//! | [`lookup`] | the operator's tables, as rules see them |
+//! | [`threat_intel`] | indicators of compromise, found in records and attached to them |
 //! | [`backend`] | everything the pipeline asks of the outside world |
 //! | [`live`] | what is live together |
+//! | [`staging`], [`trials`], [`rule_promotion`] | rules on trial: what becomes of a changed rule, a version beside the live one, the end of a trial |
 //! | [`config`] | schema and cluster files |
 //! | [`limits`] | every number, with unit and reason |
 
@@ -29,9 +32,13 @@ pub mod event_time;
 pub mod limits;
 pub mod live;
 pub mod log_record;
+pub mod lookup;
 pub mod plugin;
 pub mod record_batch;
+pub mod rule_promotion;
 pub mod rules_engine;
 pub mod skip;
 pub mod staging;
+pub mod threat_intel;
 pub mod time;
+pub mod trials;

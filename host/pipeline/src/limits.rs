@@ -96,3 +96,12 @@ pub const PLUGIN_FAULTS_MAX: u32 = 5;
 pub const DELIVERY_ERROR_BYTES_MAX: usize = 1 << 10;
 /// Outputs of one alert: its rule's, its finding's, the defaults.
 pub const ALERT_OUTPUTS_MAX: usize = 64;
+
+/// Nanoseconds that versions on trial may take for each that all live rules take, and beyond that, since the rules were loaded: a
+/// version as fast as the one before is always within, and one that is far slower costs a run some times its rules' time at most.
+pub const TRIAL_TIMES_MAX: u64 = 2;
+pub const TRIAL_NANOSECONDS_FREE: u64 = 2_000_000_000;
+/// Rules that one digest of trials names; of more, how many there are. Some hundred bytes each: services take a quarter of a MB.
+pub const DIGEST_RULES_MAX: usize = 200;
+/// Bytes of a rule's name in it.
+pub const DIGEST_NAME_BYTES_MAX: usize = 256;

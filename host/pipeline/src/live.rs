@@ -4,7 +4,9 @@
 use crate::classifier::Classifier;
 use crate::config::{Clusters, ConfigFault, Schemas};
 use crate::plugin::PluginSet;
-use crate::rules_engine::Rules;
+use crate::rules_engine::{Clock, Rules};
+use crate::staging::Fleet;
+use crate::trials::Allowance;
 use std::sync::Arc;
 
 /// What the configuration says, whatever components there are.
@@ -17,6 +19,9 @@ pub struct Base {
 pub struct Live {
     pub classifier: Arc<Classifier>,
     pub rules: Rules,
+    /// Older versions, which stay live while newer ones are on trial beside them; see [`crate::trials`].
+    pub older: Option<Rules>,
+    pub allowance: Allowance,
 }
 
 impl Live {
@@ -32,7 +37,19 @@ impl Live {
             }
         };
         let rules = Rules::new(set, classifier.schemas());
-        (Live { classifier, rules }, faults)
+        (Live { classifier, rules, older: None, allowance: Allowance::default() }, faults)
+    }
+
+    /// With these older versions of components, and a clock.
+    pub fn beside(mut self, older: PluginSet, clock: Clock) -> Live {
+        self.older = (!older.plugins.is_empty()).then(|| Rules::new(older, self.classifier.schemas()).timed_by(clock));
+        self.rules = self.rules.timed_by(clock);
+        self
+    }
+
+    /// Name and digest of the component of each rule, as it was loaded last.
+    pub fn fleet(&self) -> Fleet {
+        self.rules.iter().map(|(plugin, rule)| (rule.name.clone(), plugin.digest().to_owned())).collect()
     }
 }
 

@@ -6,12 +6,14 @@ pub mod prefilter;
 mod tests;
 
 use crate::alert::{Alert, RecordText, alert_id};
-use crate::config::Schemas;
+use crate::config::{LogType, Schemas};
 use crate::dead_letter::{DeadLetter, Reason, RuleFault};
 use crate::event_time::event_time;
 use crate::limits::{BATCH_RECORDS, RUNAWAYS_IN_A_ROW_MAX, SUSPENDED_BATCHES_MAX};
 use crate::log_record::LogBatch;
-use crate::plugin::{Batch, Finding, PluginError, PluginErrorKind, PluginSet, RuleInfo, RulePlugin, RuleSession};
+use crate::plugin::{
+    Batch, Finding, PluginError, PluginErrorKind, PluginSet, RuleInfo, RulePlugin, RuleSession, SeenTables,
+};
 use prefilter::{Picked, Prefilter};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -27,17 +29,40 @@ pub struct Detected {
     pub dead: Vec<DeadLetter>,
     /// By rule; only rules that the prefilter let through.
     pub stats: BTreeMap<String, RuleStats>,
+    /// Of versions that are on trial beside the live ones; what they found is among the alerts.
+    pub trials: BTreeMap<String, RuleStats>,
+    /// Ids of the alerts that nobody knows of, since the rule failed on their records.
+    pub unknown: Vec<String>,
 }
 
 #[derive(Debug, Default, Clone)]
 pub struct RuleStats {
+    /// SHA-256 of the component, hex.
+    pub digest: String,
     /// Rows the prefilter let through.
     pub rows: u64,
     pub findings: u64,
     pub fuel: u64,
+    /// What its calls took, and what was made of their answers.
+    pub nanoseconds: u64,
     /// Rows lost to this rule.
     pub faults: u64,
     pub last_error: Option<PluginError>,
+    /// The same by log type. Where one call is about rows of several, fuel and time are shared out by their numbers.
+    pub by_log_type: Vec<LogTypeStats>,
+    /// Records that were not shown to a version on trial, lest the live ones wait.
+    pub left_out: u64,
+}
+
+/// What a rule did with records of one log type.
+#[derive(Debug, Clone)]
+pub struct LogTypeStats {
+    pub log_type: Arc<LogType>,
+    pub rows: u64,
+    pub findings: u64,
+    pub faults: u64,
+    pub fuel: u64,
+    pub nanoseconds: u64,
 }
 
 impl RuleStats {
@@ -45,9 +70,74 @@ impl RuleStats {
         self.rows += other.rows;
         self.findings += other.findings;
         self.fuel += other.fuel;
+        self.nanoseconds += other.nanoseconds;
         self.faults += other.faults;
+        self.left_out += other.left_out;
         if other.last_error.is_some() {
             self.last_error.clone_from(&other.last_error);
+        }
+        self.digest.clone_from(&other.digest);
+        for more in &other.by_log_type {
+            let sum = self.of_type(&more.log_type);
+            sum.rows += more.rows;
+            sum.findings += more.findings;
+            sum.faults += more.faults;
+            sum.fuel += more.fuel;
+            sum.nanoseconds += more.nanoseconds;
+        }
+    }
+
+    fn of_type(&mut self, log_type: &Arc<LogType>) -> &mut LogTypeStats {
+        let place = match self.by_log_type.iter().position(|known| Arc::ptr_eq(&known.log_type, log_type)) {
+            Some(place) => place,
+            None => {
+                let log_type = log_type.clone();
+                self.by_log_type.push(LogTypeStats {
+                    log_type,
+                    rows: 0,
+                    findings: 0,
+                    faults: 0,
+                    fuel: 0,
+                    nanoseconds: 0,
+                });
+                self.by_log_type.len() - 1
+            }
+        };
+        &mut self.by_log_type[place]
+    }
+
+    /// Counts one call over guest rows, each a place in `union`, which are rows of the batch counted from `start`.
+    fn count(
+        &mut self,
+        batch: &LogBatch,
+        start: usize,
+        union: &[u32],
+        rows: &[u32],
+        verdict: &Verdict,
+        nanoseconds: u64,
+    ) {
+        self.rows += rows.len() as u64;
+        self.findings += verdict.findings.len() as u64;
+        self.fuel += verdict.fuel;
+        self.faults += verdict.faults.len() as u64;
+        self.nanoseconds += nanoseconds;
+        let log_type = |row: u32| &batch.records[start + union[row as usize] as usize].log_type;
+        let (mut done, all) = (0, rows.len() as u128);
+        // Types come in runs. What is shared out is shared out whole: each run gets what is due up to its end.
+        let due = |sum: u64, rows: usize| (u128::from(sum) * rows as u128 / all.max(1)) as u64;
+        for run in rows.chunk_by(|a, b| Arc::ptr_eq(log_type(*a), log_type(*b))) {
+            let end = done + run.len();
+            let stats = self.of_type(log_type(run[0]));
+            stats.rows += run.len() as u64;
+            stats.fuel += due(verdict.fuel, end) - due(verdict.fuel, done);
+            stats.nanoseconds += due(nanoseconds, end) - due(nanoseconds, done);
+            done = end;
+        }
+        for finding in &verdict.findings {
+            self.of_type(log_type(finding.row)).findings += 1;
+        }
+        for (row, _) in &verdict.faults {
+            self.of_type(log_type(*row)).faults += 1;
         }
     }
 }
@@ -60,7 +150,11 @@ pub struct Rules {
     first: Vec<usize>,
     /// Per rule.
     suspensions: Vec<Suspension>,
+    clock: Clock,
 }
+
+/// Nanoseconds since some time or other.
+pub type Clock = fn() -> u64;
 
 /// A rule that ran away on a whole batch is left out for a while, the longer the more often it happens.
 #[derive(Default)]
@@ -98,7 +192,17 @@ impl Rules {
         }
         let prefilter = Prefilter::new(&all, schemas);
         let suspensions = all.iter().map(|_| Suspension::default()).collect();
-        Rules { prefilter, first, suspensions, plugins }
+        Rules { prefilter, first, suspensions, plugins, clock: || 0 }
+    }
+
+    /// Takes the time of calls; without a clock they take none.
+    pub fn timed_by(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    pub fn now(&self) -> u64 {
+        (self.clock)()
     }
 
     /// All live rules, with the component each belongs to.
@@ -114,25 +218,30 @@ impl Rules {
     /// The same by the rules that are `asked`, by name: all but those that are switched off, or the one that failed on what is
     /// sent again.
     pub fn judge_by(&self, batch: &LogBatch, now: &str, asked: &dyn Fn(&str) -> bool) -> Detected {
+        self.judge_versions(batch, now, &|rule, _| asked(rule))
+    }
+
+    /// The same by the rules that are `asked`, by name and digest of their component.
+    pub fn judge_versions(&self, batch: &LogBatch, now: &str, asked: &dyn Fn(&str, &str) -> bool) -> Detected {
         let mut detected = Detected::default();
         let mut picked = Picked::default();
+        let tables = SeenTables::default();
         let mut start = 0;
         while start < batch.records.len() {
             let rows = start..(start + BATCH_RECORDS).min(batch.records.len());
             start = rows.end;
             self.prefilter.pick(batch, rows.clone(), &mut picked);
-            self.judge_rows(batch, rows, &picked, now, asked, &mut detected);
+            self.judge_rows(Rows { batch, rows, tables: &tables }, &picked, now, asked, &mut detected);
         }
         detected
     }
 
     fn judge_rows(
         &self,
-        batch: &LogBatch,
-        rows: Range<usize>,
+        of: Rows<'_>,
         picked: &Picked,
         now: &str,
-        asked: &dyn Fn(&str) -> bool,
+        asked: &dyn Fn(&str, &str) -> bool,
         detected: &mut Detected,
     ) {
         // The rules that were picked, plugin by plugin.
@@ -148,7 +257,7 @@ impl Rules {
         while next < rules.len() {
             let (plugin, end) = plugin_at(next);
             let (first, plugin) = (self.first[plugin], &self.plugins.plugins[plugin]);
-            if rules[next..end].iter().any(|rule| asked(&plugin.rules()[rule - first].name)) {
+            if rules[next..end].iter().any(|rule| asked(&plugin.rules()[rule - first].name, plugin.digest())) {
                 plugin.prepare();
             }
             next = end;
@@ -156,44 +265,63 @@ impl Rules {
         let mut next = 0;
         while next < rules.len() {
             let (plugin, end) = plugin_at(next);
+            let component = &*self.plugins.plugins[plugin];
             let mine: Vec<(usize, &[u32])> = rules[next..end]
                 .iter()
                 .map(|rule| (rule - self.first[plugin], picked.rows(*rule)))
-                .filter(|(rule, _)| asked(&self.plugins.plugins[plugin].rules()[*rule].name))
+                .filter(|(rule, _)| asked(&component.rules()[*rule].name, component.digest()))
                 .collect();
             next = end;
             if !mine.is_empty() {
-                let suspensions = &self.suspensions[self.first[plugin]..];
-                judge_plugin(&*self.plugins.plugins[plugin], suspensions, batch, rows.start, &mine, now, detected);
+                let asking = Asking { suspensions: &self.suspensions[self.first[plugin]..], clock: self.clock, now };
+                judge_plugin(component, &asking, &of, &mine, detected);
             }
         }
     }
 }
 
-/// One component's rules over its rows of the batch; `mine` has rule numbers and rows counted from `start`.
+/// Rows of a batch that are judged together.
+struct Rows<'a> {
+    batch: &'a LogBatch,
+    rows: Range<usize>,
+    /// As all of the batch sees them.
+    tables: &'a SeenTables,
+}
+
+/// What a component is asked with.
+struct Asking<'a> {
+    /// Of its rules.
+    suspensions: &'a [Suspension],
+    clock: Clock,
+    now: &'a str,
+}
+
+/// One component's rules over its rows of the batch; `mine` has rule numbers and rows counted from the first of them.
 fn judge_plugin(
     plugin: &dyn RulePlugin,
-    suspensions: &[Suspension],
-    batch: &LogBatch,
-    start: usize,
+    asking: &Asking<'_>,
+    of: &Rows<'_>,
     mine: &[(usize, &[u32])],
-    now: &str,
     detected: &mut Detected,
 ) {
+    let (batch, start) = (of.batch, of.rows.start);
     // The component gets the rows that any of its rules wants, numbered anew.
     let mut union: Vec<u32> = mine.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
     union.sort_unstable();
     union.dedup();
     let records: Vec<Record<'_>> = union.iter().map(|row| batch.fields(start + *row as usize)).collect();
-    let guest_batch = Arc::new(Batch::new(next_batch_id(), records.into_iter()));
+    let guest_batch = Batch::new(next_batch_id(), records.into_iter()).seeing(of.tables.clone());
+    let guest_batch = Arc::new(guest_batch);
     let mut session = plugin.open(&guest_batch);
+    // One look at the clock for each call: where one ends, the next begins.
+    let mut begun = (asking.clock)();
     for (rule, rows) in mine {
         let info = &plugin.rules()[*rule];
         let guest_rows: Vec<u32> = match rows.len() == union.len() {
             true => (0..union.len() as u32).collect(),
             false => rows.iter().filter_map(|row| union.binary_search(row).ok().map(|at| at as u32)).collect(),
         };
-        let suspension = &suspensions[*rule];
+        let suspension = &asking.suspensions[*rule];
         let verdict = if suspension.skips() {
             Verdict::suspended(&guest_rows)
         } else {
@@ -207,20 +335,23 @@ fn judge_plugin(
         };
         let stats = match detected.stats.get_mut(&info.name) {
             Some(stats) => stats,
-            None => detected.stats.entry(info.name.clone()).or_default(),
+            None => {
+                let new = RuleStats { digest: plugin.digest().to_owned(), ..RuleStats::default() };
+                detected.stats.entry(info.name.clone()).or_insert(new)
+            }
         };
-        stats.rows += guest_rows.len() as u64;
-        stats.findings += verdict.findings.len() as u64;
-        stats.fuel += verdict.fuel;
-        stats.faults += verdict.faults.len() as u64;
+        let end = (asking.clock)();
+        stats.count(batch, start, &union, &guest_rows, &verdict, end.saturating_sub(begun));
+        begun = end;
         let fuel = verdict.fuel / guest_rows.len().max(1) as u64;
         for finding in verdict.findings {
             let row = start + union[finding.row as usize] as usize;
-            detected.alerts.push(alert(plugin, info, batch, row, finding, fuel, now));
+            detected.alerts.push(alert(plugin, info, batch, row, finding, fuel, asking.now));
         }
         for (guest_row, error) in verdict.faults {
             let row = start + union[guest_row as usize] as usize;
             detected.dead.push(dead_letter(plugin, info, batch, row, &error));
+            detected.unknown.push(alert_id(&info.name, &batch.identity(row)));
             stats.last_error = Some(error);
         }
     }
@@ -328,6 +459,7 @@ fn alert(
         context,
         record: RecordText::of(fields),
         staged: false,
+        trial: None,
         component_digest: plugin.digest().to_owned(),
         host_version: env!("CARGO_PKG_VERSION").to_owned(),
         fuel,

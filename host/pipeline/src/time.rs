@@ -1,8 +1,8 @@
 //! Instants as plain numbers.
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 /// Milliseconds since 1970, UTC.
 pub type Millis = i64;
@@ -42,6 +42,22 @@ fn scale(number: f64) -> Option<Millis> {
     Some(millis as Millis)
 }
 
+/// How long `48h`, `2d`, `1h 30m` or another text of jiff's is; more than nothing.
+pub fn duration(text: &str) -> Result<Millis, String> {
+    let wrong = || format!("`{text}` is no time; write it as 36h or 2d");
+    let days = text.trim().strip_suffix('d').and_then(|days| days.trim().parse::<i64>().ok());
+    let time = match days {
+        Some(days) => SignedDuration::from_hours(days.checked_mul(24).ok_or_else(wrong)?),
+        None => text.parse::<SignedDuration>().map_err(|_| wrong())?,
+    };
+    let millis = Millis::try_from(time.as_millis()).map_err(|_| wrong())?;
+    // Somebody adds it to the time of today.
+    match millis > 0 && millis < i64::MAX / 4 {
+        true => Ok(millis),
+        false => Err(wrong()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +84,16 @@ mod tests {
         }
         assert_eq!(rfc3339(1_767_323_045_678), "2026-01-02T03:04:05.678Z");
         assert_eq!(rfc3339(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn times_are_written_as_people_write_them() {
+        for (text, minutes) in [("36h", 2_160), ("2d", 2_880), ("1h 30m", 90), ("90m", 90), ("PT1H", 60)] {
+            assert_eq!(duration(text), Ok(minutes * 60_000), "{text}");
+        }
+        assert_eq!(duration("2s"), Ok(2_000));
+        for text in ["", "2", "-1h", "0d", "0s", "soon", "99999999999999d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 }

@@ -202,7 +202,7 @@ fn resend(
     let Config { schemas, clusters, outputs, .. } = config;
     let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let alerts = data.alerts()?;
-    let Live { classifier, rules } = live_once(plugins.source.as_mut(), &base, |notice| eprintln!("{notice}"));
+    let Live { classifier, rules, .. } = live_once(plugins.source.as_mut(), &base, |notice| eprintln!("{notice}"));
     let states = data.rules().all().map_err(anyhow::Error::from)?;
     let mut resender = Resender::new(&classifier, rules, classifier.schemas(), (&alerts, &outputs), folder, states);
     let resent = resender.resend(letters, now, printer(output, ProgressBar::hidden())).context("send letters again")?;

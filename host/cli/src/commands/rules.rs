@@ -132,7 +132,7 @@ fn work(
             let change = move |rule: &str| {
                 let digest = known.get(rule)?.digest.clone();
                 let disabled = states.get(rule).is_some_and(|state| state.disabled);
-                Some(RuleState { staged: true, digest, since: now, until, disabled })
+                Some(RuleState { staged: true, digest, since: now, until, disabled, ..RuleState::default() })
             };
             (rules, Box::new(change))
         }
@@ -143,7 +143,7 @@ fn work(
                 let before = states.get(rule);
                 let digest = digest.or_else(|| Some(before?.digest.clone())).unwrap_or_default();
                 let disabled = before.is_some_and(|state| state.disabled);
-                Some(RuleState { staged: false, digest, since: now, until: None, disabled })
+                Some(RuleState { digest, since: now, disabled, ..RuleState::default() })
             };
             (rules, Box::new(change))
         }
@@ -176,7 +176,7 @@ fn work(
 fn switch(states: &States, now: Millis, disabled: bool) -> Decide<'static> {
     let states = states.clone();
     Box::new(move |rule| {
-        let live = RuleState { staged: false, digest: String::new(), since: now, until: None, disabled };
+        let live = RuleState { since: now, disabled, ..RuleState::default() };
         let changed = |state: &RuleState| RuleState { disabled, since: now, ..state.clone() };
         Some(states.get(rule).map_or(live, changed))
     })
