@@ -89,6 +89,13 @@ pub struct Partition {
     pub location: String,
 }
 
+/// What came of entering partitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entered {
+    pub new: usize,
+    pub refused: Vec<Refused>,
+}
+
 /// A partition that was not entered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -199,24 +206,33 @@ impl Glue {
         }
     }
 
-    /// Enters partitions, a hundred to a call. Says which were not entered and why; those that were there are fine.
-    pub async fn enter(&self, table: &Table, partitions: &[Partition]) -> Result<Vec<Refused>, BackendError> {
+    /// Enters partitions, a hundred to a call. Those that were there are fine; which were not entered is told, with the reason.
+    pub async fn enter(&self, table: &Table, partitions: &[Partition]) -> Result<Entered, BackendError> {
         let what = || format!("enter partitions of the table {} in {}", table.name, self.database);
-        let mut refused = Vec::new();
-        for some in partitions.chunks(GLUE_PARTITIONS_BATCH) {
+        let mut entered = Entered::default();
+        let mut waiting: Vec<&[Partition]> = partitions.chunks(GLUE_PARTITIONS_BATCH).rev().collect();
+        while let Some(some) = waiting.pop() {
             let inputs: Vec<Value> = some.iter().map(|partition| table.partition(partition)).collect();
             let request =
                 json!({ "DatabaseName": self.database, "TableName": table.name, "PartitionInputList": inputs });
-            let answer = self.call("AWSGlue.BatchCreatePartition", &request, what).await;
-            match answer {
-                Ok(answer) => refused.extend(refusals(&answer, "PartitionValues")),
-                // One of them may be in the way of all.
-                Err(error) if error.kind == BackendErrorKind::Conflict && some.len() == 1 => {}
+            match self.call("AWSGlue.BatchCreatePartition", &request, what).await {
+                Ok(answer) => {
+                    let refused = refusals(&answer, "PartitionValues");
+                    entered.new += some.len().saturating_sub(refused.len());
+                    entered.refused.extend(refused);
+                }
+                // One of them is in the way of all.
+                Err(error) if error.kind == BackendErrorKind::Conflict => {
+                    if some.len() > 1 {
+                        let (first, second) = some.split_at(some.len() / 2);
+                        waiting.extend([second, first]);
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
-        refused.retain(|refused| refused.error.code != "AlreadyExistsException");
-        Ok(refused)
+        entered.refused.retain(|refused| refused.error.code != "AlreadyExistsException");
+        Ok(entered)
     }
 
     /// Lets partitions that are entered lie elsewhere.
@@ -314,7 +330,8 @@ mod tests {
         });
         let aws = server.aws();
         let glue = Glue::new(&aws, &Names::new("acme"));
-        let refused = aws.wait(glue.enter(&table(), &partitions(250))).unwrap();
+        let Entered { new, refused } = aws.wait(glue.enter(&table(), &partitions(250))).unwrap();
+        assert_eq!(new, 248);
         assert_eq!(refused.iter().map(|refused| refused.values[0].as_str()).collect::<Vec<_>>(), ["v120"]);
         let calls = server.requests();
         let sizes = calls.iter().map(|call| call.json()["PartitionInputList"].as_array().unwrap().len());

@@ -2,6 +2,7 @@
 
 use crate::alert_merger::AlertMerger;
 use crate::alert_processor::AlertProcessor;
+use crate::athena_partitioner::AthenaPartitioner;
 use crate::classifier::Classifier;
 use crate::environment::Environment;
 use crate::plugin_compiler::PluginCompiler;
@@ -23,6 +24,7 @@ pub fn make(name: &str, environment: &Environment) -> Result<Arc<dyn Function>> 
     Ok(match name {
         "alert_merger" => Arc::new(AlertMerger::new(environment)?),
         "alert_processor" => Arc::new(AlertProcessor::new(environment)?),
+        "athena_partitioner" => Arc::new(AthenaPartitioner::new(environment)?),
         "classifier" => Arc::new(Classifier::new(environment)?),
         "plugin_compiler" => Arc::new(PluginCompiler::new(environment)?),
         "rules_engine" => Arc::new(RulesEngine::new(environment)?),

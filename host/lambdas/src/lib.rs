@@ -11,9 +11,11 @@
 //! | [`outputs`] | where do alerts go on AWS |
 //! | [`metrics`] | what do dashboards hear |
 //! | `classifier`, `rules_engine`, `alert_merger`, `alert_processor`, `plugin_compiler` | the stages |
+//! | `athena_partitioner` | the archive's partitions |
 
 pub mod alert_merger;
 pub mod alert_processor;
+pub mod athena_partitioner;
 pub mod classifier;
 pub mod conf;
 pub mod environment;
