@@ -27,7 +27,7 @@ OTHER_PLUGINS = {"Parsers", "Publishers", "Outputs", "Parsers, publishers, outpu
 LANGUAGES = {"assemblyscript", "c", "go", "js", "python", "rust"}
 #: What a language needs that nothing here installs.
 TOOLS = {".": "cargo", "assemblyscript": "node", "c": "python3", "go": "go", "js": "node", "python": "python3"}
-TOOLS |= {"rust": "cargo", "rust-output": "cargo", "rust-parser": "cargo"}
+TOOLS |= {"rust": "cargo", "rust-app": "cargo", "rust-output": "cargo", "rust-parser": "cargo"}
 #: Commands that are run elsewhere, or cannot be run, by what the block begins with; and why.
 ELSEWHERE = {
     "streamalert import streamalert": "tests/it/import.rs runs it",
@@ -142,7 +142,7 @@ class Page:
 
     def elsewhere(self, block):
         """Whether the block is tested by the SDK itself, or is no code."""
-        own = {"go": ("go", ""), "python": ("python",), "rust-output": ("rust", "toml")}
+        own = {"go": ("go", ""), "python": ("python",), "rust-app": ("rust", "toml"), "rust-output": ("rust", "toml")}
         return block.is_("text") or block.is_(*own.get(self.name, ("text",)))
 
     def take(self, block):

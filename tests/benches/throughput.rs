@@ -261,7 +261,7 @@ fn load(host: &Host, path: &Path) -> Option<Arc<RuleComponent>> {
     let plugin = host.load_plugin(&name, &std::fs::read(path).unwrap(), &LoadCheck::any_log());
     match plugin.unwrap_or_else(|error| panic!("{error}")) {
         Plugin::Rules(rules) => Some(rules),
-        Plugin::Parser(_) | Plugin::Publishers(_) | Plugin::Output(_) => None,
+        Plugin::Parser(_) | Plugin::Publishers(_) | Plugin::Output(_) | Plugin::Apps(_) => None,
     }
 }
 

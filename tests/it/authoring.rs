@@ -239,8 +239,7 @@ fn what_cannot_be_begun_says_what_can() {
         let told = exits(streamalert(place.path(), arguments), 2);
         says(&String::from_utf8_lossy(&told.stderr), parts);
     };
-    refused(&["new", "app", "okta"], &["no apps yet", "rule, parser, publisher and output", "--http"]);
-    refused(&["new", "app", "okta", "--lang", "go"], &["no apps yet"]);
+    refused(&["new", "app", "acme", "--lang", "go"], &["no app can be begun in go yet; choose --lang rust"]);
     for lang in ["c", "assemblyscript"] {
         refused(
             &["new", "output", "x", "--lang", lang],

@@ -72,7 +72,12 @@ fn named(host: &str, settings: &[(String, String)]) -> Option<Name> {
     match host.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         Some(setting) => {
             let (_, value) = settings.iter().find(|(name, _)| name == setting)?;
-            Url::parse(value.trim()).ok()?.host().map(|host| Name::Exact(host.to_string()))
+            let value = value.trim();
+            // A host by itself is meant as one, too: some services call it that, and it is what people have at hand.
+            match Url::parse(value) {
+                Ok(url) if value.contains("://") => url.host().map(|host| Name::Exact(host.to_string())),
+                _ => Name::parse(value).ok().filter(|name| matches!(name, Name::Exact(_))),
+            }
         }
         None => Name::parse(host).ok(),
     }

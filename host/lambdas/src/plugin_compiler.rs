@@ -388,6 +388,7 @@ fn judge(verdict: &mut Verdict, report: &LoadReport, name: &str, live: Option<&P
         Description::Parser(parser) => vec![parser.name],
         Description::Publishers(publishers) => publishers.into_iter().map(|publisher| publisher.name).collect(),
         Description::Output(output) => vec![output.service],
+        Description::Apps(apps) => apps.into_iter().map(|app| app.name).collect(),
     };
 }
 

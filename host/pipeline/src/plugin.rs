@@ -3,10 +3,11 @@
 use crate::alert::{Merge, Severity};
 use crate::config::LogType;
 use crate::config::output::OutputConfig;
+use crate::lookup::LookupSnapshot;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use streamalert_packed::{Frame, Record, frame_into};
 
@@ -160,7 +161,12 @@ pub struct Batch {
     pub id: u64,
     frame: Vec<u8>,
     longest: usize,
+    tables: SeenTables,
 }
+
+/// The lookup tables as a batch sees them, from the first time that one of its rules asks any; all components that judge the
+/// batch share it.
+pub type SeenTables = Arc<OnceLock<Arc<dyn LookupSnapshot>>>;
 
 thread_local! {
     /// Buffers of batches that are done with: fresh memory of this size costs more than filling it.
@@ -197,7 +203,18 @@ impl Batch {
                 record.bytes()
             }),
         );
-        Batch { id, frame, longest }
+        Batch { id, frame, longest, tables: SeenTables::default() }
+    }
+
+    /// Beside other components, which see the same tables.
+    pub fn seeing(self, tables: SeenTables) -> Self {
+        let mut batch = self;
+        batch.tables = tables;
+        batch
+    }
+
+    pub fn tables(&self) -> &SeenTables {
+        &self.tables
     }
 
     /// Bytes of the longest row.
@@ -416,7 +433,7 @@ pub enum Disposition {
     Reject(String),
 }
 
-/// What an output may do in the world while it delivers. Made by the host for one descriptor.
+/// What an output may do in the world while it delivers, and an app while it polls. Made by the host for one descriptor or app.
 pub trait Outside: Send + Sync {
     fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure>;
     /// A secret setting of the descriptor at hand.
@@ -514,6 +531,94 @@ pub trait OutputPlugin: Send + Sync {
     }
 }
 
+/// What the host must know of a type of app.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AppInfo {
+    /// What `apps.json` calls it as `type`.
+    pub name: String,
+    pub description: String,
+    pub settings: Vec<Setting>,
+    /// As of [`OutputInfo`].
+    pub hosts: Vec<String>,
+    pub options: AppOptions,
+}
+
+/// The options of a type of app: what its component declares as JSON beside name, settings and hosts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AppOptions {
+    /// Requests a second that the service takes.
+    pub rate: Option<f64>,
+    /// Log types that its logs are.
+    pub logs: Vec<String>,
+}
+
+impl AppInfo {
+    /// As whoever makes its [`Outside`] sees it.
+    pub fn caller(&self) -> OutputInfo {
+        OutputInfo {
+            service: self.name.clone(),
+            description: self.description.clone(),
+            settings: self.settings.clone(),
+            hosts: self.hosts.clone(),
+            options: OutputOptions::default(),
+        }
+    }
+}
+
+/// The next page of an app is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// The operator's name for it.
+    pub app: String,
+    /// Seconds since 1970.
+    pub now: u64,
+    /// Logs are wanted from this second on.
+    pub since: u64,
+    /// 1 at first and after each page.
+    pub attempt: u32,
+    pub cursor: Option<String>,
+    /// Those that are not secret.
+    pub settings: Vec<(String, String)>,
+}
+
+/// What a poll came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Polled {
+    Page(AppPage),
+    /// Not now.
+    Retry {
+        reason: String,
+        after: Option<u32>,
+    },
+    /// Not as it is.
+    Reject(String),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppPage {
+    /// A JSON object each, on one line.
+    pub logs: Vec<String>,
+    pub cursor: String,
+    /// There is more right now.
+    pub more: bool,
+    /// Seconds until the next request may be made.
+    pub wait: Option<u32>,
+}
+
+/// One loaded component of apps.
+pub trait AppPlugin: Send + Sync {
+    /// File name, for messages.
+    fn name(&self) -> &str;
+    /// SHA-256 of the component, hex.
+    fn digest(&self) -> &str;
+    fn apps(&self) -> &[AppInfo];
+    /// What is wrong with these settings of type number `kind`, secret ones among them; calls nobody.
+    fn validate(&self, kind: usize, settings: &[(String, String)]) -> Result<Vec<SettingFault>, PluginError>;
+    /// Blocks until the page is there or is known not to come.
+    fn poll(&self, kind: usize, ask: &Ask, outside: &Arc<dyn Outside>) -> Result<Polled, PluginError>;
+}
+
 /// The components that are live together. A batch sees one set from start to end.
 #[derive(Default, Clone)]
 pub struct PluginSet {
@@ -521,4 +626,13 @@ pub struct PluginSet {
     pub parsers: Vec<Arc<dyn ParserPlugin>>,
     pub publishers: Vec<Arc<dyn PublisherPlugin>>,
     pub outputs: Vec<Arc<dyn OutputPlugin>>,
+    pub apps: Vec<Arc<dyn AppPlugin>>,
+}
+
+impl PluginSet {
+    /// The component of a type of app, and its number there.
+    pub fn app(&self, name: &str) -> Option<(&Arc<dyn AppPlugin>, usize)> {
+        let place = |plugin: &Arc<dyn AppPlugin>| plugin.apps().iter().position(|app| app.name == name);
+        self.apps.iter().find_map(|plugin| Some((plugin, place(plugin)?)))
+    }
 }

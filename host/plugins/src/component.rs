@@ -1,8 +1,10 @@
 //! From bytes to a live component of one of the worlds, or to every reason why not.
 
+use crate::app::AppComponent;
 use crate::cache::{Cache, CacheCounts};
 use crate::contract::World;
 use crate::host::State;
+use crate::lookup::LookupFailure;
 use crate::output::OutputComponent;
 use crate::parser::ParserComponent;
 use crate::precompiled::{Compiled, CompiledError};
@@ -10,11 +12,12 @@ use crate::publisher::PublisherComponent;
 use crate::sandbox::{Exports, Idle, Sandbox};
 use crate::{LookupTables, MemoryTables, PluginLimits, contract, describe, engine};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::config::output::NATIVE;
 use streamalert_pipeline::plugin::{PluginError, RuleInfo};
@@ -64,6 +67,9 @@ pub struct Shared {
     compiled: AtomicU64,
     missing: Mutex<BTreeSet<String>>,
     missing_reads: AtomicU64,
+    failed_lookups: AtomicU64,
+    /// Tables that could not be read, so that each is logged once a minute.
+    failed_tables: Mutex<BTreeMap<String, Instant>>,
     idle: Mutex<Vec<Weak<Idle>>>,
     random: AtomicU64,
 }
@@ -227,6 +233,7 @@ pub enum Plugin {
     Parser(Arc<ParserComponent>),
     Publishers(Arc<PublisherComponent>),
     Output(Arc<OutputComponent>),
+    Apps(Arc<AppComponent>),
 }
 
 impl Plugin {
@@ -237,6 +244,7 @@ impl Plugin {
             Plugin::Parser(parser) => &parser.code,
             Plugin::Publishers(publishers) => &publishers.code,
             Plugin::Output(output) => &output.code,
+            Plugin::Apps(apps) => &apps.code,
         }
     }
 
@@ -265,6 +273,10 @@ impl Plugin {
                 .start()
                 .and_then(|mut sandbox| sandbox.describe_output(&code.exports))
                 .map(|told| describe::check_output(told, code.limits(), check).map(drop)),
+            Plugin::Apps(_) => code
+                .start()
+                .and_then(|mut sandbox| sandbox.describe_apps(&code.exports))
+                .map(|told| describe::check_apps(told, code.limits()).map(drop)),
         };
         asked
             .unwrap_or_else(|error| Err(vec![start_problem(&error)]))
@@ -278,6 +290,7 @@ impl Plugin {
             Plugin::Parser(_) => "is a parser",
             Plugin::Publishers(_) => "holds publishers",
             Plugin::Output(_) => "is an output",
+            Plugin::Apps(_) => "holds apps",
         }
     }
 
@@ -288,6 +301,7 @@ impl Plugin {
             (Plugin::Parser(a), Plugin::Parser(b)) => Arc::ptr_eq(a, b),
             (Plugin::Publishers(a), Plugin::Publishers(b)) => Arc::ptr_eq(a, b),
             (Plugin::Output(a), Plugin::Output(b)) => Arc::ptr_eq(a, b),
+            (Plugin::Apps(a), Plugin::Apps(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -319,6 +333,8 @@ impl Host {
                 compiled: AtomicU64::new(0),
                 missing: Mutex::default(),
                 missing_reads: AtomicU64::new(0),
+                failed_lookups: AtomicU64::new(0),
+                failed_tables: Mutex::default(),
                 idle: Mutex::default(),
                 random: AtomicU64::new(seed()),
             }),
@@ -353,6 +369,7 @@ impl Host {
             World::Parser => self.parser(code, check).map(|parser| Plugin::Parser(Arc::new(parser))),
             World::Publisher => self.publishers(code).map(|found| Plugin::Publishers(Arc::new(found))),
             World::Output => self.output(code, check).map(|output| Plugin::Output(Arc::new(output))),
+            World::App => self.apps(code).map(|apps| Plugin::Apps(Arc::new(apps))),
         }
     }
 
@@ -390,6 +407,14 @@ impl Host {
         match self.load_plugin(name, bytes, check)? {
             Plugin::Output(output) => Ok(output),
             other => Err(other_world(name, &other, "is no output", "name a component of world `output`")),
+        }
+    }
+
+    /// The same where only apps will do.
+    pub fn load_apps(&self, name: &str, bytes: &[u8], check: &LoadCheck) -> Result<Arc<AppComponent>, LoadError> {
+        match self.load_plugin(name, bytes, check)? {
+            Plugin::Apps(apps) => Ok(apps),
+            other => Err(other_world(name, &other, "holds no apps", "name a component of world `app`")),
         }
     }
 
@@ -462,6 +487,12 @@ impl Host {
         Ok(OutputComponent { code, info: Arc::new(info) })
     }
 
+    fn apps(&self, code: Code) -> Result<AppComponent, Vec<Problem>> {
+        let (described, _) = self.describe(&code, Sandbox::describe_apps)?;
+        let apps = describe::check_apps(described, &self.shared.limits)?;
+        Ok(AppComponent { code, apps })
+    }
+
     /// Compiled code and the digest of the bytes it came from.
     pub(crate) fn compile(&self, bytes: &[u8]) -> Result<(Component, String), Problem> {
         let shared = &self.shared;
@@ -515,6 +546,11 @@ impl Host {
     pub fn missing_table_reads(&self) -> u64 {
         self.shared.missing_reads.load(Ordering::Relaxed)
     }
+
+    /// Look-ups that came to nothing because a table could not be read, since the start.
+    pub fn failed_lookups(&self) -> u64 {
+        self.shared.failed_lookups.load(Ordering::Relaxed)
+    }
 }
 
 impl RuleComponent {
@@ -526,6 +562,9 @@ impl RuleComponent {
 /// Names of missing tables that are remembered, so that each is logged once; guests choose these names.
 const MISSING_TABLES_MAX: usize = 1000;
 
+/// How often it is told of a table that cannot be read. Only tables of the configuration fail, so there are few.
+const FAILED_TABLES_TOLD: Duration = Duration::from_secs(60);
+
 impl Shared {
     pub fn missing_table(&self, plugin: &str, table: &str) {
         self.missing_reads.fetch_add(1, Ordering::Relaxed);
@@ -533,6 +572,17 @@ impl Shared {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         if missing.len() < MISSING_TABLES_MAX && missing.insert(table.clone()) {
             tracing::warn!(plugin, table, "a rule asks a lookup table that does not exist");
+        }
+    }
+
+    pub fn failed_lookup(&self, plugin: &str, failure: &LookupFailure) {
+        self.failed_lookups.fetch_add(1, Ordering::Relaxed);
+        let mut failed = self.failed_tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = failed.get(&failure.table).is_some_and(|at| at.elapsed() < FAILED_TABLES_TOLD);
+        if !told {
+            failed.insert(failure.table.clone(), Instant::now());
+            let (table, message) = (&failure.table, &failure.message);
+            tracing::error!(plugin, table, message, "a lookup table cannot be read; rules that ask it fail");
         }
     }
 

@@ -15,10 +15,11 @@ pub enum World {
     Parser,
     Publisher,
     Output,
+    App,
 }
 
 impl World {
-    const ALL: [World; 4] = [World::Rule, World::Parser, World::Publisher, World::Output];
+    const ALL: [World; 5] = [World::Rule, World::Parser, World::Publisher, World::Output, World::App];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -26,6 +27,7 @@ impl World {
             World::Parser => "parser",
             World::Publisher => "publisher",
             World::Output => "output",
+            World::App => "app",
         }
     }
 
@@ -35,6 +37,7 @@ impl World {
             World::Parser => "a parser",
             World::Publisher => "a publisher",
             World::Output => "an output",
+            World::App => "an app",
         }
     }
 
@@ -45,6 +48,7 @@ impl World {
             World::Parser => "parsing",
             World::Publisher => "publishing",
             World::Output => "delivery",
+            World::App => "polling",
         }
     }
 
@@ -55,6 +59,7 @@ impl World {
             World::Parser => "parse",
             World::Publisher => "publish",
             World::Output => "deliver",
+            World::App => "poll",
         }
     }
 
@@ -63,7 +68,7 @@ impl World {
         match self {
             World::Rule => &["types", "records", "lookup", "log"],
             World::Parser | World::Publisher => &["types", "log"],
-            World::Output => &["types", "http", "secrets", "log"],
+            World::Output | World::App => &["types", "http", "secrets", "log"],
         }
     }
 
@@ -71,7 +76,7 @@ impl World {
         match self {
             World::Rule => "records, lookup, log",
             World::Parser | World::Publisher => "log",
-            World::Output => "http, secrets, log",
+            World::Output | World::App => "http, secrets, log",
         }
     }
 }
@@ -129,18 +134,18 @@ pub fn check(engine: &Engine, component: &Component) -> Result<(World, &'static 
             let found = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
             problems.push(Problem::component(
                 format!(
-                    "exports {found}, but no {PACKAGE}/detection@{}, no parsing, no publishing and no delivery",
+                    "exports {found}, but no {PACKAGE}/detection@{}, no parsing, no publishing, no delivery and no polling",
                     latest()
                 ),
                 "build it for world `rule`: in Rust, a crate with a function under #[rule]; for world `parser`: with one under \
-                 #[parser]; for world `publisher`: with export_publishers!; for world `output`: with export_output!; otherwise \
-                 see wit/worlds.wit",
+                 #[parser]; for world `publisher`: with export_publishers!; for world `output`: with export_output!; \
+                 for world `app`: with export_apps!; otherwise see wit/worlds.wit",
             ));
         }
         [_] => {}
         _ => problems.push(Problem::component(
-            "exports more than one of detection, parsing, publishing and delivery",
-            "make a component of each: rules, a parser, publishers and an output do not share one",
+            "exports more than one of detection, parsing, publishing, delivery and polling",
+            "make a component of each: rules, a parser, publishers, an output and apps do not share one",
         )),
     }
     // Of what is no world, at least what nobody may import is told.

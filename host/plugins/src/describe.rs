@@ -11,7 +11,7 @@ use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::config::schema::{Datatype, Parser};
 use streamalert_pipeline::limits::{MERGE_MEMBERS_MAX, MERGE_MINUTES_MAX};
 use streamalert_pipeline::plugin::{
-    Condition, OutputInfo, OutputOptions, ParserInfo, PublisherInfo, RuleInfo, RuleOptions, Test,
+    AppInfo, AppOptions, Condition, OutputInfo, OutputOptions, ParserInfo, PublisherInfo, RuleInfo, RuleOptions, Test,
 };
 
 /// Bytes of a rule's name: it becomes part of ids, metrics and file names.
@@ -170,13 +170,6 @@ pub fn check_output(
     check: &LoadCheck,
 ) -> Result<OutputInfo, Vec<Problem>> {
     let mut problems = Fields::default();
-    const LOWER: &str = "use lower-case letters, digits, `_` and `-`, the first one a letter";
-    let is_word = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
-    };
-    let shown = |text: &str| printable(text, 60);
-
     let wire::OutputInfo { service, description, settings, hosts, options } = described;
     // It stands before the colon of `service:descriptor`, and before the dot of `@service.field`.
     if service.len() > SERVICE_BYTES_MAX {
@@ -188,6 +181,111 @@ pub fn check_output(
     }
     problems.size("description", &description, limits);
 
+    settings_and_hosts(&mut problems, &settings, &hosts, limits);
+
+    problems.size("options", &options, limits);
+    let options = output_options(&mut problems, &options);
+    let settings = settings.into_iter().map(Into::into).collect();
+    problems.none_or(OutputInfo { service, description, settings, hosts, options })
+}
+
+fn output_options(problems: &mut Fields, json: &str) -> OutputOptions {
+    let options: OutputOptions = read_options(problems, "options", "delivery", json);
+    check_rate(problems, "options", "deliveries", options.rate);
+    options
+}
+
+fn read_options<T: Default + serde::de::DeserializeOwned>(
+    problems: &mut Fields,
+    at: &str,
+    file: &str,
+    json: &str,
+) -> T {
+    let value = match serde_json::from_str::<Value>(json) {
+        Ok(value @ Value::Object(_)) => value,
+        Ok(_) => {
+            problems.add(at, "is JSON, but no object", "write {} for none");
+            return T::default();
+        }
+        Err(error) => {
+            problems.add(at, format!("is no JSON: {error}"), "write {} for none");
+            return T::default();
+        }
+    };
+    serde_path_to_error::deserialize(value).unwrap_or_else(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { at.to_owned() } else { format!("{at}.{path}") };
+        let remedy = format!("see the options in wit/{file}.wit; was it built for a newer host?");
+        problems.add(field, error.into_inner().to_string(), remedy);
+        T::default()
+    })
+}
+
+fn check_rate(problems: &mut Fields, at: &str, what: &str, rate: Option<f64>) {
+    if let Some(rate) = rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
+        let remedy = format!("give the {what} a second that the service takes, or leave `rate` out");
+        problems.add(format!("{at}.rate"), format!("is {rate}"), remedy);
+    }
+}
+
+/// What a component of apps says of them.
+pub fn check_apps(described: Vec<wire::AppInfo>, limits: &PluginLimits) -> Result<Vec<AppInfo>, Vec<Problem>> {
+    if described.is_empty() {
+        let remedy = "in Rust, name the types of app in export_apps!";
+        return Err(vec![Problem::component("declares no apps", remedy)]);
+    }
+    if described.len() > limits.output_items {
+        let remedy = format!("split it: the limit is {}", limits.output_items);
+        return Err(vec![Problem::component(format!("declares {} apps", described.len()), remedy)]);
+    }
+    let mut problems = Fields::default();
+    let mut first: HashMap<String, usize> = HashMap::new();
+    let mut apps = Vec::with_capacity(described.len());
+    for (index, app) in described.into_iter().enumerate() {
+        let wire::AppInfo { name, description, settings, hosts, options } = app;
+        problems.of = match name.as_str() {
+            "" => format!("app number {index}, "),
+            name => format!("app {}, ", shown(name)),
+        };
+        if name.len() > SERVICE_BYTES_MAX {
+            problems.add("name", format!("has {} bytes", name.len()), format!("at most {SERVICE_BYTES_MAX}"));
+        } else if !is_word(&name) {
+            problems.add("name", format!("`{}` is no name of a type of app", shown(&name)), LOWER);
+        }
+        if let Some(earlier) = first.insert(name.clone(), index) {
+            let message = format!("apps {earlier} and {index} have the same name");
+            problems.add("name", message, "give each type of app its own name");
+        }
+        problems.size("description", &description, limits);
+        settings_and_hosts(&mut problems, &settings, &hosts, limits);
+        problems.size("options", &options, limits);
+        let options: AppOptions = read_options(&mut problems, "options", "polling", &options);
+        check_rate(&mut problems, "options", "requests", options.rate);
+        for (index, log) in options.logs.iter().enumerate() {
+            if log.is_empty() || log.chars().any(|c| c.is_whitespace() || c.is_control()) {
+                let message = format!("`{}` is no name of a log type", shown(log));
+                problems.add(format!("options.logs[{index}]"), message, "name one as conf/schemas does");
+            }
+        }
+        let settings = settings.into_iter().map(Into::into).collect();
+        apps.push(AppInfo { name, description, settings, hosts, options });
+    }
+    problems.none_or(apps)
+}
+
+const LOWER: &str = "use lower-case letters, digits, `_` and `-`, the first one a letter";
+
+fn is_word(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
+}
+
+fn shown(text: &str) -> String {
+    printable(text, 60)
+}
+
+/// What outputs and apps have in common.
+fn settings_and_hosts(problems: &mut Fields, settings: &[wire::Setting], hosts: &[String], limits: &PluginLimits) {
     if settings.len() > limits.output_items {
         let message = format!("has {} settings", settings.len());
         problems.add("settings", message, format!("the limit is {}", limits.output_items));
@@ -228,40 +326,6 @@ pub fn check_output(
             problems.add(&field, message, "name at least a domain, as in *.example.com");
         }
     }
-
-    problems.size("options", &options, limits);
-    let options = output_options(&mut problems, &options);
-    let settings = settings.into_iter().map(Into::into).collect();
-    problems.none_or(OutputInfo { service, description, settings, hosts, options })
-}
-
-fn output_options(problems: &mut Fields, json: &str) -> OutputOptions {
-    let value = match serde_json::from_str::<Value>(json) {
-        Ok(value @ Value::Object(_)) => value,
-        Ok(_) => {
-            problems.add("options", "is JSON, but no object", "write {} for none");
-            return OutputOptions::default();
-        }
-        Err(error) => {
-            problems.add("options", format!("is no JSON: {error}"), "write {} for none");
-            return OutputOptions::default();
-        }
-    };
-    let options: OutputOptions = match serde_path_to_error::deserialize(value) {
-        Ok(options) => options,
-        Err(error) => {
-            let path = error.path().to_string();
-            let field = if path == "." { "options".into() } else { format!("options.{path}") };
-            let remedy = "see the options in wit/delivery.wit; was it built for a newer host?";
-            problems.add(field, error.into_inner().to_string(), remedy);
-            return OutputOptions::default();
-        }
-    };
-    if let Some(rate) = options.rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
-        let remedy = "give the deliveries a second that the service takes, or leave `rate` out";
-        problems.add("options.rate", format!("is {rate}"), remedy);
-    }
-    options
 }
 
 /// Bytes of the name of a service or a setting.
@@ -280,15 +344,20 @@ fn is_host(name: &str) -> bool {
 
 /// Problems of a component that is no list of rules.
 #[derive(Default)]
-struct Fields(Vec<Problem>);
+struct Fields {
+    found: Vec<Problem>,
+    /// Stands before the field, where a component has several of what it has.
+    of: String,
+}
 
 impl Fields {
     fn add(&mut self, field: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
-        if self.0.len() < PROBLEMS_MAX {
+        if self.found.len() < PROBLEMS_MAX {
             let (message, remedy) = (message.into(), remedy.into());
-            self.0.push(Problem { rule: None, field: Some(field.into()), message, remedy });
-        } else if self.0.len() == PROBLEMS_MAX {
-            self.0.push(Problem::component("has further problems", "mend these first"));
+            let field = format!("{}{}", self.of, field.into());
+            self.found.push(Problem { rule: None, field: Some(field), message, remedy });
+        } else if self.found.len() == PROBLEMS_MAX {
+            self.found.push(Problem::component("has further problems", "mend these first"));
         }
     }
 
@@ -299,7 +368,7 @@ impl Fields {
     }
 
     fn none_or<T>(self, value: T) -> Result<T, Vec<Problem>> {
-        if self.0.is_empty() { Ok(value) } else { Err(self.0) }
+        if self.found.is_empty() { Ok(value) } else { Err(self.found) }
     }
 }
 

@@ -1,18 +1,20 @@
-//! What an output may do in the world while it delivers: call hosts and read secrets, both through [`Outside`].
+//! What an output may do in the world while it delivers, and an app while it polls: call hosts and read secrets, both through
+//! [`Outside`].
 
 use crate::host::{State, charge, text};
 use crate::limits::ticks;
 use crate::wire::{Failure, FailureKind, Request, Response};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use streamalert_pipeline::plugin::{OutputInfo, Outside};
+use streamalert_pipeline::plugin::{Outside, Setting};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmStr};
 
-/// One attempt to deliver, as long as it lasts.
+/// One attempt to deliver, or one poll, as long as it lasts.
 pub struct Errand {
     outside: Arc<dyn Outside>,
-    info: Arc<OutputInfo>,
+    /// Names of settings that are secret.
+    secrets: Vec<String>,
     requests_left: usize,
     /// What the guest may still run, when it last came back from waiting, and when that was.
     left: Duration,
@@ -20,13 +22,13 @@ pub struct Errand {
 }
 
 impl Errand {
-    pub fn new(outside: Arc<dyn Outside>, info: Arc<OutputInfo>, requests: usize, deadline: Duration) -> Self {
-        Errand { outside, info, requests_left: requests, left: deadline, running_since: Instant::now() }
+    pub fn new(outside: Arc<dyn Outside>, settings: &[Setting], requests: usize, deadline: Duration) -> Self {
+        let secrets = settings.iter().filter(|setting| setting.secret).map(|setting| setting.name.clone()).collect();
+        Errand { outside, secrets, requests_left: requests, left: deadline, running_since: Instant::now() }
     }
 
     fn secret(&self, name: &str) -> Option<String> {
-        let is_secret = self.info.settings.iter().any(|setting| setting.secret && setting.name == name);
-        if is_secret { self.outside.secret(name) } else { None }
+        if self.secrets.iter().any(|known| known == name) { self.outside.secret(name) } else { None }
     }
 }
 
@@ -38,7 +40,9 @@ fn send(cx: &mut StoreContextMut<State>, request: Request) -> wasmtime::Result<R
     charge(cx, request.bytes())?;
     let requests = cx.data().limits().delivery_requests;
     let Some(errand) = &mut cx.data_mut().errand else {
-        return Ok(Err(forbidden("requests are made while an alert is delivered, and at no other time".into())));
+        return Ok(Err(forbidden(
+            "requests are made while an alert is delivered or an app polled, and at no other time".into(),
+        )));
     };
     let Some(left) = errand.requests_left.checked_sub(1) else {
         return Ok(Err(forbidden(format!("this attempt has made {requests} requests already"))));

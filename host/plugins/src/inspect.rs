@@ -5,7 +5,8 @@ use crate::{ParserComponent, PluginLimits, contract};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use streamalert_pipeline::plugin::{
-    OutputInfo, OutputPlugin, ParserPlugin, PublisherInfo, PublisherPlugin, RuleInfo, RulePlugin, Takes,
+    AppInfo, AppPlugin, OutputInfo, OutputPlugin, ParserPlugin, PublisherInfo, PublisherPlugin, RuleInfo, RulePlugin,
+    Takes,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -32,6 +33,8 @@ pub struct Inspection {
     /// If it is an output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputInfo>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub apps: Vec<AppInfo>,
     pub imports: Vec<String>,
     pub exports: Vec<String>,
     /// Bytes of the file.
@@ -102,6 +105,7 @@ impl Host {
             parser: None,
             publishers: vec![],
             output: None,
+            apps: vec![],
             imports: vec![],
             exports: vec![],
             size: bytes.len(),
@@ -119,6 +123,7 @@ impl Host {
                     Plugin::Parser(component) => seen.parser = Some(ParserInspection::of(&component)),
                     Plugin::Publishers(component) => seen.publishers = component.publishers().to_vec(),
                     Plugin::Output(component) => seen.output = Some(component.info().clone()),
+                    Plugin::Apps(component) => seen.apps = component.apps().to_vec(),
                 }
             }
             Err(LoadError { problems, .. }) => {

@@ -1,6 +1,7 @@
 //! Components that are live before their code is there. What a component says of itself is known beforehand, so a whole set can
 //! be put together from descriptions alone; code is fetched when a component is asked something for the first time.
 
+use crate::app::AppComponent;
 use crate::component::{Host, LoadCheck, Plugin, RuleComponent, hex};
 use crate::output::OutputComponent;
 use crate::parser::ParserComponent;
@@ -17,9 +18,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use streamalert_pipeline::plugin::{
-    Batch, Disposition, Judged, OutputInfo, OutputPlugin, Outside, Parcel, ParsedPart, ParserInfo, ParserPlugin,
-    PluginError, PluginErrorKind as Kind, PluginSet, PublisherInfo, PublisherPlugin, RuleInfo, RulePlugin, RuleSession,
-    SettingFault,
+    AppInfo, AppPlugin, Ask, Batch, Disposition, Judged, OutputInfo, OutputPlugin, Outside, Parcel, ParsedPart,
+    ParserInfo, ParserPlugin, PluginError, PluginErrorKind as Kind, PluginSet, Polled, PublisherInfo, PublisherPlugin,
+    RuleInfo, RulePlugin, RuleSession, SettingFault,
 };
 
 /// Components that are fetched at a time: a store answers within some ten milliseconds, and each is some hundred kilobytes.
@@ -37,6 +38,7 @@ pub enum Description {
     Parser(ParserInfo),
     Publishers(Vec<PublisherInfo>),
     Output(OutputInfo),
+    Apps(Vec<AppInfo>),
 }
 
 impl Description {
@@ -46,6 +48,7 @@ impl Description {
             Plugin::Parser(parser) => Description::Parser(parser.info.clone()),
             Plugin::Publishers(found) => Description::Publishers(found.publishers.clone()),
             Plugin::Output(output) => Description::Output((*output.info).clone()),
+            Plugin::Apps(apps) => Description::Apps(apps.apps.clone()),
         }
     }
 
@@ -56,6 +59,7 @@ impl Description {
             Description::Parser(_) => "parser",
             Description::Publishers(_) => "publisher",
             Description::Output(_) => "output",
+            Description::Apps(_) => "app",
         }
     }
 
@@ -166,6 +170,7 @@ impl Loader {
                 LazyPlugin::Publishers(Arc::new(LazyPublishers { core, publishers }))
             }
             Description::Output(info) => LazyPlugin::Output(Arc::new(LazyOutput { core, info })),
+            Description::Apps(apps) => LazyPlugin::Apps(Arc::new(LazyApps { core, apps })),
         }
     }
 
@@ -400,6 +405,13 @@ impl Core {
             _ => Err(self.other_world()),
         }
     }
+
+    fn apps(self: &Arc<Self>) -> Result<&AppComponent, PluginError> {
+        match self.get()? {
+            Plugin::Apps(apps) => Ok(apps),
+            _ => Err(self.other_world()),
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -413,6 +425,7 @@ pub enum LazyPlugin {
     Parser(Arc<LazyParser>),
     Publishers(Arc<LazyPublishers>),
     Output(Arc<LazyOutput>),
+    Apps(Arc<LazyApps>),
 }
 
 impl LazyPlugin {
@@ -422,6 +435,7 @@ impl LazyPlugin {
             LazyPlugin::Parser(parser) => &parser.core,
             LazyPlugin::Publishers(publishers) => &publishers.core,
             LazyPlugin::Output(output) => &output.core,
+            LazyPlugin::Apps(apps) => &apps.core,
         }
     }
 
@@ -451,6 +465,7 @@ impl LazyPlugin {
             LazyPlugin::Parser(parser) => set.parsers.push(parser.clone()),
             LazyPlugin::Publishers(publishers) => set.publishers.push(publishers.clone()),
             LazyPlugin::Output(output) => set.outputs.push(output.clone()),
+            LazyPlugin::Apps(apps) => set.apps.push(apps.clone()),
         }
     }
 }
@@ -593,6 +608,37 @@ impl OutputPlugin for LazyOutput {
             Err(error) => {
                 Ok(Disposition::Retry { reason: error.message, after: None, progress: parcel.progress.clone() })
             }
+        }
+    }
+}
+
+pub struct LazyApps {
+    core: Arc<Core>,
+    apps: Vec<AppInfo>,
+}
+
+impl AppPlugin for LazyApps {
+    fn name(&self) -> &str {
+        &self.core.name
+    }
+
+    fn digest(&self) -> &str {
+        &self.core.digest
+    }
+
+    fn apps(&self) -> &[AppInfo] {
+        &self.apps
+    }
+
+    fn validate(&self, kind: usize, settings: &[(String, String)]) -> Result<Vec<SettingFault>, PluginError> {
+        self.core.apps()?.validate(kind, settings)
+    }
+
+    fn poll(&self, kind: usize, ask: &Ask, outside: &Arc<dyn Outside>) -> Result<Polled, PluginError> {
+        match self.core.apps() {
+            Ok(apps) => apps.poll(kind, ask, outside),
+            // Nobody was asked, so it is no fault of the app.
+            Err(error) => Ok(Polled::Retry { reason: error.message, after: None }),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `.wasm` in; rules, parsers, publishers and outputs out: the only crate that knows wasmtime.
+//! `.wasm` in; rules, parsers, publishers, outputs and apps out: the only crate that knows wasmtime.
 //!
 //! | file | its question |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | [`parser`] | how is a parser given bytes, and does its answer mean anything |
 //! | [`publisher`] | how is an alert given to a publisher |
 //! | [`output`] | how is a parcel given to an output, and what came of it |
+//! | [`app`] | how is an app asked for a page, and does it mean anything |
 //! | [`loader`] | how does a folder become the set that is live |
 //! | [`inspect`] | what is in this file |
 //! | `engine`, [`limits`] | what may a guest cost |
@@ -18,7 +19,7 @@
 //! | [`precompiled`] | how is code made for Lambda's processors, and why may we trust it |
 //! | [`lazy`] | how is a component live before its code is there |
 //! | [`cache`] | where does compiled code live, and why may we trust it |
-//! | [`lookup`] | the operator's tables |
+//! | [`lookup`] | how rules ask the operator's tables |
 //! | [`measure`] | what does the sandbox itself cost |
 //!
 //! ```no_run
@@ -28,6 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod app;
 pub mod cache;
 pub mod component;
 mod contract;
@@ -52,12 +54,13 @@ pub mod session;
 mod wasi;
 mod wire;
 
+pub use app::{AppComponent, ObservedPoll};
 pub use cache::CacheCounts;
 pub use component::{Host, HostConfig, HostError, LoadCheck, LoadError, Plugin, Problem, RuleComponent};
 pub use inspect::{Inspection, Kind, LogTypeInspection, ParserInspection, inspect};
 pub use limits::PluginLimits;
 pub use loader::{LoadReport, PluginFolder};
-pub use lookup::{LookupTables, MemoryTables};
+pub use lookup::{Looked, LookupFailure, LookupSnapshot, LookupTables, MemoryTables};
 pub use output::{ObservedDelivery, OutputComponent};
 pub use parser::{Observed, ParserComponent};
 pub use precompiled::{CodeKey, Compiled, CompiledError, Compiler, SealError, Target};

@@ -91,7 +91,19 @@ pub struct PluginLimits {
     pub delivery_reason_bytes: usize,
     /// Bytes of what an attempt leaves to the next.
     pub delivery_progress_bytes: usize,
-    /// Settings, and hosts, of one output. An operator has to fill them in.
+    /// Fuel of one poll: an answer of 8 MB is read, taken apart and written again, or a token is signed by a key of 4096 bits.
+    pub poll_fuel: u64,
+    /// Wall clock of a poll, without what it waits for the network: five times what its fuel takes.
+    pub poll_deadline: Duration,
+    /// Requests of one poll. A login, a query and some files take ten.
+    pub poll_requests: usize,
+    /// Bytes of a cursor: an item of DynamoDB holds three of them.
+    pub poll_cursor_bytes: usize,
+    /// Logs of one page; the largest page of any service known here has 10,000.
+    pub poll_logs: usize,
+    /// Bytes of all that a page holds.
+    pub poll_answer_bytes: usize,
+    /// Settings, and hosts, of one output or app. An operator has to fill them in.
     pub output_items: usize,
 }
 
@@ -139,6 +151,12 @@ impl Default for PluginLimits {
             delivery_requests: 100,
             delivery_reason_bytes: 1024,
             delivery_progress_bytes: 64 << 10,
+            poll_fuel: 8_000_000_000,
+            poll_deadline: Duration::from_secs(40),
+            poll_requests: 100,
+            poll_cursor_bytes: 128 << 10,
+            poll_logs: 50_000,
+            poll_answer_bytes: 32 << 20,
             output_items: 64,
         }
     }
@@ -166,6 +184,11 @@ impl PluginLimits {
         let mib = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
         let wall = self.delivery_deadline.saturating_add(self.parser_deadline_per_mib.saturating_mul(mib));
         Budget { fuel, ticks: ticks(wall), answer: self.delivery_answer_bytes }
+    }
+
+    /// What a poll may cost.
+    pub fn poll_budget(&self) -> Budget {
+        Budget { fuel: self.poll_fuel, ticks: ticks(self.poll_deadline), answer: self.poll_answer_bytes }
     }
 
     /// What a parser may cost on a payload of so many bytes and line breaks.
@@ -205,6 +228,8 @@ pub const HOST_CALL_FUEL: u64 = 100;
 pub const BYTES_PER_FUEL: u64 = 8;
 /// Live handles of one instance (stdio streams, pollables): language runtimes hold a few dozen.
 pub const HANDLES_MAX: usize = 10_000;
+/// Keys that are read ahead for one that a rule asks a table about: two calls of DynamoDB bring so many.
+pub const READ_AHEAD_KEYS: usize = 200;
 /// Reads that explain mode keeps; a rule that makes more is not explained by more.
 pub const EXPLAIN_READS_MAX: usize = 10_000;
 /// Bytes of what these reads hold, all together: the largest record once.

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use streamalert_pipeline::alert_processor::publication::named;
 use streamalert_pipeline::alert_processor::publishers::native;
 use streamalert_pipeline::config::Outputs;
-use streamalert_pipeline::plugin::{OutputPlugin, ParserPlugin, PluginSet, PublisherPlugin, RuleInfo, RulePlugin};
+use streamalert_pipeline::plugin::{
+    AppPlugin, OutputPlugin, ParserPlugin, PluginSet, PublisherPlugin, RuleInfo, RulePlugin,
+};
 
 /// Where components lie.
 pub trait Shelf {
@@ -120,7 +122,7 @@ impl PluginFolder {
             self.seen.retain(|name, seen| match &seen.outcome {
                 // It may have been a rule over a log type that is known by now.
                 Err(_) => false,
-                Ok(Plugin::Parser(_) | Plugin::Publishers(_) | Plugin::Output(_)) => true,
+                Ok(Plugin::Parser(_) | Plugin::Publishers(_) | Plugin::Output(_) | Plugin::Apps(_)) => true,
                 // Who was taken stays; a newcomer may be about a log type that has just gone.
                 Ok(Plugin::Rules(_)) => !gone || before.get(name).is_some_and(|before| before.digest == seen.digest),
             });
@@ -220,6 +222,7 @@ impl PluginFolder {
                 Plugin::Parser(parser) => set.parsers.push(parser.clone() as Arc<dyn ParserPlugin>),
                 Plugin::Publishers(found) => set.publishers.push(found.clone() as Arc<dyn PublisherPlugin>),
                 Plugin::Output(output) => set.outputs.push(output.clone() as Arc<dyn OutputPlugin>),
+                Plugin::Apps(apps) => set.apps.push(apps.clone() as Arc<dyn AppPlugin>),
             }
         }
         let report = LoadReport {
@@ -253,6 +256,7 @@ fn claims(plugin: &Plugin) -> Vec<(&'static str, &str)> {
         }
         Plugin::Publishers(found) => found.publishers().iter().map(|one| ("publisher", one.name.as_str())).collect(),
         Plugin::Output(output) => vec![("service", output.info().service.as_str())],
+        Plugin::Apps(apps) => apps.apps().iter().map(|app| ("app", app.name.as_str())).collect(),
     }
 }
 

@@ -89,7 +89,7 @@ impl OutputComponent {
         state.output = Some(format!("{}:{}", self.info.service, parcel.descriptor).into());
         state.watch = watch;
         let requests = limits.delivery_requests;
-        state.errand = Some(Errand::new(outside.clone(), self.info.clone(), requests, limits.delivery_deadline));
+        state.errand = Some(Errand::new(outside.clone(), &self.info.settings, requests, limits.delivery_deadline));
         let answer = sandbox.deliver(parcel);
         let state = sandbox.store.data_mut();
         let logs = state.watch.take().unwrap_or_default().lines;
@@ -174,6 +174,6 @@ impl Sandbox {
     }
 }
 
-fn given(settings: &[(String, String)]) -> Vec<wire::Given<'_>> {
+pub(crate) fn given(settings: &[(String, String)]) -> Vec<wire::Given<'_>> {
     settings.iter().map(|(name, value)| wire::Given { name, value }).collect()
 }

@@ -4,9 +4,10 @@ use crate::component::{Code, Problem};
 use crate::contract::{self, World};
 use crate::fault::judge;
 use crate::host::State;
-use crate::limits::{Budget, HANDLES_MAX};
+use crate::limits::{Budget, EPOCH_TICK, HANDLES_MAX};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 use streamalert_pipeline::plugin::{PluginError, PluginErrorKind as Kind};
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Func, Lift, Lower};
 use wasmtime::component::{Instance, TypedFunc};
@@ -72,9 +73,9 @@ impl Idle {
 pub struct Exports {
     world: World,
     pub describe: ComponentExportIndex,
-    /// What it is there for: `evaluate`, `parse`, `publish` or `deliver`.
+    /// What it is there for: `evaluate`, `parse`, `publish`, `deliver` or `poll`.
     work: ComponentExportIndex,
-    /// `sniff` of a parser, `validate` of an output.
+    /// `sniff` of a parser, `validate` of an output and of apps.
     pub aside: Option<ComponentExportIndex>,
 }
 
@@ -92,7 +93,7 @@ impl Exports {
         let aside = match world {
             World::Rule | World::Publisher => None,
             World::Parser => Some(find("sniff")?),
-            World::Output => Some(find("validate")?),
+            World::Output | World::App => Some(find("validate")?),
         };
         Ok(Exports { world, describe: find("describe")?, work: find(world.work())?, aside })
     }
@@ -123,7 +124,7 @@ impl Sandbox {
         let Code { shared, exports, .. } = code;
         let limits = code.limits();
         let memory_max = match exports.world {
-            World::Rule | World::Publisher | World::Output => limits.memory_bytes,
+            World::Rule | World::Publisher | World::Output | World::App => limits.memory_bytes,
             World::Parser => limits.parser_memory_bytes,
         };
         let mut store = Store::new(&shared.engine, State::new(shared.clone(), code.name.clone(), memory_max));
@@ -214,6 +215,7 @@ impl Sandbox {
         let Budget { fuel, ticks, answer } = budget;
         let store = &mut self.store;
         store.data_mut().begin();
+        store.data_mut().until = Instant::now() + EPOCH_TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
         let result = catch_unwind(AssertUnwindSafe(|| {
             store.set_fuel(fuel)?;
             store.set_epoch_deadline(ticks);

@@ -332,6 +332,71 @@ pub enum Disposition {
     Reject(String),
 }
 
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct AppInfo {
+    #[component(name = "name")]
+    pub name: String,
+    #[component(name = "description")]
+    pub description: String,
+    #[component(name = "settings")]
+    pub settings: Vec<Setting>,
+    #[component(name = "hosts")]
+    pub hosts: Vec<String>,
+    #[component(name = "options")]
+    pub options: String,
+}
+
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(record)]
+pub struct Ask<'a> {
+    #[component(name = "app")]
+    pub app: &'a str,
+    #[component(name = "now")]
+    pub now: u64,
+    #[component(name = "since")]
+    pub since: u64,
+    #[component(name = "attempt")]
+    pub attempt: u32,
+    #[component(name = "cursor")]
+    pub cursor: Option<&'a str>,
+    #[component(name = "settings")]
+    pub settings: &'a [Given<'a>],
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct Page {
+    #[component(name = "logs")]
+    pub logs: Vec<String>,
+    #[component(name = "cursor")]
+    pub cursor: String,
+    #[component(name = "more")]
+    pub more: bool,
+    #[component(name = "wait")]
+    pub wait: Option<u32>,
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub struct PollAgain {
+    #[component(name = "reason")]
+    pub reason: String,
+    #[component(name = "after")]
+    pub after: Option<u32>,
+}
+
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(variant)]
+pub enum Answer {
+    #[component(name = "page")]
+    Page(Page),
+    #[component(name = "retry")]
+    Retry(PollAgain),
+    #[component(name = "reject")]
+    Reject(String),
+}
+
 #[derive(ComponentType, Lift, Lower, Clone, Debug)]
 #[component(record)]
 pub struct Header {

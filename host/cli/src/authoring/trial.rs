@@ -227,6 +227,7 @@ fn load(host: &Host, files: &[PathBuf], check: &LoadCheck<'_>) -> Result<Loaded,
             }
             Ok(Plugin::Publishers(publishers)) => all.set.publishers.push(publishers),
             Ok(Plugin::Output(output)) => all.set.outputs.push(output),
+            Ok(Plugin::Apps(apps)) => all.set.apps.push(apps),
         }
     }
     if refused.is_empty() { Ok(all) } else { Err(Failure::Usage(anyhow!("{}", refused.join("\n")))) }

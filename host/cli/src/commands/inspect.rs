@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use serde_json::Value;
 use std::path::PathBuf;
 use streamalert_local::alert_text::printable;
-use streamalert_pipeline::plugin::{OutputInfo, RuleInfo, Takes};
+use streamalert_pipeline::plugin::{AppInfo, OutputInfo, RuleInfo, Setting, Takes};
 use streamalert_plugins::{Host, HostConfig, Inspection, Kind, LoadCheck, ParserInspection, PluginLimits};
 
 /// Look into a component: world, what it is, imports, problems
@@ -92,6 +92,9 @@ fn text(file: &str, about: &Inspection) -> String {
     if let Some(output) = &about.output {
         out += &output_text(output, paint);
     }
+    for app in &about.apps {
+        out += &app_text(app, paint);
+    }
     for problem in &about.problems {
         out += &format!("{} {}\n", paint.bad("✗"), problem);
     }
@@ -109,8 +112,36 @@ fn description(text: &str) -> String {
 fn output_text(output: &OutputInfo, paint: Paint) -> String {
     let mut out = format!("\n  {}\n", paint.strong(&format!("output {}", printable(&output.service))));
     out += &description(&output.description);
+    out += &settings_text(&output.settings, &output.hosts);
     let mut line = |name: &str, value: String| out += &format!("    {name:<11} {value}\n");
-    for (index, setting) in output.settings.iter().enumerate() {
+    if let Some(rate) = output.options.rate {
+        line("rate", format!("{rate} deliveries a second"));
+    }
+    if output.options.idempotent {
+        line("repeats", "are harmless: the service takes a parcel once".to_owned());
+    }
+    out
+}
+
+fn app_text(app: &AppInfo, paint: Paint) -> String {
+    let mut out = format!("\n  {}\n", paint.strong(&format!("app {}", printable(&app.name))));
+    out += &description(&app.description);
+    out += &settings_text(&app.settings, &app.hosts);
+    let mut line = |name: &str, value: String| out += &format!("    {name:<11} {value}\n");
+    if !app.options.logs.is_empty() {
+        line("brings", printable(&app.options.logs.join(", ")));
+    }
+    if let Some(rate) = app.options.rate {
+        line("rate", format!("{rate} requests a second"));
+    }
+    out
+}
+
+/// What outputs and apps are told, and whom they call.
+fn settings_text(settings: &[Setting], hosts: &[String]) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| out += &format!("    {name:<11} {value}\n");
+    for (index, setting) in settings.iter().enumerate() {
         let mut kind = Vec::new();
         kind.extend(setting.secret.then_some("secret"));
         kind.extend((!setting.required).then_some("optional"));
@@ -119,14 +150,8 @@ fn output_text(output: &OutputInfo, paint: Paint) -> String {
         let text = format!("{}{kind}: {}", printable(&setting.name), printable(first));
         line(if index == 0 { "settings" } else { "" }, text);
     }
-    let hosts: Vec<String> = output.hosts.iter().map(|host| printable(host)).collect();
+    let hosts: Vec<String> = hosts.iter().map(|host| printable(host)).collect();
     line("calls", if hosts.is_empty() { "nobody".to_owned() } else { hosts.join(", ") });
-    if let Some(rate) = output.options.rate {
-        line("rate", format!("{rate} deliveries a second"));
-    }
-    if output.options.idempotent {
-        line("repeats", "are harmless: the service takes a parcel once".to_owned());
-    }
     out
 }
 

@@ -1,5 +1,6 @@
 //! `streamalert new`: a plugin to begin with, which builds, tests and passes as it is.
 
+mod app;
 mod languages;
 mod output;
 mod parser;
@@ -20,7 +21,7 @@ use streamalert_pipeline::config::{Clusters, Schemas};
 /// Make the folder of a new plugin, with tests
 #[derive(clap::Args)]
 #[command(
-    after_help = "Where an output delivers to, `streamalert output new` configures; this makes the program that delivers."
+    after_help = "Where an output delivers to, `streamalert output new` configures, and whose logs an app fetches, `streamalert app new`; this makes the programs."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -33,15 +34,7 @@ enum What {
     Parser(parser::ParserArgs),
     Publisher(publisher::PublisherArgs),
     Output(output::OutputArgs),
-    App(AppArgs),
-}
-
-/// What fetches logs from a service: not there yet
-#[derive(clap::Args)]
-#[command(disable_help_flag = true)]
-struct AppArgs {
-    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    any: Vec<String>,
+    App(app::AppArgs),
 }
 
 /// A rule, with a unit test and test cases
@@ -202,10 +195,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         What::Parser(args) => parser::run(args),
         What::Publisher(args) => publisher::run(args),
         What::Output(args) => output::run(args),
-        What::App(_) => Err(Failure::Usage(anyhow!(
-            "there are no apps yet: the world `app`, of plugins that fetch logs from a service, is reserved and not defined. There are rule, parser, \
-             publisher and output. Logs of a service can be brought by a program of your own: `streamalert run --http` and `--watch` take them"
-        ))),
+        What::App(args) => app::run(args),
     }
 }
 

@@ -1,0 +1,253 @@
+//! Logs in answers: each as the service wrote it, number for number, so that the same log is the same text every time.
+
+use crate::{Response, Stop, reject, retry};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// One log: the JSON that the service wrote, without the blanks between its parts.
+#[derive(Clone, Debug)]
+pub struct Log {
+    json: String,
+    value: Value,
+}
+
+impl PartialEq for Log {
+    fn eq(&self, other: &Self) -> bool {
+        self.json == other.json
+    }
+}
+
+impl From<Value> for Log {
+    fn from(value: Value) -> Self {
+        Log { json: value.to_string(), value }
+    }
+}
+
+impl Log {
+    /// From its JSON.
+    pub fn parse(json: &str) -> Result<Self, String> {
+        let value: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        Ok(Log { json: compact(json), value })
+    }
+
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The value below these keys; null if there is none.
+    pub fn get(&self, path: &[&str]) -> &Value {
+        path.iter().fold(&self.value, |value, key| &value[*key])
+    }
+
+    /// A text, or a number as a text; empty if there is neither.
+    pub fn text(&self, key: &str) -> String {
+        match &self.value[key] {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => String::new(),
+        }
+    }
+
+    /// With another field, before the others, where the log has none of this name. For what the service says beside its logs.
+    pub fn with(self, key: &str, value: impl Into<Value>) -> Self {
+        let Some(object) = self.value.as_object().filter(|object| !object.contains_key(key)) else { return self };
+        let value = value.into();
+        let (name, glue) = (Value::from(key).to_string(), if object.is_empty() { "" } else { "," });
+        let json = format!("{{{name}:{value}{glue}{}", &self.json[1..]);
+        let mut fields = self.value;
+        fields[key] = value;
+        Log { json, value: fields }
+    }
+
+    /// Without a field that changes from request to request though the log is the same.
+    pub fn without(self, key: &str) -> Self {
+        match self.value {
+            Value::Object(mut fields) if fields.contains_key(key) => {
+                let raw: HashMap<&str, &RawValue> = serde_json::from_str(&self.json).unwrap_or_default();
+                let kept = fields.keys().filter(|name| *name != key);
+                let text = |name: &String| {
+                    raw.get(name.as_str()).map(|raw| format!("{}:{}", Value::from(name.as_str()), raw.get()))
+                };
+                let json = format!("{{{}}}", kept.filter_map(text).collect::<Vec<_>>().join(","));
+                fields.shift_remove(key);
+                Log { json, value: Value::Object(fields) }
+            }
+            value => Log { value, ..self },
+        }
+    }
+
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    pub fn into_json(self) -> String {
+        self.json
+    }
+}
+
+/// The logs in the list below these keys of an answer; `&[]` if the answer itself is the list. No list there, or null, is no logs
+/// if the answer is JSON.
+pub fn logs_in(answer: &Response, path: &[&str]) -> Result<Vec<Log>, Stop> {
+    let broken = |error: serde_json::Error| retry(format!("the answer is no JSON as expected: {error}"));
+    let text = std::str::from_utf8(&answer.body).map_err(|_| retry("the answer is not UTF-8"))?;
+    let mut at: &RawValue = serde_json::from_str(text).map_err(broken)?;
+    for key in path {
+        let fields: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(at.get()).map_err(broken)?;
+        match fields.get(*key) {
+            Some(below) => at = below,
+            None => return Ok(Vec::new()),
+        }
+    }
+    let list: Option<Vec<&RawValue>> = serde_json::from_str(at.get()).map_err(broken)?;
+    list.unwrap_or_default().into_iter().map(|raw| Log::parse(raw.get()).map_err(retry)).collect()
+}
+
+/// The answer as JSON.
+pub fn answer_json(answer: &Response) -> Result<Value, Stop> {
+    answer.json().ok_or_else(|| retry("the answer is no JSON"))
+}
+
+/// The text below these keys of an answer, a number as a text too; none if there is none, or an empty one.
+pub fn answer_text(answer: &Response, path: &[&str]) -> Result<Option<String>, Stop> {
+    let value = answer_json(answer)?;
+    Ok(match path.iter().fold(&value, |value, key| &value[*key]) {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+/// Logs of a table: the first line has the names, each further one is a log of texts.
+pub fn csv_logs(table: &str) -> Result<Vec<Log>, Stop> {
+    let mut rows = csv_rows(table)?.into_iter();
+    let Some(names) = rows.next() else { return Ok(Vec::new()) };
+    let row = |(number, cells): (usize, Vec<String>)| {
+        if cells.len() != names.len() {
+            let (found, wanted) = (cells.len(), names.len());
+            return Err(reject(format!("row {} of the table has {found} cells, its head {wanted}", number + 1)));
+        }
+        let fields: Map<String, Value> = names.iter().cloned().zip(cells.into_iter().map(Value::String)).collect();
+        Ok(Log::from(Value::Object(fields)))
+    };
+    rows.enumerate().map(row).collect()
+}
+
+/// RFC 4180, blank lines left out.
+fn csv_rows(table: &str) -> Result<Vec<Vec<String>>, Stop> {
+    let mut rows = Vec::new();
+    let (mut row, mut cell): (Vec<String>, String) = (Vec::new(), String::new());
+    let (mut quoted, mut was_quoted) = (false, false);
+    let mut chars = table.strip_prefix('\u{feff}').unwrap_or(table).chars().peekable();
+    let end_row = |row: &mut Vec<String>, cell: &mut String, was_quoted: &mut bool, rows: &mut Vec<Vec<String>>| {
+        if !(row.is_empty() && cell.is_empty() && !*was_quoted) {
+            row.push(std::mem::take(cell));
+            rows.push(std::mem::take(row));
+        }
+        *was_quoted = false;
+    };
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                cell.push('"');
+            }
+            '"' if quoted => quoted = false,
+            _ if quoted => cell.push(c),
+            '"' if cell.is_empty() => (quoted, was_quoted) = (true, true),
+            ',' => {
+                row.push(std::mem::take(&mut cell));
+                was_quoted = false;
+            }
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\n' => end_row(&mut row, &mut cell, &mut was_quoted, &mut rows),
+            _ => cell.push(c),
+        }
+    }
+    if quoted {
+        return Err(retry("the table ends within a quoted cell"));
+    }
+    end_row(&mut row, &mut cell, &mut was_quoted, &mut rows);
+    Ok(rows)
+}
+
+/// The same JSON without blanks outside of texts.
+fn compact(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let (mut text, mut escaped) = (false, false);
+    for c in json.chars() {
+        if text {
+            out.push(c);
+            match c {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' => text = false,
+                _ => {}
+            }
+        } else if !matches!(c, ' ' | '\n' | '\r' | '\t') {
+            text = c == '"';
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn answer(body: &str) -> Response {
+        Response { status: 200, body: body.into(), ..Response::default() }
+    }
+
+    fn texts(logs: &[Log]) -> Vec<&str> {
+        logs.iter().map(Log::json).collect()
+    }
+
+    #[test]
+    fn logs_keep_their_numbers_and_the_order_of_their_keys() {
+        let body =
+            "{\"data\": {\"items\": [ {\"b\": 1.50, \"a\" : 12345678901234567890123},\n {\"t\": \"x \\\" y\"} ]}}";
+        let logs = logs_in(&answer(body), &["data", "items"]).unwrap();
+        assert_eq!(texts(&logs), [r#"{"b":1.50,"a":12345678901234567890123}"#, r#"{"t":"x \" y"}"#]);
+        assert_eq!(texts(&logs_in(&answer("[{}]"), &[]).unwrap()), ["{}"]);
+        for nothing in ["{}", r#"{"data": {}}"#, r#"{"data": {"items": null}}"#, r#"{"data": {"items": []}}"#] {
+            assert_eq!(logs_in(&answer(nothing), &["data", "items"]).unwrap(), [], "{nothing}");
+        }
+        for broken in ["", "<html>", "[1]", r#"{"data": 1}"#, r#"{"data": {"items": 3}}"#] {
+            assert!(matches!(logs_in(&answer(broken), &["data", "items"]), Err(Stop::Retry { .. })), "{broken}");
+        }
+    }
+
+    #[test]
+    fn fields_are_put_before_the_others_and_taken_out() {
+        let log = Log::parse(r#"{ "a": 1.0, "b": {"c": "x"} }"#).unwrap();
+        let with = log.clone().with("kind", "audit");
+        assert_eq!(with.json(), r#"{"kind":"audit","a":1.0,"b":{"c":"x"}}"#);
+        assert_eq!((with.text("kind"), with.get(&["b", "c"])), ("audit".into(), &json!("x")));
+        assert_eq!(log.clone().with("a", 2), log);
+        assert_eq!(log.clone().without("b").json(), r#"{"a":1.0}"#);
+        assert_eq!(log.clone().without("z"), log);
+        assert_eq!(Log::from(json!({})).with("a", 1).json(), r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn tables_become_logs() {
+        let table = "\u{feff}\"A\",B,C\r\n1,\"x, \"\"y\"\"\nz\",\r\n\r\n\"\",,3";
+        let logs = csv_logs(table).unwrap();
+        assert_eq!(texts(&logs), [r#"{"A":"1","B":"x, \"y\"\nz","C":""}"#, r#"{"A":"","B":"","C":"3"}"#]);
+        assert_eq!(csv_logs("").unwrap(), []);
+        assert!(matches!(csv_logs("A,B\n1"), Err(Stop::Reject(reason)) if reason.contains("row 1")));
+        assert!(matches!(csv_logs("A\n\"1"), Err(Stop::Retry { .. })));
+    }
+
+    #[test]
+    fn an_answer_says_where_it_goes_on() {
+        let body = answer(r#"{"meta": {"next": "x", "n": 5, "none": null, "empty": ""}}"#);
+        let text = |key| answer_text(&body, &["meta", key]).unwrap();
+        assert_eq!((text("next"), text("n")), (Some("x".into()), Some("5".into())));
+        assert_eq!((text("none"), text("empty"), text("other")), (None, None, None));
+    }
+}
