@@ -87,8 +87,8 @@ pub fn columns(log_type: &LogType) -> Vec<Column> {
     declared.chain(ours).collect()
 }
 
-/// In lower case.
-fn names(fields: &Fields) -> Vec<String> {
+/// Names of the columns for the keys of one object, in lower case.
+pub fn names(fields: &Fields) -> Vec<String> {
     let keys: Vec<&str> = fields.0.iter().map(|field| field.name.as_str()).collect();
     distinct_names(&keys).into_iter().map(|name| name.to_lowercase()).collect()
 }

@@ -6,6 +6,7 @@ mod document;
 mod framing;
 mod lines;
 mod normalize;
+mod packing;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,9 @@ mod text;
 mod text_tests;
 
 pub use candidates::Near;
-pub use carried::log_batch;
+pub use carried::{log_batch, repack};
 pub use framing::{Framing, complete_inputs, holds_whole_items};
+pub use packing::Packer;
 
 use crate::config::schema::{PathPlan, PathStep};
 use crate::config::{Clusters, ConfigFault, Schemas};

@@ -3,13 +3,13 @@
 //! As text a batch is lines of JSON: one about all of its records, then one for each. The text is what queues carry, so a
 //! later version reads every earlier one.
 
-use crate::dead_letter::{hex, unhex};
 use crate::event_time::event_time;
 use crate::log_record::{LogBatch, Position, Source};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 /// Of the text. A reader that finds a higher one leaves the batch to a newer reader.
@@ -61,7 +61,7 @@ struct Head {
     records: usize,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Line<'a> {
     /// Place in `sources`.
     source: usize,
@@ -70,7 +70,7 @@ struct Line<'a> {
     index: u32,
     /// Hex.
     identity: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     event_time: Option<String>,
     #[serde(borrow)]
     record: &'a RawValue,
@@ -79,9 +79,17 @@ struct Line<'a> {
 impl RecordBatch {
     /// The records of a classified batch, one batch for each log type.
     pub fn of(batch: &LogBatch, arrived: Millis) -> Vec<RecordBatch> {
+        RecordBatch::kept(batch, arrived, &|_| true)
+    }
+
+    /// The same of log types that are kept.
+    pub fn kept(batch: &LogBatch, arrived: Millis, keeps: &dyn Fn(&str) -> bool) -> Vec<RecordBatch> {
         let mut batches: BTreeMap<&str, RecordBatch> = BTreeMap::new();
         for (index, record) in batch.records.iter().enumerate() {
             let name = record.log_type.name.as_str();
+            if !batches.contains_key(name) && !keeps(name) {
+                continue;
+            }
             let fields = batch.fields(index);
             let new = || RecordBatch {
                 cluster: batch.cluster.clone(),
@@ -130,25 +138,25 @@ impl RecordBatch {
             records: self.records.len(),
         };
         let mut text = String::with_capacity(self.bytes());
-        let mut line = |value: serde_json::Result<String>| {
-            // Nothing here can fail to be written as JSON.
-            text.push_str(&value.unwrap_or_default());
-            text.push('\n');
-        };
-        line(serde_json::to_string(&head));
+        // Nothing here can fail to be written as JSON.
+        text.push_str(&serde_json::to_string(&head).unwrap_or_default());
+        text.push('\n');
         for (record, source) in self.records.iter().zip(places) {
             let Position { offset, length, index } = record.position;
-            line(serde_json::from_str::<&RawValue>(&record.json).and_then(|json| {
-                serde_json::to_string(&Line {
-                    source,
-                    offset,
-                    length,
-                    index,
-                    identity: hex(&record.identity),
-                    event_time: record.event_time.clone(),
-                    record: json,
-                })
-            }));
+            // As `Line` has it: the record is JSON already.
+            let _ = write!(
+                text,
+                "{{\"source\":{source},\"offset\":{offset},\"length\":{length},\"index\":{index},\"identity\":\""
+            );
+            push_hex(&record.identity, &mut text);
+            text.push('"');
+            if let Some(time) = &record.event_time {
+                text.push_str(",\"event_time\":");
+                text.push_str(&serde_json::to_string(time).unwrap_or_default());
+            }
+            text.push_str(",\"record\":");
+            text.push_str(&record.json);
+            text.push_str("}\n");
         }
         text
     }
@@ -174,7 +182,7 @@ impl RecordBatch {
             records.push(BatchRecord {
                 source: sources.get(line.source).ok_or_else(|| wrong("a source that is not there"))?.clone(),
                 position: Position { offset: line.offset, length: line.length, index: line.index },
-                identity: unhex(&line.identity).try_into().map_err(|_| wrong("an identity is 64 hex digits"))?,
+                identity: read_hex(&line.identity).ok_or_else(|| wrong("an identity is 64 hex digits"))?,
                 event_time: line.event_time,
                 json: line.record.get().to_owned(),
             });
@@ -199,6 +207,29 @@ impl RecordBatch {
         };
         (self, rest)
     }
+}
+
+/// Appends lower-case hex digits; of every record, so not by way of a format.
+pub fn push_hex(bytes: &[u8], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+/// The bytes of as many hexadecimal digits.
+pub fn read_hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let digits = digits.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let value = |digit: u8| char::from(digit).to_digit(16);
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = (value(pair[0])? << 4 | value(pair[1])?) as u8;
+    }
+    Some(bytes)
 }
 
 impl BatchRecord {

@@ -1,0 +1,154 @@
+//! Small files of an hour become one, without the copies of a row that came twice; hours that are too old are removed.
+
+use crate::convert::{LOG_TYPE, Writer, WriterOf};
+use crate::folder::{Archive, DataFile, MERGED};
+use crate::table::id_column;
+use crate::{Result, failed};
+use arrow::array::{Array, AsArray, BooleanArray};
+use arrow::datatypes::{DataType, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use std::collections::HashSet;
+use std::fs::File;
+use streamalert_pipeline::archive::ALERTS;
+use streamalert_pipeline::time::Millis;
+
+/// A file that has so much is left as it is.
+pub const LARGE_BYTES: u64 = 128 << 20;
+/// Rows whose ids are remembered: beyond that (half a GB) copies may stay.
+const IDS_MAX: usize = 16 << 20;
+/// Rows that are read at a time.
+const ROWS_AT_ONCE: usize = 8192;
+
+/// What merging came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    pub files: usize,
+    pub rows: u64,
+    pub copies: u64,
+}
+
+/// Merges the small files of an hour if there are at least `many`. `stem` names the new file, and no other.
+pub fn compact(archive: &Archive, table: &str, hour: &str, many: usize, stem: &str) -> Result<Merged> {
+    let mut merged = Merged::default();
+    let Some(_merging) = archive.merging()? else { return Ok(merged) };
+    archive.sweep(table, hour)?;
+    let (small, large): (Vec<DataFile>, Vec<DataFile>) =
+        archive.files(table, hour)?.into_iter().partition(|file| file.bytes < LARGE_BYTES);
+    if small.len() < many.max(2) {
+        return Ok(merged);
+    }
+    let mut seen = Ids::new(table);
+    for file in &large {
+        seen.read(file)?;
+    }
+    // Files that a change of the schema lies between stay apart: each has columns that the other has not.
+    let mut groups: Vec<(SchemaRef, Option<String>, Vec<DataFile>)> = Vec::new();
+    for file in small {
+        let opened = open(&file)?;
+        let (schema, log_type) = (opened.schema().clone(), log_type(&opened));
+        match groups.iter_mut().find(|(known, of, _)| known.fields() == schema.fields() && *of == log_type) {
+            Some((_, _, files)) => files.push(file),
+            None => groups.push((schema, log_type, vec![file])),
+        }
+    }
+    for (number, (schema, log_type, files)) in groups.into_iter().enumerate() {
+        if files.len() < 2 {
+            continue;
+        }
+        let of = WriterOf { schema: &schema, log_type: log_type.as_deref() };
+        let mut writer = Writer::begin(archive, table, hour, &of)?;
+        let mut rows = 0;
+        for file in &files {
+            let reader = open(file)?.with_batch_size(ROWS_AT_ONCE).build().map_err(failed("read", &file.path))?;
+            for batch in reader {
+                let batch = batch.map_err(failed("read", &file.path))?;
+                let fresh = seen.fresh(batch.column_by_name(seen.column), batch.num_rows());
+                let kept = match fresh.false_count() {
+                    0 => batch,
+                    _ => arrow::compute::filter_record_batch(&batch, &fresh).map_err(failed("merge", &file.path))?,
+                };
+                merged.copies += (fresh.len() - kept.num_rows()) as u64;
+                rows += kept.num_rows() as u64;
+                writer.write(&kept)?;
+            }
+        }
+        let names: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
+        writer.finish(&format!("{MERGED}{stem}-{number}.parquet"), &names)?;
+        merged.files += files.len();
+        merged.rows += rows;
+    }
+    archive.sweep(table, hour)?;
+    Ok(merged)
+}
+
+fn open(file: &DataFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let opened = File::open(&file.path).map_err(failed("read", &file.path))?;
+    ParquetRecordBatchReaderBuilder::try_new(opened).map_err(failed("read", &file.path))
+}
+
+/// The log type that a file says it has records of.
+pub(crate) fn log_type(file: &ParquetRecordBatchReaderBuilder<File>) -> Option<String> {
+    let said = file.metadata().file_metadata().key_value_metadata()?;
+    said.iter().find(|entry| entry.key == LOG_TYPE)?.value.clone()
+}
+
+/// Ids of rows, by half of their digits.
+struct Ids {
+    column: &'static str,
+    seen: HashSet<u128>,
+}
+
+impl Ids {
+    fn new(table: &str) -> Ids {
+        Ids { column: id_column(table), seen: HashSet::new() }
+    }
+
+    fn read(&mut self, file: &DataFile) -> Result<()> {
+        let opened = open(file)?;
+        let Ok(column) = opened.schema().index_of(self.column) else { return Ok(()) };
+        let mask = ProjectionMask::roots(opened.parquet_schema(), [column]);
+        let reader: ParquetRecordBatchReader =
+            opened.with_projection(mask).with_batch_size(ROWS_AT_ONCE).build().map_err(failed("read", &file.path))?;
+        for batch in reader {
+            let batch = batch.map_err(failed("read", &file.path))?;
+            self.fresh(batch.column_by_name(self.column), batch.num_rows());
+        }
+        Ok(())
+    }
+
+    /// Which of the rows were not met before.
+    fn fresh(&mut self, ids: Option<&ArrayLike>, rows: usize) -> BooleanArray {
+        match ids.filter(|ids| *ids.data_type() == DataType::Utf8) {
+            None => BooleanArray::from(vec![true; rows]),
+            Some(ids) => ids
+                .as_string::<i32>()
+                .iter()
+                .map(|id| {
+                    let id = id.and_then(|id| u128::from_str_radix(id.get(..32)?, 16).ok());
+                    // What has no id is no copy of anything.
+                    Some(id.is_none_or(|id| match self.seen.len() < IDS_MAX {
+                        true => self.seen.insert(id),
+                        false => !self.seen.contains(&id),
+                    }))
+                })
+                .collect(),
+        }
+    }
+}
+
+type ArrayLike = std::sync::Arc<dyn Array>;
+
+/// Removes hours of which nothing is kept any more. Says how many.
+pub fn expire(archive: &Archive, now: Millis, records_days: Option<u32>, alerts_days: Option<u32>) -> Result<usize> {
+    const DAY: Millis = 24 * 60 * 60 * 1000;
+    let mut removed = 0;
+    for table in archive.tables()? {
+        let Some(days) = (if table == ALERTS { alerts_days } else { records_days }) else { continue };
+        let first = crate::folder::hour(now - Millis::from(days) * DAY);
+        for hour in archive.hours(&table)?.into_iter().filter(|hour| *hour < first) {
+            removed += usize::from(archive.remove(&table, &hour)?);
+        }
+    }
+    Ok(removed)
+}

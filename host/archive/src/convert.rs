@@ -1,0 +1,233 @@
+//! A piece of the journal becomes files, one for each table and hour that it has records of.
+
+use crate::folder::{Archive, Unfinished, hour, remove};
+use crate::journal::{DAMAGED, FOLDER, Journal, Kind, frames};
+use crate::rows::{Provenance, Rows};
+use crate::table::{Table, Tables, alerts};
+use crate::{Result, failed};
+use arrow::array::RecordBatch as Columns;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use streamalert_pipeline::classifier::Packer;
+use streamalert_pipeline::record_batch::RecordBatch;
+use streamalert_pipeline::time::{parse, rfc3339};
+
+/// Rows that are handed to a file at once: bounds the memory for one piece.
+const ROWS_BYTES: usize = 64 << 20;
+/// Rows in a group of a file: what a query can pass over or must read.
+const GROUP_ROWS: usize = 256 << 10;
+/// What a file says of itself: the log type whose records it has.
+pub const LOG_TYPE: &str = "streamalert.log_type";
+
+/// What became of a piece.
+#[derive(Debug, Default)]
+pub struct Converted {
+    /// Table and hour of files that are new.
+    pub touched: Vec<(String, String)>,
+    pub rows: u64,
+    /// What could not be made a row of, for a person.
+    pub notices: Vec<String>,
+}
+
+/// A file with rows of one table.
+pub(crate) struct Writer {
+    parquet: ArrowWriter<fs::File>,
+    file: Unfinished,
+}
+
+impl Writer {
+    pub fn begin(archive: &Archive, table: &str, hour: &str, of: &WriterOf<'_>) -> Result<Writer> {
+        let file = archive.begin(table, hour)?;
+        let path = file.file.path().to_path_buf();
+        let handle = file.file.as_file().try_clone().map_err(failed("write", &path))?;
+        let mut properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(GROUP_ROWS))
+            .set_created_by(concat!("streamalert ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_key_value_metadata(of.log_type.map(|name| vec![KeyValue::new(LOG_TYPE.to_owned(), name.to_owned())]));
+        // Hardly a value of these stands twice, and nobody asks for a range of whole records.
+        for name in ["streamalert_id", "streamalert_record", "id", "record"] {
+            if of.schema.field_with_name(name).is_ok() {
+                properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
+            }
+        }
+        for name in ["streamalert_record", "record"] {
+            if of.schema.field_with_name(name).is_ok() {
+                properties = properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
+            }
+        }
+        // Without the schema in Arrow's own form: other engines make nothing of it.
+        let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
+        let parquet =
+            ArrowWriter::try_new_with_options(handle, of.schema.clone(), options).map_err(failed("write", &path))?;
+        Ok(Writer { parquet, file })
+    }
+
+    pub fn write(&mut self, rows: &Columns) -> Result<()> {
+        self.parquet.write(rows).map_err(failed("write", self.file.file.path()))
+    }
+
+    pub fn finish(self, name: &str, replaced: &[String]) -> Result<()> {
+        let Writer { parquet, file } = self;
+        parquet.close().map_err(failed("write", file.file.path()))?;
+        file.finish(name, replaced)
+    }
+}
+
+/// What a file is about.
+pub(crate) struct WriterOf<'a> {
+    pub schema: &'a arrow::datatypes::SchemaRef,
+    pub log_type: Option<&'a str>,
+}
+
+/// Rows on their way into a file.
+struct Open {
+    table: Arc<Table>,
+    log_type: Option<String>,
+    rows: Rows,
+    writer: Option<Writer>,
+}
+
+impl Open {
+    fn new(table: &Arc<Table>, log_type: Option<&str>) -> Open {
+        Open { rows: Rows::new(table), table: table.clone(), log_type: log_type.map(str::to_owned), writer: None }
+    }
+
+    fn flush(&mut self, archive: &Archive, hour: &str) -> Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let rows = self.rows.take().map_err(failed("make columns for", &archive.folder(&self.table.name, hour)))?;
+        let of = WriterOf { schema: &self.table.schema, log_type: self.log_type.as_deref() };
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(Writer::begin(archive, &self.table.name, hour, &of)?),
+        };
+        writer.write(&rows)
+    }
+}
+
+/// Makes files of a piece and removes it. If it is broken off anywhere, doing it again comes to the same files.
+pub fn convert(archive: &Archive, tables: &Tables, piece: &Path) -> Result<Converted> {
+    let bytes = fs::read(piece).map_err(failed("read", piece))?;
+    let (frames, wrong) = frames(&bytes);
+    let mut done = Converted::default();
+    let mut trouble = wrong;
+    let mut open: BTreeMap<(String, String, Option<String>), Open> = BTreeMap::new();
+    let mut packer = Packer::default();
+    // Alerts of a group whose end may still say which of them are known.
+    let mut waiting: Option<&[u8]> = None;
+    for (kind, content) in frames {
+        let text = String::from_utf8_lossy(content);
+        match kind {
+            Kind::Records => match RecordBatch::read(&text) {
+                Ok(batch) => add_records(archive, tables, batch, &mut packer, &mut open, &mut done)?,
+                Err(error) => trouble = Some(error.to_string()),
+            },
+            Kind::Alerts => {
+                if let Some(before) = waiting.replace(content) {
+                    add_alerts(before, &HashSet::new(), &mut packer, &mut open, &mut done);
+                }
+            }
+            Kind::Known => {
+                if let Some(before) = waiting.take() {
+                    add_alerts(before, &text.lines().collect(), &mut packer, &mut open, &mut done);
+                }
+            }
+        }
+    }
+    if let Some(before) = waiting {
+        add_alerts(before, &HashSet::new(), &mut packer, &mut open, &mut done);
+    }
+    let stem = Journal::stem(piece);
+    for ((name, hour, log_type), mut rows) in open {
+        rows.flush(archive, &hour)?;
+        let Some(writer) = rows.writer else { continue };
+        // Two log types without a schema may share a table.
+        let file = match log_type.filter(|_| rows.table.log_type.is_none() && rows.table.has_provenance) {
+            Some(log_type) => format!("{stem}-{}.parquet", streamalert_pipeline::columns::clean(&log_type)),
+            None => format!("{stem}.parquet"),
+        };
+        writer.finish(&file, &[])?;
+        done.touched.push((name, hour));
+    }
+    match trouble {
+        None => remove(piece)?,
+        Some(why) => {
+            let aside = archive.root().join(FOLDER).join(DAMAGED);
+            fs::create_dir_all(&aside).map_err(failed("make the folder", &aside))?;
+            let kept = aside.join(&stem);
+            fs::rename(piece, &kept).map_err(failed("set aside", piece))?;
+            done.notices.push(format!(
+                "a piece of the archive's journal could not be read to its end and was kept as {}: {why}",
+                kept.display()
+            ));
+        }
+    }
+    Ok(done)
+}
+
+fn add_records(
+    archive: &Archive,
+    tables: &Tables,
+    batch: RecordBatch,
+    packer: &mut Packer,
+    open: &mut BTreeMap<(String, String, Option<String>), Open>,
+    done: &mut Converted,
+) -> Result<()> {
+    let table = tables.get(&batch.log_type);
+    let hour = hour(batch.arrived);
+    let key = (table.name.clone(), hour.clone(), Some(batch.log_type.clone()));
+    let rows = open.entry(key).or_insert_with(|| Open::new(&table, Some(&batch.log_type)));
+    let arrived = rfc3339(batch.arrived);
+    for record in &batch.records {
+        let from = Provenance {
+            identity: &record.identity,
+            cluster: &batch.cluster,
+            time: record.event_time.as_deref(),
+            arrived: &arrived,
+            source: &record.source,
+            position: record.position,
+            record: &record.json,
+        };
+        rows.rows.push(packer.pack(&record.json), &from);
+        done.rows += 1;
+    }
+    if rows.rows.bytes() >= ROWS_BYTES {
+        rows.flush(archive, &hour)?;
+    }
+    Ok(())
+}
+
+fn add_alerts(
+    lines: &[u8],
+    known: &HashSet<&str>,
+    packer: &mut Packer,
+    open: &mut BTreeMap<(String, String, Option<String>), Open>,
+    done: &mut Converted,
+) {
+    let text = String::from_utf8_lossy(lines);
+    for line in text.lines() {
+        let Some(alert) = packer.pack(line) else {
+            done.notices.push(format!("an alert of {} bytes is too large for the archive", line.len()));
+            continue;
+        };
+        let text = |key: &str| alert.root().get(key).and_then(|value| value.as_str()).unwrap_or_default();
+        if known.contains(text("id")) {
+            continue;
+        }
+        let hour = hour(parse(text("created")).unwrap_or_default());
+        let table = alerts();
+        let rows = open.entry((table.name.clone(), hour, None)).or_insert_with(|| Open::new(table, None));
+        rows.rows.push_alert(alert);
+        done.rows += 1;
+    }
+}

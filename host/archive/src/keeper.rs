@@ -1,0 +1,299 @@
+//! What a run does beside its work: what comes of a group of payloads is in the journal before anybody is answered, and in Parquet
+//! files soon after.
+
+use crate::compact::{compact, expire};
+use crate::convert::convert;
+use crate::folder::{Archive, hour};
+use crate::journal::{Journal, Kind, left};
+use crate::table::Tables;
+use crate::{Result, told};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::alert_processor::publication::default_publication;
+use streamalert_pipeline::config::{ArchiveConfig, Schemas};
+use streamalert_pipeline::log_record::LogBatch;
+use streamalert_pipeline::record_batch::RecordBatch;
+use streamalert_pipeline::time::Millis;
+
+/// How long a record waits at most until a query can see it.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
+/// How often the thread looks whether there is something to do.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Small files of one hour that are merged while a run goes on.
+const FILES_MANY: usize = 16;
+/// Bytes of the journal that wait to become files; then the run waits for them.
+const BACKLOG_MAX: u64 = 1 << 30;
+/// How often the run looks whether the backlog is smaller.
+const BACKLOG_LOOK: Duration = Duration::from_millis(20);
+/// How often old hours are looked for.
+const EXPIRE_EVERY: Duration = Duration::from_secs(600);
+
+pub type CurrentSchemas = Box<dyn Fn() -> Arc<Schemas> + Send + Sync>;
+pub type Tell = Box<dyn Fn(&str) + Send + Sync>;
+/// The time now.
+pub type Clock = fn() -> Millis;
+
+/// Keeps what a run makes.
+pub struct Keeper {
+    shared: Arc<Shared>,
+    pieces: Mutex<Option<Sender<PathBuf>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    archive: Archive,
+    config: ArchiveConfig,
+    schemas: CurrentSchemas,
+    journal: Mutex<Option<Arc<Journal>>>,
+    /// Of this process, for names of files.
+    name: String,
+    merges: AtomicU64,
+    clock: Clock,
+    tell: Tell,
+    backlog: AtomicU64,
+    /// Files could not be written: waiting for them would be in vain.
+    stuck: AtomicBool,
+}
+
+impl Keeper {
+    /// Begins with what runs that broke off left behind, beside the run.
+    pub fn start(
+        root: &Path,
+        config: ArchiveConfig,
+        schemas: CurrentSchemas,
+        clock: Clock,
+        tell: Tell,
+    ) -> Result<Keeper> {
+        let archive = Archive::open(root)?;
+        let name = process_name(clock());
+        let journal = Arc::new(Journal::open(root, &name)?);
+        let shared = Arc::new(Shared {
+            archive,
+            config,
+            schemas,
+            journal: Mutex::new(Some(journal)),
+            name,
+            merges: AtomicU64::new(0),
+            clock,
+            tell,
+            backlog: AtomicU64::new(0),
+            stuck: AtomicBool::new(false),
+        });
+        let (pieces, waiting) = channel();
+        let thread = {
+            let shared = shared.clone();
+            let work = move || shared.work(&waiting);
+            thread::Builder::new()
+                .name("archive".into())
+                .spawn(work)
+                .map_err(crate::failed("start a thread for", root))?
+        };
+        Ok(Keeper { shared, pieces: Mutex::new(Some(pieces)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// What is to be kept of a classified batch, as the journal has it; by the thread that classified it.
+    pub fn records(&self, batch: &LogBatch, arrived: Millis) -> Vec<String> {
+        let batches = RecordBatch::kept(batch, arrived, &|log_type| self.shared.config.keeps(log_type));
+        batches.iter().map(RecordBatch::to_text).collect()
+    }
+
+    /// Writes what came of a group of payloads, durably. Which of the alerts were new is said at its [`Keeper::end`].
+    pub fn begin(&self, records: &[String], alerts: &[Alert]) -> Result<()> {
+        if records.is_empty() && alerts.is_empty() {
+            return Ok(());
+        }
+        while self.shared.backlog.load(Ordering::Relaxed) > BACKLOG_MAX && !self.shared.stuck.load(Ordering::Relaxed) {
+            thread::sleep(BACKLOG_LOOK);
+        }
+        let lines: Vec<String> =
+            alerts.iter().map(|alert| serde_json::Value::Object(default_publication(alert)).to_string()).collect();
+        let lines = lines.join("\n");
+        let mut frames: Vec<(Kind, &[u8])> = records.iter().map(|text| (Kind::Records, text.as_bytes())).collect();
+        if !lines.is_empty() {
+            frames.push((Kind::Alerts, lines.as_bytes()));
+        }
+        self.shared.with_journal(|journal| journal.begin(&frames)).unwrap_or(Ok(()))
+    }
+
+    /// `known` are ids of alerts of the group that were stored before.
+    pub fn end(&self, known: &[&str]) -> Result<()> {
+        let full = self.shared.with_journal(|journal| journal.end(known)).unwrap_or(Ok(None))?;
+        if let Some(piece) = full {
+            self.shared.count(&piece);
+            if let Some(pieces) = &*self.pieces.lock().unwrap_or_else(PoisonError::into_inner) {
+                let _ = pieces.send(piece);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until all of it is in files, those of the run's hours merged.
+    pub fn finish(&self) {
+        drop(self.pieces.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Shared {
+    fn with_journal<T>(&self, action: impl FnOnce(&Journal) -> T) -> Option<T> {
+        let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        journal.map(|journal| action(&journal))
+    }
+
+    fn count(&self, piece: &Path) {
+        self.backlog.fetch_add(fs::metadata(piece).map_or(0, |file| file.len()), Ordering::Relaxed);
+    }
+
+    fn work(&self, waiting: &Receiver<PathBuf>) {
+        let mut touched = BTreeSet::new();
+        settle_left(&self.archive, &(self.schemas)(), &mut touched, &self.tell);
+        let mut failed = Vec::new();
+        let mut expired: Option<Instant> = None;
+        loop {
+            match waiting.recv_timeout(LOOK_EVERY) {
+                Ok(piece) => self.piece(piece, &mut touched, &mut failed),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(piece) = self.with_journal(|journal| journal.close(SEEN_WITHIN)).flatten() {
+                        self.count(&piece);
+                        self.piece(piece, &mut touched, &mut failed);
+                    }
+                    self.merge_past(&mut touched);
+                }
+            }
+            for (table, hour) in &touched {
+                self.merge(table, hour, FILES_MANY);
+            }
+            if expired.is_none_or(|at| at.elapsed() >= EXPIRE_EVERY) {
+                self.expire();
+                expired = Some(Instant::now());
+            }
+        }
+        if let Some(piece) = self.with_journal(Journal::close_all).flatten() {
+            self.count(&piece);
+            self.piece(piece, &mut touched, &mut failed);
+        }
+        for piece in std::mem::take(&mut failed) {
+            self.piece(piece, &mut touched, &mut failed);
+        }
+        for (table, hour) in &touched {
+            self.merge(table, hour, 2);
+        }
+        let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Ok(journal)) = journal.map(Arc::try_unwrap) {
+            journal.leave();
+        }
+    }
+
+    fn piece(&self, piece: PathBuf, touched: &mut BTreeSet<(String, String)>, failed: &mut Vec<PathBuf>) {
+        let bytes = fs::metadata(&piece).map_or(0, |file| file.len());
+        match convert(&self.archive, &Tables::of(&(self.schemas)()), &piece) {
+            Ok(done) => {
+                done.notices.iter().for_each(|notice| (self.tell)(notice));
+                touched.extend(done.touched);
+                self.stuck.store(false, Ordering::Relaxed);
+            }
+            Err(error) => {
+                (self.tell)(&format!(
+                    "warning: what is in the archive's journal could not be made files of, and is tried again: {}",
+                    told(&error)
+                ));
+                self.stuck.store(true, Ordering::Relaxed);
+                failed.push(piece);
+            }
+        }
+        self.backlog.fetch_sub(bytes.min(self.backlog.load(Ordering::Relaxed)), Ordering::Relaxed);
+    }
+
+    /// Hours that are over get no more rows.
+    fn merge_past(&self, touched: &mut BTreeSet<(String, String)>) {
+        let now = hour((self.clock)());
+        touched.retain(|(table, hour)| {
+            if *hour >= now {
+                return true;
+            }
+            self.merge(table, hour, 2);
+            false
+        });
+    }
+
+    fn merge(&self, table: &str, hour: &str, many: usize) {
+        let stem = format!("{}-{}", self.name, self.merges.fetch_add(1, Ordering::Relaxed));
+        if let Err(error) = compact(&self.archive, table, hour, many, &stem) {
+            tracing::warn!(error = told(&error), table, hour, "small files were not merged; they are read as they are");
+        }
+    }
+
+    fn expire(&self) {
+        let config = &self.config;
+        let done = expire(&self.archive, (self.clock)(), config.retention_days, config.alerts_retention_days);
+        if let Err(error) = done {
+            tracing::warn!(error = told(&error), "old hours were not removed from the archive");
+        }
+    }
+}
+
+/// Unlike that of any other process on this machine, now and before.
+fn process_name(now: Millis) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{now:013}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn settle_left(archive: &Archive, schemas: &Schemas, touched: &mut BTreeSet<(String, String)>, tell: &Tell) {
+    let found = match left(archive.root()) {
+        Ok(found) => found,
+        Err(error) => return tell(&format!("warning: the archive's journal was not looked at: {}", told(&error))),
+    };
+    if found.iter().all(|left| left.pieces.is_empty()) {
+        found.into_iter().for_each(crate::journal::Left::leave);
+        return;
+    }
+    let tables = Tables::of(schemas);
+    for left in found {
+        for piece in &left.pieces {
+            match convert(archive, &tables, piece) {
+                Ok(done) => {
+                    done.notices.iter().for_each(|notice| tell(notice));
+                    touched.extend(done.touched);
+                }
+                Err(error) => tell(&format!(
+                    "warning: what a run that broke off left in the archive's journal stays there: {}",
+                    told(&error)
+                )),
+            }
+        }
+        left.leave();
+    }
+}
+
+/// Makes files of what runs that broke off left in the journal, for whoever wants to read now.
+pub fn settle(root: &Path, schemas: &Schemas, clock: Clock, tell: Tell) {
+    if !root.join(crate::journal::FOLDER).is_dir() {
+        return;
+    }
+    let archive = Archive::at(root);
+    let mut touched = BTreeSet::new();
+    settle_left(&archive, schemas, &mut touched, &tell);
+    let name = process_name(clock());
+    for (number, (table, hour)) in touched.iter().enumerate() {
+        if let Err(error) = compact(&archive, table, hour, 2, &format!("{name}-{number}")) {
+            tracing::warn!(error = told(&error), table, hour, "small files were not merged; they are read as they are");
+        }
+    }
+}
