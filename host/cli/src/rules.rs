@@ -13,12 +13,13 @@ use streamalert_local::secrets::SecretFile;
 use streamalert_pipeline::backend::SecretStore;
 use streamalert_pipeline::config::output::{AWS, MACHINE, NATIVE, Place};
 use streamalert_pipeline::config::{Outputs, Schemas};
-use streamalert_pipeline::plugin::PluginSet;
+use streamalert_pipeline::plugin::{PluginSet, RulePlugin};
 use streamalert_plugins::loader::missing_names;
-use streamalert_plugins::{Host, HostConfig, LoadCheck, MemoryTables, PluginFolder};
+use streamalert_plugins::{Host, HostConfig, LoadCheck, MemoryTables, Plugin, PluginFolder};
 
 struct Folder {
     path: PathBuf,
+    host: Host,
     plugins: PluginFolder,
     /// All log types, and the sources before their colons.
     logs: Vec<String>,
@@ -53,7 +54,8 @@ pub fn open_with(
     .context("start the plugin host")?;
     let source = Folder {
         path: folder.to_path_buf(),
-        plugins: PluginFolder::new(host),
+        plugins: PluginFolder::new(host.clone()),
+        host,
         logs: logs(&config.schemas),
         datatypes: config.schemas.datatypes(),
         outputs: config.outputs.clone(),
@@ -154,6 +156,15 @@ impl PluginSource for Folder {
         self.look_at_outputs(&report.set, &report.loaded, &mut notices);
         self.set = report.set.clone();
         Loaded { set: report.set, notices }
+    }
+
+    fn load_version(&mut self, name: &str, bytes: &[u8]) -> Result<Arc<dyn RulePlugin>, String> {
+        // It was live: whether its log types are still known is no reason to leave it out.
+        match self.host.load_plugin(name, bytes, &LoadCheck::any_log()) {
+            Ok(Plugin::Rules(rules)) => Ok(rules),
+            Ok(_) => Err(format!("{name} has no rules")),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use streamalert_pipeline::config::{Clusters, ConfigFault, ConfigFaults, Outputs, Schemas};
+use streamalert_pipeline::config::{Clusters, ConfigFault, ConfigFaults, Outputs, RuleStaging, Schemas, staging};
 
 /// Table → key → value.
 pub type LookupTables = BTreeMap<String, Map<String, Value>>;
@@ -14,6 +14,8 @@ pub struct Config {
     pub clusters: Clusters,
     pub lookup_tables: LookupTables,
     pub outputs: Outputs,
+    /// None where there is no such file: nothing goes on trial by itself.
+    pub rule_staging: Option<RuleStaging>,
 }
 
 impl Config {
@@ -32,6 +34,7 @@ impl Config {
         let cluster_files = texts(&folder.join("clusters"), &mut faults);
         let lookup_tables = lookup_tables(&folder.join("lookup_tables"), &mut faults);
         let outputs = outputs(folder, &mut faults);
+        let rule_staging = rule_staging(folder, &outputs, &mut faults);
         let schemas = Schemas::read(&schema_files).unwrap_or_else(|more| {
             faults.extend(more.0);
             Schemas::default()
@@ -41,7 +44,7 @@ impl Config {
             Clusters::default()
         });
         if faults.is_empty() {
-            Ok(Config { schemas, clusters, lookup_tables, outputs })
+            Ok(Config { schemas, clusters, lookup_tables, outputs, rule_staging })
         } else {
             Err(ConfigFaults(faults))
         }
@@ -99,6 +102,29 @@ fn outputs(folder: &Path, faults: &mut Vec<ConfigFault>) -> Outputs {
         faults.extend(more.0);
         Outputs::default()
     })
+}
+
+fn rule_staging(folder: &Path, outputs: &Outputs, faults: &mut Vec<ConfigFault>) -> Option<RuleStaging> {
+    let path = folder.join(staging::FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            faults.push(fault(&path, format!("cannot be read: {error}")));
+            return None;
+        }
+    };
+    let shown = path.display().to_string();
+    match RuleStaging::read(&shown, &text) {
+        Ok(read) => {
+            faults.extend(read.faults(&shown, outputs));
+            Some(read)
+        }
+        Err(more) => {
+            faults.extend(more.0);
+            None
+        }
+    }
 }
 
 fn lookup_tables(folder: &Path, faults: &mut Vec<ConfigFault>) -> LookupTables {

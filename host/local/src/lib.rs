@@ -11,7 +11,7 @@
 //! | [`resend`] | dead letters are tried again |
 //! | [`tally`], [`alert_text`] | what a person is told |
 //! | [`config_folder`] | schemas, clusters and lookup tables as files |
-//! | [`rule_table`] | which rules are on trial |
+//! | [`rule_table`], [`staging`], [`promotion`] | which rules are on trial, how they come to be, and how it ends |
 
 pub mod alert_text;
 pub mod clock;
@@ -22,6 +22,7 @@ pub mod http;
 pub mod inbox;
 pub mod input;
 pub mod native_outputs;
+pub mod promotion;
 pub mod reload;
 pub mod resend;
 pub mod rule_table;
@@ -29,5 +30,6 @@ pub mod run;
 pub mod runner;
 pub mod secrets;
 pub mod sqlite;
+pub mod staging;
 pub mod stop;
 pub mod tally;

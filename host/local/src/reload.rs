@@ -1,5 +1,7 @@
 //! Changed components become the live rules, whole sets at a time. Broken ones are told of, and what was there goes on.
 
+use crate::clock::nanoseconds;
+use crate::staging::Staging;
 use crate::stop::Stop;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 use streamalert_pipeline::live::{Base, Live};
-use streamalert_pipeline::plugin::PluginSet;
+use streamalert_pipeline::plugin::{PluginSet, RulePlugin};
 
 /// How long the folder must be quiet: a build writes several files, a copy writes one in pieces.
 const QUIET: Duration = Duration::from_millis(50);
@@ -23,6 +25,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub trait PluginSource: Send {
     /// Reads the folder. A component that is refused stays what it was.
     fn load(&mut self) -> Loaded;
+    /// An older version of a component of rules, from its bytes.
+    fn load_version(&mut self, name: &str, bytes: &[u8]) -> Result<Arc<dyn RulePlugin>, String> {
+        let _ = bytes;
+        Err(format!("older versions of {name} cannot be loaded here"))
+    }
 }
 
 pub struct Loaded {
@@ -37,6 +44,7 @@ pub fn start(
     mut source: Box<dyn PluginSource>,
     live: Arc<ArcSwap<Live>>,
     base: Base,
+    staging: Staging,
     stop: Stop,
     mut tell: impl FnMut(&str) + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
@@ -56,13 +64,24 @@ pub fn start(
             seen = now;
             let loaded = source.load();
             let before = live.load_full();
-            let mut notices = loaded.notices;
-            if digests(&loaded.set) != digests(&before.rules.plugins) {
-                let (now, faults) = Live::new(loaded.set, &base, Some(&before));
-                live.store(Arc::new(now));
-                notices.extend(faults.iter().map(ToString::to_string));
+            loaded.notices.iter().for_each(|notice| tell(notice));
+            if digests(&loaded.set) == digests(&before.rules.plugins) {
+                continue;
             }
-            notices.iter().for_each(|notice| tell(notice));
+            // What is new goes on trial before it is live, and not after.
+            match staging.settle(&loaded.set, Some(&before), source.as_mut(), &mut tell) {
+                Ok(older) => {
+                    let (now, faults) = Live::new(loaded.set, &base, Some(&before));
+                    live.store(Arc::new(now.beside(older, nanoseconds)));
+                    faults.iter().for_each(|fault| tell(&fault.to_string()));
+                }
+                Err(error) => {
+                    let cause = error.source.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+                    tell(&format!("error: {error}{cause}; what was live stays, and it is tried again"));
+                    first = true;
+                    thread::sleep(LOOK_EVERY);
+                }
+            }
         }
     })
 }
@@ -126,9 +145,10 @@ fn digests(set: &PluginSet) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule_table::RuleFile;
     use std::fs;
     use std::time::Instant;
-    use streamalert_pipeline::plugin::{Batch, RuleInfo, RulePlugin, RuleSession};
+    use streamalert_pipeline::plugin::{Batch, RuleInfo, RuleSession};
 
     /// A component that is only its text.
     struct Text(String, String);
@@ -180,7 +200,10 @@ mod tests {
             move |notice: &str| told.lock().unwrap().push(notice.to_owned())
         };
         let source = Box::new(Texts(folder.path().to_path_buf(), BTreeMap::new()));
-        let thread = start(folder.path(), source, rules.clone(), base, stop.clone(), tell).unwrap();
+        let data = tempfile::tempdir().unwrap();
+        let table = RuleFile::new(data.path().join("rules.json"));
+        let staging = Staging::new(None, table, folder.path(), data.path(), false);
+        let thread = start(folder.path(), source, rules.clone(), base, staging, stop.clone(), tell).unwrap();
         let live = |expected: &[(&str, &str)]| {
             let expected: Vec<_> =
                 expected.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();

@@ -3,16 +3,15 @@
 
 use crate::clock::millis;
 use std::collections::HashSet;
-use std::sync::Arc;
 use streamalert_delivery::store;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{AlertTable, BackendError, DeadLetters};
-use streamalert_pipeline::classifier::{Classifier, Worker};
-use streamalert_pipeline::config::{Outputs, Schemas};
+use streamalert_pipeline::classifier::Worker;
+use streamalert_pipeline::config::Outputs;
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
-use streamalert_pipeline::plugin::{Batch, Judged, PluginError, PluginSet, RuleInfo, RulePlugin, RuleSession};
-use streamalert_pipeline::rules_engine::Rules;
-use streamalert_pipeline::staging::{States, is_asked, mark};
+use streamalert_pipeline::live::Live;
+use streamalert_pipeline::staging::States;
+use streamalert_pipeline::trials;
 
 /// Letters stored and removed at once: a commit for each would take hours for a hundred thousand.
 const LETTERS_AT_ONCE: usize = 256;
@@ -31,10 +30,7 @@ pub struct Resent {
 
 pub struct Resender<'a> {
     worker: Worker,
-    rules: Rules,
-    schemas: &'a Schemas,
-    /// Rule → rules that hold only this one.
-    alone: std::collections::HashMap<String, Option<Rules>>,
+    live: &'a Live,
     alerts: &'a dyn AlertTable,
     outputs: &'a Outputs,
     dead: &'a dyn DeadLetters,
@@ -43,23 +39,12 @@ pub struct Resender<'a> {
 
 impl<'a> Resender<'a> {
     pub fn new(
-        classifier: &Arc<Classifier>,
-        rules: Rules,
-        schemas: &'a Schemas,
+        live: &'a Live,
         (alerts, outputs): (&'a dyn AlertTable, &'a Outputs),
         dead: &'a dyn DeadLetters,
         states: States,
     ) -> Self {
-        Resender {
-            worker: classifier.worker(),
-            rules,
-            schemas,
-            alone: Default::default(),
-            alerts,
-            outputs,
-            dead,
-            states,
-        }
+        Resender { worker: live.classifier.worker(), live, alerts, outputs, dead, states }
     }
 
     /// `print` gets new alerts once they are stored.
@@ -108,20 +93,17 @@ impl<'a> Resender<'a> {
         if let Some(dead) = classified.dead.first() {
             return Err(format!("{}: {}", dead.reason.code(), dead.message));
         }
-        let Some(fault) = &letter.fault else {
-            let mut detected = self.rules.judge_by(&classified.batch, now, &|rule| is_asked(&self.states, rule));
-            mark(&mut detected.alerts, &self.states, millis());
-            return Ok((detected.alerts, detected.dead));
-        };
-        if !self.alone.contains_key(&fault.rule) {
-            let alone = alone(&self.rules.plugins, &fault.rule);
-            self.alone.insert(fault.rule.clone(), alone.map(|set| Rules::new(set, self.schemas)));
+        // Versions on trial beside live ones see what comes, and not what comes again.
+        let only = letter.fault.as_ref().map(|fault| fault.rule.as_str());
+        if let Some(only) = only
+            && !self.live.rules.iter().any(|(_, rule)| rule.name == only)
+        {
+            return Err(format!("the rule {only} is not among the plugins"));
         }
-        let Some(Some(rules)) = self.alone.get(&fault.rule) else {
-            return Err(format!("the rule {} is not among the plugins", fault.rule));
-        };
-        let mut detected = rules.judge(&classified.batch, now);
-        mark(&mut detected.alerts, &self.states, millis());
+        let detected = trials::judge(self.live, &classified.batch, now, millis(), &self.states, only);
+        if only.is_none() {
+            return Ok((detected.alerts, detected.dead));
+        }
         match detected.dead.iter().find(|dead| dead.id == letter.id).or(detected.dead.first()) {
             Some(dead) => Err(dead.message.clone()),
             None => Ok((detected.alerts, Vec::new())),
@@ -159,53 +141,5 @@ impl Filter {
                 many => Some(format!("{id} begins the ids of {many} letters; write more of it")),
             })
             .collect()
-    }
-}
-
-/// A set with this rule and no other.
-fn alone(set: &PluginSet, rule: &str) -> Option<PluginSet> {
-    set.plugins.iter().find_map(|plugin| {
-        let index = plugin.rules().iter().position(|info| info.name == rule)?;
-        let info = [plugin.rules()[index].clone()];
-        Some(PluginSet {
-            plugins: vec![Arc::new(Alone { plugin: plugin.clone(), index, info })],
-            ..PluginSet::default()
-        })
-    })
-}
-
-/// A component of which only one rule is seen.
-struct Alone {
-    plugin: Arc<dyn RulePlugin>,
-    index: usize,
-    info: [RuleInfo; 1],
-}
-
-impl RulePlugin for Alone {
-    fn name(&self) -> &str {
-        self.plugin.name()
-    }
-
-    fn digest(&self) -> &str {
-        self.plugin.digest()
-    }
-
-    fn rules(&self) -> &[RuleInfo] {
-        &self.info
-    }
-
-    fn open<'a>(&'a self, batch: &'a Arc<Batch>) -> Box<dyn RuleSession + 'a> {
-        Box::new(AloneSession { session: self.plugin.open(batch), index: self.index })
-    }
-}
-
-struct AloneSession<'a> {
-    session: Box<dyn RuleSession + 'a>,
-    index: usize,
-}
-
-impl RuleSession for AloneSession<'_> {
-    fn evaluate(&mut self, _rule: usize, rows: &[u32]) -> Result<Judged, PluginError> {
-        self.session.evaluate(self.index, rows)
     }
 }

@@ -1,7 +1,7 @@
 //! The one-machine run: opens the doors, waits for the end, drains.
 
 use crate::alert_text::printable;
-use crate::clock;
+use crate::clock::{self, nanoseconds};
 use crate::config_folder::Config;
 use crate::dead_letters::DeadLetterFolder;
 use crate::file_output::FileOutput;
@@ -9,10 +9,12 @@ use crate::http::{HttpDoor, bind};
 use crate::inbox::Inbox;
 use crate::input::{DeclaredSource, Found, Input, file_source, open, stdin_source};
 use crate::native_outputs::native_outputs;
+use crate::promotion::Promotion;
 use crate::reload::{self, PluginSource};
 use crate::rule_table::{CurrentStates, RuleFile};
 use crate::runner::{Door, Receipt, Runner, Setup, Sink};
 use crate::sqlite::SqliteAlerts;
+use crate::staging::Staging;
 use crate::stop::Stop;
 use crate::tally::{Tally, grouped};
 use anyhow::{Context, Result};
@@ -29,9 +31,10 @@ use std::time::{Duration, Instant};
 use streamalert_delivery::metrics::Counts;
 use streamalert_delivery::{self as delivery, Post, real_clock};
 use streamalert_intake::{Piece, Pieces};
-use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::alert::{Alert, Hit};
 use streamalert_pipeline::backend::{AlertDesk, BackendError, Backlog, SecretStore};
 use streamalert_pipeline::classifier::Framing;
+use streamalert_pipeline::config::RuleStaging;
 use streamalert_pipeline::live::{Base, Live};
 use streamalert_pipeline::plugin::World;
 
@@ -87,6 +90,11 @@ impl DataFolder {
         RuleFile::new(self.0.join("rules.json"))
     }
 
+    /// What becomes of rules that are new or changed.
+    pub fn staging(&self, policy: Option<RuleStaging>, plugins: &Path, skip: bool) -> Staging {
+        Staging::new(policy, self.rules(), plugins, &self.0, skip)
+    }
+
     /// Credentials of outputs, unless they are kept elsewhere.
     pub fn secrets(&self) -> PathBuf {
         self.0.join("secrets.json")
@@ -111,6 +119,8 @@ pub struct Options {
     pub drain: Duration,
     /// Whether the end of all inputs ends the waiting of alerts that are to be merged.
     pub flush: bool,
+    /// What is new or changed goes live at once, whatever the configuration says.
+    pub skip_rule_staging: bool,
 }
 
 /// The rules of a run.
@@ -249,10 +259,9 @@ pub fn run(
 
     let alerts = Arc::new(options.data.alerts()?);
     let dead = Arc::new(options.data.dead_letters()?);
-    let states = Arc::new(CurrentStates::open(options.data.rules())?);
     let file = options.alerts_file.clone().map(|path| FileOutput::open(alerts.clone(), path)).transpose()?;
 
-    let Config { schemas, clusters, outputs, .. } = config;
+    let Config { schemas, clusters, outputs, rule_staging, .. } = config;
     let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let Plugins { folder, mut source } = plugins;
     let loaded = source.load();
@@ -263,14 +272,16 @@ pub fn run(
             folder.display()
         ));
     }
+    let staging = options.data.staging(rule_staging.clone(), &folder, options.skip_rule_staging);
+    let older = staging.settle(&loaded.set, None, source.as_mut(), &mut |notice| progress.tell(notice))?;
     let (live, faults) = Live::new(loaded.set, &base, None);
     faults.iter().for_each(|fault| progress.tell(&fault.to_string()));
-    let live = Arc::new(ArcSwap::from_pointee(live));
+    let live = Arc::new(ArcSwap::from_pointee(live.beside(older, nanoseconds)));
     {
         let progress = progress.clone();
         let tell = move |notice: &str| progress.tell(notice);
         // Never joined: it may be compiling something that nobody will use.
-        reload::start(&folder, source, live.clone(), base, stop.clone(), tell)?;
+        reload::start(&folder, source, live.clone(), base, staging, stop.clone(), tell)?;
     }
 
     let post = Post::new(delivery::Setup {
@@ -283,7 +294,28 @@ pub fn run(
         clock: real_clock(),
     });
     post.start()?;
-    let setup = Setup { live, post: post.clone(), dead, states, workers: options.workers, stop: stop.clone() };
+    let promotion = Promotion {
+        policy: rule_staging,
+        table: options.data.rules(),
+        trials: alerts.clone(),
+        live: live.clone(),
+        post: post.clone(),
+        progress: progress.clone(),
+    };
+    // Before the first record: trials whose time is over are over.
+    promotion.look()?;
+    let states = Arc::new(CurrentStates::open(options.data.rules())?);
+    promotion.start(stop.clone())?;
+    let setup = Setup {
+        live,
+        post: post.clone(),
+        dead,
+        states,
+        trials: alerts.clone(),
+        ledger: alerts.clone(),
+        workers: options.workers,
+        stop: stop.clone(),
+    };
     // From the first record on: what compiling the plugins takes says nothing of the records a second.
     let begun = Instant::now();
     let runner = Runner::start(setup, Box::new(Outputs { file, print: Box::new(print) }))?;
@@ -367,9 +399,16 @@ impl Sink for Outputs {
         if let Some(file) = &mut self.file {
             file.alerts(new)?;
         }
-        (self.print)(new);
+        // Of a version on trial, what the live one says too would be said twice.
+        let said: Vec<&Alert> = new.iter().copied().filter(|alert| !is_echo(alert)).collect();
+        (self.print)(&said);
         Ok(())
     }
+}
+
+/// An alert of a version on trial that the live version has raised too.
+fn is_echo(alert: &Alert) -> bool {
+    alert.trial.as_ref().is_some_and(|trial| trial.hit == Hit::Same)
 }
 
 /// The first signal drains, the second ends at once.
@@ -533,12 +572,18 @@ impl Read for Pipe {
 }
 
 /// The rules and parsers of a folder once, for what does not run on: `dead resend`.
-pub fn live_once(source: &mut dyn PluginSource, base: &Base, mut tell: impl FnMut(&str)) -> Live {
+pub fn live_once(
+    source: &mut dyn PluginSource,
+    base: &Base,
+    staging: &Staging,
+    mut tell: impl FnMut(&str),
+) -> Result<Live, BackendError> {
     let loaded = source.load();
     loaded.notices.iter().for_each(|notice| tell(notice));
+    let older = staging.settle(&loaded.set, None, source, &mut tell)?;
     let (live, faults) = Live::new(loaded.set, base, None);
     faults.iter().for_each(|fault| tell(&fault.to_string()));
-    live
+    Ok(live.beside(older, nanoseconds))
 }
 
 /// When something happened now, as alerts say it.

@@ -7,20 +7,23 @@ use crate::stop::Stop;
 use crate::tally::Tally;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use streamalert_delivery::Post;
 use streamalert_pipeline::alert::Alert;
-use streamalert_pipeline::backend::{BackendError, DeadLetters};
+use streamalert_pipeline::backend::{
+    BackendError, DeadLetters, RuleCost, RuleLedger, TrialCounts, TrialKey, TrialTable,
+};
 use streamalert_pipeline::classifier::{Framing, Worker};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::live::Live;
 use streamalert_pipeline::log_record::{Payload, Source};
-use streamalert_pipeline::rules_engine::Rules;
 use streamalert_pipeline::skip::Skip;
-use streamalert_pipeline::staging::{States, is_asked, mark};
+use streamalert_pipeline::staging::States;
+use streamalert_pipeline::trials;
 
 /// Payloads waiting for each worker: enough that none ever waits for a door that reads at its own pace.
 const QUEUED_PER_WORKER: usize = 4;
@@ -29,6 +32,8 @@ const QUEUED_PER_WORKER: usize = 4;
 const GROUP_RESULTS_MAX: usize = 64;
 /// Alerts and letters stored at once, about: bounds the memory of one commit.
 const GROUP_ROWS_MAX: usize = 20_000;
+/// How often it is written what rules cost; what was not written when a run is killed is not counted.
+const COSTS_EVERY: Duration = Duration::from_secs(1);
 /// Times the writer tries again before the run fails, one second apart and longer: a full disk or a long lock may pass.
 const STORE_ATTEMPTS: u32 = 4;
 
@@ -39,6 +44,11 @@ pub struct Setup {
     pub dead: Arc<dyn DeadLetters>,
     /// Which rules are on trial or switched off.
     pub states: Arc<CurrentStates>,
+    /// How trials stand, and what rules cost.
+    pub trials: Arc<dyn TrialTable>,
+    pub ledger: Arc<dyn RuleLedger>,
+    /// Where records and alerts are kept for searching.
+    pub archive: Option<Arc<Keeper>>,
     pub workers: usize,
     /// Asked for when the run fails, so that all doors close.
     pub stop: Stop,
@@ -61,7 +71,11 @@ struct Work {
 struct Done {
     alerts: Vec<Alert>,
     dead: Vec<DeadLetter>,
+    /// For the archive.
+    records: Vec<String>,
     tally: Tally,
+    costs: Vec<RuleCost>,
+    notes: Vec<(TrialKey, TrialCounts)>,
     receipt: Arc<Receipt>,
 }
 
@@ -267,8 +281,8 @@ fn work(setup: &Setup, waiting: &Receiver<Work>, results: &Sender<Done>) -> Resu
         });
         // A panic must not leave the doors waiting for an answer that never comes.
         let judged =
-            catch_unwind(AssertUnwindSafe(|| judge(&live.rules, &states.now(), &mut worker, payload, dead, skipped)));
-        let (alerts, dead, tally) = judged.map_err(|panic| RunError::Broke {
+            catch_unwind(AssertUnwindSafe(|| judge(setup, &live, &states.now(), &mut worker, payload, dead, skipped)));
+        let Results { alerts, dead, records, tally, costs, notes } = judged.map_err(|panic| RunError::Broke {
             at: at.unwrap_or_default(),
             message: panic
                 .downcast_ref::<String>()
@@ -276,22 +290,34 @@ fn work(setup: &Setup, waiting: &Receiver<Work>, results: &Sender<Done>) -> Resu
                 .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
                 .unwrap_or_default(),
         })?;
-        if results.send(Done { alerts, dead, tally, receipt }).is_err() {
+        if results.send(Done { alerts, dead, records, tally, costs, notes, receipt }).is_err() {
             break;
         }
     }
     Ok(())
 }
 
+/// What came of one payload.
+#[derive(Default)]
+struct Results {
+    alerts: Vec<Alert>,
+    dead: Vec<DeadLetter>,
+    records: Vec<String>,
+    tally: Tally,
+    costs: Vec<RuleCost>,
+    notes: Vec<(TrialKey, TrialCounts)>,
+}
+
 /// The stages, one after the other, over one payload.
 fn judge(
-    rules: &Rules,
+    setup: &Setup,
+    live: &Live,
     states: &States,
     worker: &mut Worker,
     payload: Option<Payload>,
     mut dead: Vec<DeadLetter>,
     skipped: Option<Skip>,
-) -> (Vec<Alert>, Vec<DeadLetter>, Tally) {
+) -> Results {
     let mut tally = Tally::default();
     // The doors' own letters are inputs too, and so is what they passed over.
     tally.inputs += dead.len() as u64;
@@ -300,7 +326,7 @@ fn judge(
         tally.inputs += 1;
         *tally.skipped.entry(skip.code()).or_default() += 1;
     }
-    let Some(payload) = payload else { return (Vec::new(), dead, tally) };
+    let Some(payload) = payload else { return Results { dead, tally, ..Results::default() } };
     let classified = worker.classify(payload);
     tally.add(&Tally::of_classified(&classified));
     debug_assert_eq!(
@@ -308,12 +334,15 @@ fn judge(
         "in = classified + skipped + dead, for {:?}",
         classified.batch.payload.source
     );
-    let mut detected = rules.judge_by(&classified.batch, &now(), &|rule| is_asked(states, rule));
-    mark(&mut detected.alerts, states, millis());
+    let (now, at) = (now(), millis());
+    let mut detected = trials::judge(live, &classified.batch, &now, at, states, None);
+    trials::on_trial(live, &classified.batch, &now, at, states, &mut detected, true);
     tally.add_detected(&detected);
+    let records = setup.archive.as_ref().map(|archive| archive.records(&classified.batch, at)).unwrap_or_default();
+    let (costs, notes) = (RuleCost::of(&detected).collect(), trials::notes(&detected, states, at));
     dead.extend(classified.dead);
     dead.extend(detected.dead);
-    (detected.alerts, dead, tally)
+    Results { alerts: detected.alerts, dead, records, tally, costs, notes }
 }
 
 /// The writer's life: gather what is there, store it, tell the doors.
@@ -323,6 +352,7 @@ fn write(
     total: &Mutex<Tally>,
     mut sink: Box<dyn Sink>,
 ) -> Result<(), BackendError> {
+    let mut costs = Costs::default();
     while let Ok(first) = stored.recv() {
         let mut rows = first.alerts.len() + first.dead.len();
         let mut group = vec![first];
@@ -332,6 +362,8 @@ fn write(
             group.push(next);
         }
         store(setup, &mut group, sink.as_mut())?;
+        group.iter_mut().for_each(|done| costs.add(std::mem::take(&mut done.costs)));
+        costs.write(&*setup.ledger, COSTS_EVERY);
         {
             let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
             group.iter().for_each(|done| total.add(&done.tally));
@@ -339,7 +371,42 @@ fn write(
         // The doors last: if we die before this, the input comes again and the ids make it harmless.
         group.iter().for_each(|done| done.receipt.close(Some(&done.tally)));
     }
+    costs.write(&*setup.ledger, Duration::ZERO);
     Ok(())
+}
+
+/// What rules have cost since it was written last. Nothing is owed on it: a write that fails is done with the next one.
+#[derive(Default)]
+struct Costs {
+    sums: BTreeMap<(String, String, String), RuleCost>,
+    written: Option<Instant>,
+}
+
+impl Costs {
+    fn add(&mut self, costs: Vec<RuleCost>) {
+        for cost in costs {
+            let key = (cost.rule.clone(), cost.digest.clone(), cost.log_type.clone());
+            match self.sums.get_mut(&key) {
+                Some(sum) => sum.add(&cost),
+                None => drop(self.sums.insert(key, cost)),
+            }
+        }
+    }
+
+    fn write(&mut self, ledger: &dyn RuleLedger, every: Duration) {
+        if self.sums.is_empty() || self.written.is_some_and(|written| written.elapsed() < every) {
+            return;
+        }
+        self.written = Some(Instant::now());
+        let costs: Vec<RuleCost> = self.sums.values().cloned().collect();
+        match ledger.add(&costs) {
+            Ok(()) => self.sums.clear(),
+            Err(error) => {
+                let cause = error.source.as_ref().map(ToString::to_string);
+                tracing::warn!(action = error.action, cause, "what rules cost was not noted; the next write does it");
+            }
+        }
+    }
 }
 
 fn store(setup: &Setup, group: &mut [Done], sink: &mut dyn Sink) -> Result<(), BackendError> {
@@ -351,12 +418,15 @@ fn store(setup: &Setup, group: &mut [Done], sink: &mut dyn Sink) -> Result<(), B
         alerts.append(&mut done.alerts);
         dead.append(&mut done.dead);
     }
+    let notes: Vec<_> = group.iter_mut().flat_map(|done| std::mem::take(&mut done.notes)).collect();
+    // Before their input is acknowledged: of what nobody has seen, nobody may say that it raised nothing.
+    patiently(&setup.stop, || setup.trials.note(&notes))?;
     let new = patiently(&setup.stop, || setup.post.take(&mut alerts))?;
     patiently(&setup.stop, || setup.dead.put(&dead))?;
     let mut answers = alerts.iter().zip(&new);
     for (done, count) in group.iter_mut().zip(counts) {
         for (alert, new) in answers.by_ref().take(count) {
-            done.tally.add_alert(&alert.rule_name, *new);
+            done.tally.add_raised(alert, *new);
         }
     }
     let new: Vec<&Alert> = alerts.iter().zip(&new).filter_map(|(alert, new)| new.then_some(alert)).collect();
@@ -477,6 +547,8 @@ mod tests {
     struct Stage {
         folder: tempfile::TempDir,
         table: Arc<Rough>,
+        /// Another connection to the same.
+        trials: Arc<SqliteAlerts>,
         stop: Stop,
         acknowledged: Arc<Mutex<Vec<u64>>>,
     }
@@ -486,7 +558,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let table = SqliteAlerts::open(&folder.path().join("alerts.sqlite")).unwrap();
             let table = Arc::new(Rough { table, failures: AtomicU32::new(failures), open: Mutex::default() });
-            Stage { folder, table, stop: Stop::default(), acknowledged: Arc::default() }
+            let trials = Arc::new(SqliteAlerts::open(&folder.path().join("alerts.sqlite")).unwrap());
+            Stage { folder, table, trials, stop: Stop::default(), acknowledged: Arc::default() }
         }
 
         fn start(&self) -> Runner {
@@ -499,6 +572,8 @@ mod tests {
                 post: post_room(self.table.clone(), live, self.folder.path()),
                 dead: Arc::new(DeadLetterFolder::open(&self.folder.path().join("dead")).unwrap()),
                 states: Arc::new(CurrentStates::open(RuleFile::new(self.folder.path().join("rules.json"))).unwrap()),
+                trials: self.trials.clone(),
+                ledger: self.trials.clone(),
                 workers: 1,
                 stop: self.stop.clone(),
             };

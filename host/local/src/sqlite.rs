@@ -2,6 +2,7 @@
 
 mod desk;
 mod table;
+mod trials;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::path::Path;
@@ -14,7 +15,7 @@ use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Layout of the tables. A later one reads every earlier one and upgrades it when opened.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 /// `json` is the stored promise; the columns beside it are there to be searched by.
 const SCHEMA_1: &str = "
@@ -81,6 +82,33 @@ const SCHEMA_2: &str = "
         WHERE output.value GLOB 'file:*' AND alerts.seq > (SELECT seq FROM cursors WHERE name = 'file output');
     DELETE FROM cursors WHERE name = 'file output';
     PRAGMA user_version = 2;";
+
+/// What came of trials, and what rules have cost.
+const SCHEMA_3: &str = "
+    CREATE TABLE trials (
+        rule     TEXT NOT NULL,
+        digest   TEXT NOT NULL,
+        since    INTEGER NOT NULL,
+        alone    INTEGER NOT NULL DEFAULT 0,
+        new      INTEGER NOT NULL DEFAULT 0,
+        same     INTEGER NOT NULL DEFAULT 0,
+        lost     INTEGER NOT NULL DEFAULT 0,
+        faults   INTEGER NOT NULL DEFAULT 0,
+        left_out INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (rule, digest, since)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE rule_costs (
+        rule        TEXT NOT NULL,
+        digest      TEXT NOT NULL,
+        log_type    TEXT NOT NULL,
+        evaluations INTEGER NOT NULL,
+        matches     INTEGER NOT NULL,
+        faults      INTEGER NOT NULL,
+        fuel        INTEGER NOT NULL,
+        nanoseconds INTEGER NOT NULL,
+        PRIMARY KEY (rule, digest, log_type)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 3;";
 
 /// Prepared statements that are kept: more than there are in this folder.
 const STATEMENTS_KEPT: usize = 64;
@@ -208,6 +236,9 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     if version <= 1 {
         transaction.execute_batch(SCHEMA_2)?;
     }
+    if version <= 2 {
+        transaction.execute_batch(SCHEMA_3)?;
+    }
     transaction.commit()?;
     Ok(version.max(SCHEMA_VERSION))
 }
@@ -288,7 +319,7 @@ mod tests {
         };
         assert_eq!(pragma("journal_mode"), "Text(\"wal\")");
         assert_eq!(pragma("synchronous"), "Integer(2)");
-        assert_eq!(pragma("user_version"), "Integer(2)");
+        assert_eq!(pragma("user_version"), "Integer(3)");
     }
 
     #[test]

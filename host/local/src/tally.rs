@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 use streamalert_delivery::metrics::escaped;
+use streamalert_pipeline::alert::{Alert, Hit, Trial};
 use streamalert_pipeline::classifier::{Ambiguity, Classified};
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 use streamalert_pipeline::rules_engine::{Detected, RuleStats};
@@ -21,6 +22,9 @@ pub struct Tally {
     /// What no rule has seen, by reason code.
     pub dead: BTreeMap<&'static str, u64>,
     pub rules: BTreeMap<String, RuleTally>,
+    /// Of versions on trial beside the live ones.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub trials: BTreeMap<String, RuleTally>,
     /// Log types that fit the same records; only the first of each kind are looked at.
     #[serde(serialize_with = "as_list")]
     pub ambiguous: BTreeMap<Ambiguity, u64>,
@@ -38,7 +42,63 @@ pub struct RuleTally {
     /// Records lost to this rule; each is a dead letter.
     pub faults: u64,
     pub fuel: u64,
+    /// What its calls took.
+    pub nanoseconds: u64,
     pub last_error: Option<String>,
+    pub by_log_type: BTreeMap<String, LogTypeTally>,
+}
+
+/// What a rule did with records of one log type.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct LogTypeTally {
+    pub evaluations: u64,
+    pub matches: u64,
+    pub faults: u64,
+    pub fuel: u64,
+    pub nanoseconds: u64,
+}
+
+impl RuleTally {
+    fn add(&mut self, other: &RuleTally) {
+        self.rows += other.rows;
+        self.new_alerts += other.new_alerts;
+        self.known_alerts += other.known_alerts;
+        self.faults += other.faults;
+        self.fuel += other.fuel;
+        self.nanoseconds += other.nanoseconds;
+        if other.last_error.is_some() {
+            self.last_error.clone_from(&other.last_error);
+        }
+        for (log_type, more) in &other.by_log_type {
+            let sum = match self.by_log_type.get_mut(log_type) {
+                Some(sum) => sum,
+                None => self.by_log_type.entry(log_type.clone()).or_default(),
+            };
+            sum.evaluations += more.evaluations;
+            sum.matches += more.matches;
+            sum.faults += more.faults;
+            sum.fuel += more.fuel;
+            sum.nanoseconds += more.nanoseconds;
+        }
+    }
+
+    fn add_stats(&mut self, stats: &RuleStats) {
+        self.rows += stats.rows;
+        self.fuel += stats.fuel;
+        self.faults += stats.faults;
+        self.nanoseconds += stats.nanoseconds;
+        if let Some(error) = &stats.last_error {
+            self.last_error = Some(error.to_string());
+        }
+        for of in &stats.by_log_type {
+            let sum = self.by_log_type.entry(of.log_type.name.clone()).or_default();
+            sum.evaluations += of.rows;
+            sum.matches += of.findings;
+            sum.faults += of.faults;
+            sum.fuel += of.fuel;
+            sum.nanoseconds += of.nanoseconds;
+        }
+    }
 }
 
 /// Keys of JSON are texts, and these are none.
@@ -81,14 +141,22 @@ impl Tally {
     }
 
     pub fn add_detected(&mut self, detected: &Detected) {
-        for (rule, RuleStats { rows, fuel, faults, last_error, .. }) in &detected.stats {
-            let tally = self.rules.entry(rule.clone()).or_default();
-            tally.rows += rows;
-            tally.fuel += fuel;
-            tally.faults += faults;
-            if let Some(error) = last_error {
-                tally.last_error = Some(error.to_string());
+        for (rule, stats) in &detected.stats {
+            self.rules.entry(rule.clone()).or_default().add_stats(stats);
+        }
+        for (rule, stats) in &detected.trials {
+            self.trials.entry(rule.clone()).or_default().add_stats(stats);
+        }
+    }
+
+    /// An alert that was stored; those of versions on trial beside live ones are counted for themselves.
+    pub fn add_raised(&mut self, alert: &Alert, new: bool) {
+        match &alert.trial {
+            Some(Trial { hit: Hit::New | Hit::Same, .. }) => {
+                let tally = self.trials.entry(alert.rule_name.clone()).or_default();
+                if new { tally.new_alerts += 1 } else { tally.known_alerts += 1 }
             }
+            _ => self.add_alert(&alert.rule_name, new),
         }
     }
 
@@ -117,15 +185,10 @@ impl Tally {
             *self.dead.entry(reason).or_default() += count;
         }
         for (rule, tally) in &other.rules {
-            let sum = self.rules.entry(rule.clone()).or_default();
-            sum.rows += tally.rows;
-            sum.new_alerts += tally.new_alerts;
-            sum.known_alerts += tally.known_alerts;
-            sum.faults += tally.faults;
-            sum.fuel += tally.fuel;
-            if tally.last_error.is_some() {
-                sum.last_error.clone_from(&tally.last_error);
-            }
+            self.rules.entry(rule.clone()).or_default().add(tally);
+        }
+        for (rule, tally) in &other.trials {
+            self.trials.entry(rule.clone()).or_default().add(tally);
         }
     }
 
@@ -211,6 +274,34 @@ impl Tally {
         text
     }
 
+    /// What rules did and took, for a person: the most expensive first.
+    pub fn rule_statistics(&self) -> String {
+        let live = self.rules.iter().map(|(rule, tally)| (rule.clone(), tally));
+        let trials = self.trials.iter().map(|(rule, tally)| (format!("{rule} (on trial)"), tally));
+        let mut rows: Vec<(String, &String, &LogTypeTally)> = live
+            .chain(trials)
+            .flat_map(|(rule, tally)| tally.by_log_type.iter().map(move |(log_type, of)| (rule.clone(), log_type, of)))
+            .collect();
+        rows.sort_by(|a, b| b.2.nanoseconds.cmp(&a.2.nanoseconds).then_with(|| (&a.0, a.1).cmp(&(&b.0, b.1))));
+        let mut text = format!(
+            "{:<34} {:<24} {:>12} {:>10} {:>8} {:>15} {:>10} {:>8}\n",
+            "rule", "log type", "evaluations", "matches", "faults", "fuel", "ms", "ns each"
+        );
+        for (rule, log_type, of) in rows {
+            let _ = writeln!(
+                text,
+                "{rule:<34} {log_type:<24} {:>12} {:>10} {:>8} {:>15} {:>10.1} {:>8}",
+                grouped(of.evaluations),
+                grouped(of.matches),
+                grouped(of.faults),
+                grouped(of.fuel),
+                of.nanoseconds as f64 / 1e6,
+                of.nanoseconds / of.evaluations.max(1)
+            );
+        }
+        text
+    }
+
     /// The same in Prometheus' text form.
     pub fn metrics(&self) -> String {
         let mut text = String::new();
@@ -241,6 +332,24 @@ impl Tally {
         by_rule("rule_known_alerts_total", "Alerts that were stored before.", |rule| rule.known_alerts);
         by_rule("rule_faults_total", "Records lost to a rule.", |rule| rule.faults);
         by_rule("rule_fuel_total", "Instructions a rule took.", |rule| rule.fuel);
+        by_rule("rule_nanoseconds_total", "What calls of a rule took.", |rule| rule.nanoseconds);
+        let mut by_type = |name: &str, help: &str, count: fn(&LogTypeTally) -> u64| {
+            let versions = [("live", &self.rules), ("trial", &self.trials)].into_iter();
+            let rules =
+                versions.flat_map(|(version, rules)| rules.iter().map(move |(rule, tally)| (version, rule, tally)));
+            let mut rows = rules.flat_map(|(version, rule, tally)| {
+                tally.by_log_type.iter().map(move |(log_type, of)| {
+                    let (rule, log_type) = (escaped(rule), escaped(log_type));
+                    (format!("{{rule=\"{rule}\",log_type=\"{log_type}\",version=\"{version}\"}}"), count(of))
+                })
+            });
+            family(name, help, &mut rows);
+        };
+        by_type("rule_evaluations_total", "Records a rule was asked about.", |of| of.evaluations);
+        by_type("rule_matches_total", "What a rule found.", |of| of.matches);
+        by_type("rule_log_type_faults_total", "Records lost to a rule.", |of| of.faults);
+        by_type("rule_log_type_fuel_total", "Instructions a rule took.", |of| of.fuel);
+        by_type("rule_log_type_nanoseconds_total", "What calls of a rule took.", |of| of.nanoseconds);
         text
     }
 }

@@ -2,7 +2,7 @@
 //! taken for nothing: a rule of which the counts cannot be had stays where it is.
 
 use crate::alert::{Alert, Severity};
-use crate::backend::{RuleState, TrialCounts, TrialKey};
+use crate::backend::{BackendError, RuleState, RuleTable, TrialCounts, TrialKey, TrialTable};
 use crate::config::RuleStaging;
 use crate::config::staging::WINDOW_DAYS_MAX;
 use crate::limits::{DIGEST_NAME_BYTES_MAX, DIGEST_RULES_MAX};
@@ -162,6 +162,61 @@ fn verdict(
         _ if now >= until => Verdict::Promote,
         _ => Verdict::Waits,
     }
+}
+
+/// What one look at all trials came to.
+#[derive(Debug, Default)]
+pub struct Round {
+    pub reviews: Vec<Review>,
+    /// Rules that went live by it.
+    pub promoted: Vec<String>,
+    /// Rules about which somebody else has decided meanwhile.
+    pub overtaken: Vec<String>,
+    /// What failed: the rest is done, and the next round does this.
+    pub trouble: Option<BackendError>,
+}
+
+/// Looks at all trials, and lets those go live whose time has come. Each is one write that may be done again, so whoever is stopped
+/// in the midst of it has done a part, and the next round does what is left.
+pub fn round(
+    table: &dyn RuleTable,
+    trials: &dyn TrialTable,
+    fleet: &Fleet,
+    policy: Option<&RuleStaging>,
+    now: Millis,
+) -> Result<Round, BackendError> {
+    let states = table.all()?;
+    let found = on_trial(&states, fleet, now);
+    let mut round = Round::default();
+    if found.is_empty() {
+        return Ok(round);
+    }
+    let keys: Vec<TrialKey> = found.iter().map(|(key, _)| key.clone()).collect();
+    let counts = match trials.counts(&keys) {
+        Ok(counts) => counts.into_iter().map(Some).collect(),
+        Err(error) => {
+            round.trouble = Some(error);
+            vec![None; keys.len()]
+        }
+    };
+    round.reviews = review(&found, &counts, policy, now);
+    for review in round.reviews.iter().filter(|review| review.verdict == Verdict::Promote) {
+        let Review { key, state, .. } = review;
+        // Only on what the counts were about: a trial that was begun anew meanwhile goes on.
+        match table.replace(&key.rule, Some(state), Some(&promoted(state, &key.digest, now))) {
+            Ok(true) => round.promoted.push(key.rule.clone()),
+            Ok(false) => round.overtaken.push(key.rule.clone()),
+            Err(error) => round.trouble = round.trouble.or(Some(error)),
+        }
+    }
+    Ok(round)
+}
+
+/// The time that a digest is due for: the last one that lies behind the beginning of a trial. Who was not there then tells it late.
+pub fn digest_due(reviews: &[Review], policy: Option<&RuleStaging>, now: Millis) -> Option<Millis> {
+    let digest = policy?.digest.as_ref()?;
+    let since = reviews.iter().map(|review| review.key.since).min()?;
+    digest.schedule.last(now).filter(|slot| *slot > since)
 }
 
 /// A rule that goes live in this version.

@@ -95,10 +95,10 @@ pub fn settle(
     skip: &dyn Fn(&str) -> bool,
     now: Millis,
 ) -> Vec<(String, Option<RuleState>)> {
-    let Some(before) = before.filter(|_| policy.enabled) else { return Vec::new() };
-    if before.is_empty() {
+    // A folder that is not there for a moment has no rules, and that is no news about any.
+    let Some(before) = before.filter(|before| policy.enabled && !before.is_empty() && !after.is_empty()) else {
         return Vec::new();
-    }
+    };
     let mut decided = Vec::new();
     for (rule, digest) in after {
         let (old, state) = (before.get(rule), states.get(rule));

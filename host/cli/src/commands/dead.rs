@@ -199,12 +199,14 @@ fn resend(
     mut plugins: streamalert_local::run::Plugins,
     output: Output,
 ) -> Result<(), Failure> {
-    let Config { schemas, clusters, outputs, .. } = config;
+    let Config { schemas, clusters, outputs, rule_staging, .. } = config;
     let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let alerts = data.alerts()?;
-    let Live { classifier, rules, .. } = live_once(plugins.source.as_mut(), &base, |notice| eprintln!("{notice}"));
+    let staging = data.staging(rule_staging, &plugins.folder, false);
+    let live = live_once(plugins.source.as_mut(), &base, &staging, |notice| eprintln!("{notice}"));
+    let live = live.map_err(anyhow::Error::from)?;
     let states = data.rules().all().map_err(anyhow::Error::from)?;
-    let mut resender = Resender::new(&classifier, rules, classifier.schemas(), (&alerts, &outputs), folder, states);
+    let mut resender = Resender::new(&live, (&alerts, &outputs), folder, states);
     let resent = resender.resend(letters, now, printer(output, ProgressBar::hidden())).context("send letters again")?;
     for (id, why) in &resent.stayed {
         eprintln!("{id} stays: {}", printable(why));

@@ -68,6 +68,12 @@ pub struct Args {
     /// Leave alerts that wait to be merged waiting at the end of all inputs, for the next run
     #[arg(long)]
     no_flush: bool,
+    /// Rules that are new or changed are live at once, whatever rule_staging.json says
+    #[arg(long)]
+    skip_rule_staging: bool,
+    /// At the end, say what each rule did and took, by log type
+    #[arg(long)]
+    stats: bool,
     /// Threads that classify and judge [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
@@ -133,6 +139,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         world: world::open(args.ca.as_deref())?,
         drain: Duration::from_secs(args.drain_seconds.into()),
         flush: !args.no_flush,
+        skip_rule_staging: args.skip_rule_staging,
         data,
     };
     let report = run_all(options, config, plugins, progress, printer(args.output, bar.clone()));
@@ -142,6 +149,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let report = report?;
     eprint!("{}{}", report.tally.summary(report.elapsed), report.deliveries.summary());
+    if args.stats {
+        eprint!("{}", report.tally.rule_statistics());
+    }
     if report.unread > 0 {
         eprintln!("stopped before the end of {} inputs: run again to read the rest", report.unread);
     }

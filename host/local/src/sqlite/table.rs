@@ -1,5 +1,6 @@
 //! The table as the stages use it.
 
+use super::trials::hit;
 use super::{SqliteAlerts, alert};
 use rusqlite::{Connection, OptionalExtension, params};
 use streamalert_pipeline::alert::Alert;
@@ -243,10 +244,14 @@ fn insert(connection: &Connection, new: &NewAlert<'_>, text: &str, now: Millis) 
     if insert.execute(params![alert.id, alert.rule_name, alert.severity.name(), alert.created, text, now])? == 0 {
         return Ok(false);
     }
+    let seq = connection.last_insert_rowid();
+    // With the alert or not at all: so it is counted once.
+    if let Some(trial) = &alert.trial {
+        hit(connection, &alert.rule_name, trial)?;
+    }
     if alert.staged {
         return Ok(true);
     }
-    let seq = connection.last_insert_rowid();
     let waits = match &new.waiting {
         None => false,
         Some(waiting) => join(connection, waiting, seq, text.len(), now)?,
