@@ -14,7 +14,10 @@ use streamalert_aws::objects::{Bucket, ObjectReader};
 use streamalert_aws::queue::{SqsQueue, read};
 use streamalert_aws::{Aws, Names};
 use streamalert_intake::Object;
+use streamalert_pipeline::archive::columns;
+use streamalert_pipeline::archive::line::Lines;
 use streamalert_pipeline::backend::{BackendErrorKind, RecordArchive, RecordQueue};
+use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::log_record::{Position, Source};
 use streamalert_pipeline::record_batch::{BatchRecord, RecordBatch};
 
@@ -229,11 +232,18 @@ fn archive(aws: &Arc<Aws>, logs: &[&str]) -> FirehoseArchive {
 fn archive_calls_keep_to_the_limits_and_what_is_too_large_goes_by_pointer() {
     let (endpoint, puts, objects) = firehose(|_, _| false);
     let aws = aws(&endpoint);
-    // A line is one byte longer than its record.
-    let edge = FIREHOSE_RECORD_BYTES_MAX - 1;
+    let line_of = |size: usize| {
+        let mut one = batch("test:row", &[size]);
+        one.records[0].position = Position { offset: 0, length: 1, index: 0 };
+        one.records.remove(0)
+    };
+    let whole = batch("test:row", &[]);
+    let around = Lines::unknown().line(&whole, &line_of(100)).len() - 100;
+    // With its line break, a line of this record is as large as may be.
+    let edge = FIREHOSE_RECORD_BYTES_MAX - 1 - around;
     let mut sizes = vec![edge - 1, edge, edge + 1, 900_000, 900_000, 900_000, 900_000];
     sizes.extend([2_000; 5_000]);
-    let sent = batch("test:row", &sizes);
+    let sent = RecordBatch { records: sizes.iter().map(|size| line_of(*size)).collect(), ..whole };
     assert!(archive(&aws, &["test"]).put(std::slice::from_ref(&sent)).iter().all(Result::is_ok));
     let puts = puts.lock().unwrap();
     for call in puts.iter() {
@@ -241,17 +251,48 @@ fn archive_calls_keep_to_the_limits_and_what_is_too_large_goes_by_pointer() {
         assert!(call.iter().map(Vec::len).sum::<usize>() <= FIREHOSE_BATCH_BYTES_MAX);
         assert!(call.iter().all(|record| record.len() <= FIREHOSE_RECORD_BYTES_MAX && record.ends_with(b"\n")));
     }
-    let bytes: usize = sizes.iter().sum();
+    let bytes: usize = sizes.iter().map(|size| size + around + 1).sum();
     assert!(puts.len() <= bytes.div_ceil(FIREHOSE_BATCH_BYTES_MAX) + 2, "{} calls for {bytes} bytes", puts.len());
-    let all: Vec<u8> = puts.iter().flatten().flatten().copied().collect();
-    let mut lines: Vec<Value> =
-        String::from_utf8(all).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let pointers: Vec<Value> = lines.extract_if(.., |line| line.get("streamalert:claim").is_some()).collect();
-    assert_eq!((lines.len(), pointers.len()), (sizes.len() - 1, 1));
-    let claim = &pointers[0]["streamalert:claim"];
-    assert_eq!(claim["bytes"], edge + 2);
-    let key = format!("/acme-streamalert-data/{}?x-id=PutObject", claim["key"].as_str().unwrap());
+    let lines = lines(&puts);
+    assert_eq!(lines.len(), sizes.len());
+    let records: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_str(line["streamalert_record"].as_str().unwrap()).unwrap()).collect();
+    let pointers: Vec<&Value> = records.iter().filter_map(|record| record.get("streamalert:claim")).collect();
+    assert_eq!(pointers.len(), 1, "all else is whole");
+    assert_eq!(pointers[0]["bytes"], edge + 1);
+    let key = format!("/acme-streamalert-data/{}?x-id=PutObject", pointers[0]["key"].as_str().unwrap());
     assert_eq!(*objects.lock().unwrap(), [key]);
+}
+
+fn lines(puts: &[Vec<Vec<u8>>]) -> Vec<Value> {
+    let all: Vec<u8> = puts.iter().flatten().flatten().copied().collect();
+    String::from_utf8(all).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_line_has_the_columns_of_its_table_and_one_that_is_too_large_for_them_has_the_record() {
+    let (endpoint, puts, objects) = firehose(|_, _| false);
+    let aws = aws(&endpoint);
+    let schema = r#"{"test:row": {"parser": "json", "schema": {"Text": "string", "n.x": "integer"}}}"#;
+    let schemas = Arc::new(Schemas::read(&[("s.json".to_owned(), schema.to_owned())]).unwrap());
+    let archive = archive(&aws, &["*"]);
+    archive.set_schemas(&schemas);
+    let mut sent = batch("test:row", &[100, 100, 700_000]);
+    sent.records[0].json = r#"{"Text":"a","n.x":7,"new":[1.50]}"#.into();
+    sent.records[1].json = r#"{"Text":"b","n.x":"no number"}"#.into();
+    sent.records[2].json = sent.records[2].json.replace("text", "Text");
+    assert!(archive.put(std::slice::from_ref(&sent)).iter().all(Result::is_ok));
+    let lines = lines(&puts.lock().unwrap());
+    let known: Vec<String> = columns(schemas.get("test:row").unwrap()).into_iter().map(|column| column.name).collect();
+    for (line, record) in lines.iter().zip(&sent.records) {
+        assert_eq!(line["streamalert_record"], record.json.as_str());
+        assert!(line.as_object().unwrap().keys().all(|name| known.contains(name)), "{line}");
+    }
+    let of = |line: &Value| (line["text"].as_str().map(str::to_owned), line["n_x"].clone());
+    assert_eq!(of(&lines[0]), (Some("a".into()), json!(7)));
+    assert_eq!(of(&lines[1]), (Some("b".into()), Value::Null));
+    assert_eq!(of(&lines[2]), (None, Value::Null));
+    assert!(objects.lock().unwrap().is_empty());
 }
 
 #[test]

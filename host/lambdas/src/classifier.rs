@@ -91,6 +91,7 @@ impl Function for Classifier {
     fn handle(&self, event: &[u8], deadline: Instant) -> Result<Value> {
         let begun = Instant::now();
         let now = self.live.current(deadline)?;
+        self.archive.set_schemas(now.live.classifier.schemas());
         let mut kept = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         let (shared, mut worker) = match kept.take() {
             Some((shared, worker)) if Arc::ptr_eq(&shared, &now.live.classifier) => (shared, worker),
