@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use streamalert_aws::alert_table::DynamoAlerts;
-use streamalert_aws::archive::put_lines;
+use streamalert_aws::archive::put_alerts;
 use streamalert_aws::call::at_once;
 use streamalert_aws::dead_letters::S3DeadLetters;
 use streamalert_aws::limits::CALLS_AT_ONCE;
@@ -369,7 +369,7 @@ impl RulesEngine {
         for alert in alerts.iter().filter(|alert| is_quiet(alert)) {
             // The alert itself is kept all the same; what a publisher would take out must not be kept elsewhere.
             match shape(alert, archive, &publishers) {
-                Ok(publication) => lines.push(Value::Object(publication).to_string()),
+                Ok(publication) => lines.push(publication),
                 Err(error) => tracing::error!(alert = alert.id, error = error.message, "an alert was not archived"),
             }
         }
@@ -377,7 +377,7 @@ impl RulesEngine {
             return Ok(());
         }
         let aws = &self.environment.aws;
-        aws.wait(put_lines(aws, &stream, lines.into_iter(), &self.claims))
+        aws.wait(put_alerts(aws, &stream, lines.into_iter(), &self.claims))
     }
 
     /// Alerts first, then letters; a message is done when both are stored.
