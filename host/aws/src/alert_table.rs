@@ -9,6 +9,7 @@
 //! | `lease` | whose is a delivery, and what came of it |
 //! | `groups` | who waits for whom, and how is a group folded once |
 //! | `desk` | what does an operator see and change |
+//! | `trials` | what came of versions of rules on trial |
 //!
 //! An answer of DynamoDB may be lost after it did what it was asked to. So whatever must not be done twice leaves a token of its
 //! own in the item, by which the second attempt knows the first.
@@ -20,6 +21,7 @@ mod groups;
 mod items;
 pub mod layout;
 mod lease;
+mod trials;
 
 use crate::objects::Bucket;
 use crate::{Aws, Names};
@@ -29,6 +31,7 @@ use std::sync::{Arc, Mutex};
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{
     AlertDesk, AlertTable, BackendError, Backlog, Delivery, DeliveryFilter, Fold, Group, Lease, NewAlert, Settled,
+    TrialCounts, TrialKey, TrialTable,
 };
 use streamalert_pipeline::time::Millis;
 
@@ -98,6 +101,16 @@ impl AlertTable for DynamoAlerts {
 
     fn next_group(&self) -> Result<Option<Millis>, BackendError> {
         self.wait(self.next_group_due())
+    }
+}
+
+impl TrialTable for DynamoAlerts {
+    fn counts(&self, trials: &[TrialKey]) -> Result<Vec<TrialCounts>, BackendError> {
+        self.wait(self.trial_counts(trials))
+    }
+
+    fn note(&self, trials: &[(TrialKey, TrialCounts)]) -> Result<(), BackendError> {
+        self.wait(self.note_trials(trials))
     }
 }
 

@@ -15,7 +15,9 @@
 //! | [`alert_table`] | what is owed to whom, what waits for others |
 //! | [`rules_bucket`] | what have users uploaded, and what has become of it |
 //! | [`settings`] | which installation does the command line talk to |
+//! | [`lookup`] | what lies in lookup tables of S3 and DynamoDB |
 //! | [`rule_table`] | which rules are on trial |
+//! | [`rule_costs`] | what have rules cost |
 //! | [`outputs`] | which services does StreamAlert deliver alerts to itself |
 //! | `signed` | how are services called that have no client here |
 //! | [`secrets`] | where are the credentials of outputs |
@@ -32,12 +34,14 @@ pub mod dead_letters;
 pub mod functions;
 pub mod glue;
 pub mod limits;
+pub mod lookup;
 #[cfg(test)]
 mod loopback;
 pub mod names;
 pub mod objects;
 pub mod outputs;
 pub mod queue;
+pub mod rule_costs;
 pub mod rule_table;
 pub mod rules_bucket;
 pub mod secrets;

@@ -81,6 +81,10 @@ pub const ALERT_DELIVERIES_MAX: usize = 90;
 pub const LEASE_BYTES_MAX: u64 = 16 << 20;
 /// Days that an alert is kept once nothing of it is owed.
 pub const ALERT_DAYS: i64 = 90;
+/// Days that it is known what came of a trial, after it last raised anything: longer than any trial is promoted after.
+pub const TRIAL_DAYS: i64 = 400;
+/// Parts that the counts of a trial lie in: functions that raise alerts of one rule at the same time are seldom in one another's way.
+pub const TRIAL_PARTS: u64 = 8;
 
 /// For which credentials without an end are not asked for again, in calls that are signed by hand: what the SDK has as default.
 pub const CREDENTIALS_KEPT: Duration = Duration::from_secs(15 * 60);

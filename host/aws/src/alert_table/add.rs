@@ -4,13 +4,15 @@ use super::DynamoAlerts;
 use super::calls::{NEW, Write, pause, token};
 use super::groups::Waiters;
 use super::items::{Draft, day, seq, stored_by};
+use super::trials::counted;
 use crate::call::at_once;
 use crate::limits::{
     ALERT_DELIVERIES_MAX, CALLS_AT_ONCE, CONFLICTS_MAX, DYNAMODB_TRANSACTION_BYTES_MAX, DYNAMODB_TRANSACTION_MAX,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use streamalert_pipeline::alert::Trial;
 use streamalert_pipeline::alert_merger::Waiting;
-use streamalert_pipeline::backend::{BackendError, BackendErrorKind, NewAlert};
+use streamalert_pipeline::backend::{BackendError, BackendErrorKind, NewAlert, TrialCounts, TrialKey};
 use streamalert_pipeline::time::Millis;
 
 pub(super) const ADD: &str = "add alerts to the table";
@@ -151,7 +153,7 @@ impl DynamoAlerts {
             let mut groups = BTreeSet::new();
             let mut joined: Vec<(&Draft, bool)> = Vec::new();
             for ((place, draft), waiting) in &waiters {
-                let (more, weight) = (draft.outputs.len() + 1, draft.weight() + after.weight_max());
+                let (more, weight) = (draft.writes(), draft.weight() + after.weight_max());
                 // With one more group, and the head of the key.
                 let fits = count + more + groups.len() + 2 <= DYNAMODB_TRANSACTION_MAX;
                 let room = fits && bytes + weight <= TRANSACTION_BYTES;
@@ -209,11 +211,18 @@ impl DynamoAlerts {
 /// All items of these alerts, and the place of each alert's own among them.
 fn writes<'a>(drafts: impl Iterator<Item = (&'a Draft, bool)>, round: &Round) -> (Vec<Write>, Vec<usize>) {
     let (mut writes, mut places) = (Vec::new(), Vec::new());
+    let mut trials: BTreeMap<TrialKey, TrialCounts> = BTreeMap::new();
     for (draft, waits) in drafts {
         places.push(writes.len());
+        if let Some(Trial { digest, since, hit }) = &draft.trial {
+            let key = TrialKey { rule: draft.rule.clone(), digest: digest.clone(), since: *since };
+            trials.entry(key).or_default().hit(*hit, 1);
+        }
         writes.push(Write::put(draft.alert_item(&round.by, waits, round.now), NEW));
         writes.extend(draft.delivery_items(waits, round.now).map(|item| Write::put(item, "")));
     }
+    // In the same transaction: so each alert is counted once.
+    writes.extend(trials.iter().map(|(key, counts)| Write::Change(counted(key, counts, &round.by, round.now))));
     (writes, places)
 }
 
@@ -222,7 +231,7 @@ fn transactions(drafts: Vec<Placed>) -> Vec<Vec<Placed>> {
     let mut all: Vec<Vec<Placed>> = Vec::new();
     let (mut room, mut bytes) = (0, 0);
     for (place, draft) in drafts {
-        let (writes, weight) = (draft.outputs.len() + 1, draft.weight());
+        let (writes, weight) = (draft.writes(), draft.weight());
         if all.is_empty() || writes > room || weight > bytes {
             all.push(Vec::new());
             (room, bytes) = (DYNAMODB_TRANSACTION_MAX, TRANSACTION_BYTES);

@@ -158,7 +158,7 @@ impl Write {
                     .set_key(Some(change.key.attributes()))
                     .set_expression_attribute_names(names(&[&change.update, &change.condition]))
                     .update_expression(change.update)
-                    .condition_expression(change.condition)
+                    .set_condition_expression(given(&change.condition))
                     .set_expression_attribute_values(values(change.values))
                     .build()?,
             ),
@@ -254,7 +254,7 @@ impl Table {
                 .set_expression_attribute_names(names(&[&update, &condition]))
                 .set_expression_attribute_values(values(all))
                 .update_expression(update)
-                .condition_expression(condition)
+                .set_condition_expression((!condition.is_empty()).then_some(condition))
                 .return_values(returned.clone())
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             let error = match call.send().await {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Read;
-use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::alert::{Alert, Trial};
 use streamalert_pipeline::backend::{BackendError, DeliveryState};
 use streamalert_pipeline::time::{Millis, rfc3339};
 
@@ -91,6 +91,8 @@ pub struct Draft {
     /// Each once; with the reason, if nothing can be delivered to it.
     pub outputs: Vec<(String, Option<String>)>,
     pub seq: String,
+    /// What it is counted for.
+    pub trial: Option<Trial>,
 }
 
 impl Draft {
@@ -120,7 +122,13 @@ impl Draft {
             body: Body::Here(packed),
             outputs: outputs.collect(),
             seq: seq(now, place),
+            trial: alert.trial.clone(),
         })
+    }
+
+    /// Items that storing it writes, at most.
+    pub fn writes(&self) -> usize {
+        self.outputs.len() + 1 + usize::from(self.trial.is_some())
     }
 
     pub fn is_large(&self) -> bool {

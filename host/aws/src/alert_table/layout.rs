@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | an alert's id | `alert` | the alert |
 //! | an alert's id | `to slack:security` | what is owed to that output, or came of it |
+//! | `trial …` | digest, beginning and a number | what came of the trial of a rule, in several parts that add up |
 //! | `group …` | `head`, and a number for each | groups of alerts that wait for one another |
 //! | `outputs`, `days` | a name, a day | outputs that anything was ever owed to, days on which alerts were stored |
 //!

@@ -16,7 +16,7 @@ use streamalert_local::resend::{Filter, Resender};
 use streamalert_local::run::{DataFolder, live_once, now};
 use streamalert_pipeline::backend::{DeadLetters, RuleTable};
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
-use streamalert_pipeline::live::{Base, Live};
+use streamalert_pipeline::live::Base;
 
 /// Look at what could not be processed, and send it again
 #[derive(clap::Args)]
