@@ -43,7 +43,7 @@ fn crates_depend_only_in_the_allowed_direction() {
         ("streamalert-delivery", &["pipeline"]),
         ("streamalert-local", &["packed", "pipeline", "delivery", "plugins", "intake", "egress", "archive"]),
         ("streamalert-aws", &["packed", "pipeline", "intake"]),
-        ("streamalert-lambdas", &["packed", "pipeline", "delivery", "plugins", "aws", "intake", "egress"]),
+        ("streamalert-lambdas", &["packed", "pipeline", "delivery", "plugins", "aws", "intake", "egress", "lookup"]),
         (
             "streamalert-cli",
             &[
@@ -52,6 +52,7 @@ fn crates_depend_only_in_the_allowed_direction() {
                 "pipeline",
                 "delivery",
                 "plugins",
+                "lookup",
                 "local",
                 "aws",
                 "intake",

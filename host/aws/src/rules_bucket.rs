@@ -4,7 +4,7 @@
 //! | key | what |
 //! |---|---|
 //! | `plugins/NAME.wasm` | components, as they were uploaded |
-//! | `conf/…` | the files of the configuration: `schemas/`, `clusters/`, `lookup_tables/`, `outputs.json` |
+//! | `conf/…` | the files of the configuration: `schemas/`, `clusters/`, `lookup_tables/`, `outputs.json` … |
 //! | `live/index` | what functions use: read by each of them every few seconds |
 //! | `live/components/DIGEST.wasm` | each component that was ever live, so that what the index names can always be had |
 //! | `live/code/FORM/DIGEST` | the same, compiled and sealed |
@@ -44,6 +44,10 @@ const COMPRESSION: i32 = 9;
 const CONF_BYTES_MAX: usize = 256 << 20;
 /// The metadata of an upload that holds its SHA-256, hex.
 const DIGEST_METADATA: &str = "sha256";
+
+/// The metadata of an upload that says what becomes of its rules.
+const STAGING_METADATA: &str = "rule-staging";
+const SKIP: &str = "skip";
 
 /// A digest is 64 hex digits, and so no key leads out of its prefix.
 pub fn component_key(digest: &str) -> String {
@@ -97,6 +101,16 @@ impl RulesBucket {
 
     /// Puts a file of a user's, and says so if it was there already, the same. Returns its ETag.
     pub async fn upload(&self, key: &str, bytes: impl Into<Bytes>) -> Result<Upload, BackendError> {
+        self.upload_as(key, bytes, false).await
+    }
+
+    /// The same; with `skip_staging`, the rules of the component are to go live without a trial.
+    pub async fn upload_as(
+        &self,
+        key: &str,
+        bytes: impl Into<Bytes>,
+        skip_staging: bool,
+    ) -> Result<Upload, BackendError> {
         let bytes = bytes.into();
         let digest = sha256(&bytes);
         let head = self.aws.s3.head_object().bucket(&self.name).key(key).send().await;
@@ -111,9 +125,26 @@ impl RulesBucket {
             Err(error) => return Err(failed(&self.action("look at", key), error)),
         }
         let put = self.aws.s3.put_object().bucket(&self.name).key(key).metadata(DIGEST_METADATA, digest);
+        let put = match skip_staging {
+            true => put.metadata(STAGING_METADATA, SKIP),
+            false => put,
+        };
         let put = put.body(ByteStream::from(bytes)).send().await;
         let put = put.map_err(|error| failed(&self.action("put", key), error))?;
         Ok(Upload { etag: put.e_tag.unwrap_or_default(), new: true })
+    }
+
+    /// Whether this upload was told to go live without a trial. One that was replaced meanwhile was not.
+    pub async fn skips_staging(&self, key: &str, digest: &str) -> Result<bool, BackendError> {
+        let head = match self.aws.s3.head_object().bucket(&self.name).key(key).send().await {
+            Ok(head) => head,
+            Err(error) if status(&error) == Some(404) => return Ok(false),
+            Err(error) => return Err(failed(&self.action("look at", key), error)),
+        };
+        let said = |name: &str, value: &str| {
+            head.metadata.as_ref().and_then(|metadata| metadata.get(name)).is_some_and(|found| found == value)
+        };
+        Ok(said(DIGEST_METADATA, digest) && said(STAGING_METADATA, SKIP))
     }
 
     /// Whether the bucket keeps older versions.
@@ -243,10 +274,13 @@ fn conf_text(files: &ConfFiles) -> Vec<u8> {
     serde_json::to_vec(files).unwrap_or_default()
 }
 
+/// Files of a configuration beside its folders.
+pub const CONF_FILES: [&str; 3] = ["outputs.json", "lookup_tables.json", "threat_intel.json"];
+
 /// Whether a file is part of the configuration: notes, and what tools leave behind, are not.
 pub fn is_conf(path: &str) -> bool {
     match path.split_once('/') {
-        None => path == "outputs.json",
+        None => CONF_FILES.contains(&path),
         Some(("schemas" | "clusters" | "lookup_tables", file)) => {
             !file.contains('/') && !file.starts_with('.') && file.ends_with(".json")
         }
@@ -363,7 +397,9 @@ mod tests {
 
     #[test]
     fn only_what_is_configuration_counts_as_such() {
-        for path in ["outputs.json", "schemas/aws.json", "clusters/prod.json", "lookup_tables/vips.json"] {
+        for path in
+            ["outputs.json", "threat_intel.json", "schemas/aws.json", "clusters/prod.json", "lookup_tables/vips.json"]
+        {
             assert!(is_conf(path), "{path}");
         }
         for path in ["aws.json", "README.md", "schemas/README.md", "schemas/.x.json", "schemas/old/a.json", "x/a.json"]

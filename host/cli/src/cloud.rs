@@ -5,7 +5,7 @@ use anyhow::{Context, anyhow};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
-use streamalert_aws::{Aws, Names, Settings};
+use streamalert_aws::{Aws, Connection, Names, Settings};
 use tokio::runtime::{Builder, Runtime};
 
 /// Which installation it is, beside the configuration.
@@ -16,6 +16,20 @@ pub struct Cloud {
     pub names: Names,
     /// Calls are made on it for as long as anybody waits for them.
     _runtime: Runtime,
+}
+
+/// AWS by `aws.json` if there is one, and otherwise by the environment alone; for as long as the program runs.
+pub fn anywhere(config: &Path) -> Result<Arc<Aws>, Failure> {
+    if config.join(SETTINGS).is_file() {
+        let Cloud { aws, _runtime: runtime, .. } = connect(config)?;
+        std::mem::forget(runtime);
+        return Ok(aws);
+    }
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().context("start the runtime")?;
+    let connection = Connection::from_env(|name| std::env::var(name).ok());
+    let aws = Arc::new(Aws::connect(&connection, runtime.handle().clone()));
+    std::mem::forget(runtime);
+    Ok(aws)
 }
 
 /// By `aws.json` in the folder of the configuration.

@@ -30,6 +30,7 @@ mod cold_start;
 mod draft;
 mod functions;
 mod intake;
+mod lookup;
 mod rules;
 mod world;
 

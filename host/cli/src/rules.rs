@@ -1,12 +1,12 @@
 //! The plugins folder as the one-machine run wants it: components loaded, and what happened in words.
 
-use crate::Failure;
 use crate::commands::output;
+use crate::{Failure, lookup};
 use anyhow::{Context, anyhow};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use streamalert_egress::world;
-use streamalert_local::config_folder::{Config, LookupTables};
+use streamalert_local::config_folder::Config;
 use streamalert_local::reload::{Loaded, PluginSource};
 use streamalert_local::run::{DataFolder, Plugins};
 use streamalert_local::secrets::SecretFile;
@@ -15,7 +15,7 @@ use streamalert_pipeline::config::output::{AWS, MACHINE, NATIVE, Place};
 use streamalert_pipeline::config::{Outputs, Schemas};
 use streamalert_pipeline::plugin::{PluginSet, RulePlugin};
 use streamalert_plugins::loader::missing_names;
-use streamalert_plugins::{Host, HostConfig, LoadCheck, MemoryTables, Plugin, PluginFolder};
+use streamalert_plugins::{Host, HostConfig, LoadCheck, Plugin, PluginFolder};
 
 struct Folder {
     path: PathBuf,
@@ -48,7 +48,7 @@ pub fn open_with(
 ) -> Result<Plugins, Failure> {
     let host = Host::new(HostConfig {
         cache_dir: Some(cache.to_path_buf()),
-        lookup_tables: Arc::new(tables(&config.lookup_tables)),
+        lookup_tables: lookup::open(config)?,
         ..HostConfig::default()
     })
     .context("start the plugin host")?;
@@ -93,14 +93,6 @@ pub fn config_here(folder: &Path, schemas: Option<&Path>) -> Result<Config, Fail
 
 fn logs(schemas: &Schemas) -> Vec<String> {
     schemas.iter().map(|log_type| log_type.name.clone()).collect()
-}
-
-fn tables(tables: &LookupTables) -> MemoryTables {
-    let mut memory = MemoryTables::default();
-    for (name, entries) in tables {
-        memory.insert(name, entries.iter().map(|(key, value)| (key.clone(), value.clone())));
-    }
-    memory
 }
 
 impl PluginSource for Folder {

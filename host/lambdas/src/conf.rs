@@ -1,18 +1,30 @@
 //! The configuration as it comes out of the rules bucket.
 
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use streamalert_aws::rules_bucket::{ConfFiles, oversize};
+use streamalert_lookup::Tables;
+use streamalert_lookup::tables::no_files;
+use streamalert_pipeline::config::lookup_tables::TablePlace;
 use streamalert_pipeline::config::output::Place;
-use streamalert_pipeline::config::{Clusters, ConfigFault, Outputs, Schemas};
+use streamalert_pipeline::config::{
+    Clusters, ConfigFault, Outputs, RuleStaging, Schemas, TableConfigs, ThreatIntelConfig, staging,
+};
 use streamalert_pipeline::live::Base;
-use streamalert_plugins::{LoadCheck, LookupTables};
+use streamalert_pipeline::lookup::TableServices;
+use streamalert_pipeline::threat_intel::ThreatIntel;
+use streamalert_plugins::{LoadCheck, LookupSnapshot, LookupTables};
 
 pub struct Conf {
     pub base: Base,
     pub outputs: Arc<Outputs>,
-    pub tables: Arc<Tables>,
+    /// None where there is no such file: nothing goes on trial by itself.
+    pub rule_staging: Option<RuleStaging>,
+    /// Lookup tables elsewhere, and those of the configuration itself by name.
+    pub tables: TableConfigs,
+    pub table_texts: Vec<(String, String)>,
+    pub threat_intel: Option<Arc<ThreatIntel>>,
+    pub threat_intel_config: ThreatIntelConfig,
     /// Worth saying, but no reason to stop.
     pub warnings: Vec<String>,
 }
@@ -44,15 +56,59 @@ impl Conf {
                 Outputs::default()
             }),
         };
+        let rule_staging = files.get(staging::FILE).and_then(|text| match RuleStaging::read(staging::FILE, text) {
+            Ok(read) => {
+                faults.extend(told(read.faults(staging::FILE, &outputs)));
+                Some(read)
+            }
+            Err(more) => {
+                faults.extend(told(more.0));
+                None
+            }
+        });
         outputs.place = Place::Aws;
         faults.extend(streamalert_egress::world::faults(&outputs));
-        let tables = Tables::new(below("lookup_tables/"));
+        let table_texts: Vec<(String, String)> = below("lookup_tables/")
+            .into_iter()
+            .map(|(path, text)| {
+                let file = path.rsplit('/').next().unwrap_or(&path);
+                (file.trim_end_matches(".json").to_owned(), text)
+            })
+            .collect();
+        let named: Vec<&str> = table_texts.iter().map(|(name, _)| name.as_str()).collect();
+        let tables = match files.get("lookup_tables.json") {
+            None => TableConfigs::default(),
+            Some(text) => TableConfigs::read("lookup_tables.json", text, &named).unwrap_or_else(|more| {
+                faults.extend(told(more.0));
+                TableConfigs::default()
+            }),
+        };
+        let files_only = tables.tables.iter().filter(|(_, table)| matches!(table.place, TablePlace::File { .. }));
+        faults.extend(files_only.map(|(name, _)| no_files(name)));
+        let threat_intel_config = match files.get("threat_intel.json") {
+            None => ThreatIntelConfig::default(),
+            Some(text) => ThreatIntelConfig::read("threat_intel.json", text).unwrap_or_else(|more| {
+                faults.extend(told(more.0));
+                ThreatIntelConfig::default()
+            }),
+        };
         if !faults.is_empty() {
             return Err(faults);
         }
         let warnings = schemas.warnings.iter().chain(&clusters.warnings).map(ToString::to_string).collect();
+        let threat_intel = ThreatIntel::new(&threat_intel_config, &clusters).map(Arc::new);
         let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
-        Ok(Conf { base, outputs: Arc::new(outputs), tables: Arc::new(tables), warnings })
+        let outputs = Arc::new(outputs);
+        Ok(Conf { base, outputs, rule_staging, tables, table_texts, threat_intel, threat_intel_config, warnings })
+    }
+
+    /// The tables, ready to be asked.
+    pub fn lookup_tables(&self, services: &dyn TableServices) -> Result<Tables, Vec<String>> {
+        let mut tables = Tables::of(&self.tables, None, Some(services))?;
+        for (name, text) in &self.table_texts {
+            tables.insert_text(name, text.clone());
+        }
+        Ok(tables)
     }
 
     /// What components must agree with.
@@ -80,34 +136,6 @@ impl Conf {
     }
 }
 
-/// Lookup tables as texts. Each is read when it is asked for the first time: a function that asks none should not wait for any.
-#[derive(Default)]
-pub struct Tables(BTreeMap<String, (String, OnceLock<HashMap<String, String>>)>);
-
-impl Tables {
-    /// Of files, named as their tables.
-    fn new(files: Vec<(String, String)>) -> Self {
-        let named = |(path, text): (String, String)| {
-            let file = path.rsplit('/').next().unwrap_or(&path);
-            (file.trim_end_matches(".json").to_owned(), (text, OnceLock::new()))
-        };
-        Tables(files.into_iter().map(named).collect())
-    }
-
-    fn get(&self, table: &str, key: &str) -> Option<String> {
-        let (text, read) = self.0.get(table)?;
-        let read = read.get_or_init(|| {
-            // Whether it is a table was checked before it went live.
-            let rows: Map<String, Value> = serde_json::from_str(text).unwrap_or_else(|error| {
-                tracing::error!(table, %error, "a lookup table is no JSON object, and taken for empty");
-                Map::new()
-            });
-            rows.into_iter().map(|(key, value)| (key, value.to_string())).collect()
-        });
-        read.get(key).cloned()
-    }
-}
-
 /// The tables of the set that is live.
 #[derive(Default)]
 pub struct CurrentTables(arc_swap::ArcSwap<Tables>);
@@ -116,21 +144,35 @@ impl CurrentTables {
     pub fn set(&self, tables: Arc<Tables>) {
         self.0.store(tables);
     }
+
+    pub fn now(&self) -> Arc<Tables> {
+        self.0.load_full()
+    }
 }
 
 impl LookupTables for CurrentTables {
-    fn get(&self, table: &str, key: &str) -> Option<String> {
-        self.0.load().get(table, key)
-    }
-
-    fn has(&self, table: &str) -> bool {
-        self.0.load().0.contains_key(table)
+    fn snapshot(&self) -> Arc<dyn LookupSnapshot> {
+        self.0.load().snapshot()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use streamalert_pipeline::config::lookup_tables::KeyedConfig;
+    use streamalert_pipeline::lookup::{Looked, TableContent, TableItems};
+
+    /// Where there is nothing.
+    struct Elsewhere;
+
+    impl TableServices for Elsewhere {
+        fn object(&self, _: &str, _: &str) -> Box<dyn TableContent> {
+            unreachable!("no table of this test lies in S3")
+        }
+        fn items(&self, _: &KeyedConfig) -> Box<dyn TableItems> {
+            unreachable!("no table of this test lies in DynamoDB")
+        }
+    }
 
     fn files(files: &[(&str, &str)]) -> ConfFiles {
         files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
@@ -143,10 +185,20 @@ mod tests {
             ("clusters/b.json", "["),
             ("lookup_tables/c.json", "[1]"),
             ("outputs.json", r#"{"slack": {"x": {"hosts": ["not a host"]}}}"#),
+            ("lookup_tables.json", r#"{"tables": {"t": {"driver": "file", "path": "a.csv"}}}"#),
+            ("threat_intel.json", r#"{"enabled": true}"#),
         ]));
         let Err(faults) = faults else { panic!("it was taken") };
-        assert_eq!(faults.len(), 4, "{faults:#?}");
-        for file in ["schemas/a.json", "clusters/b.json", "lookup_tables/c.json", "outputs.json"] {
+        assert_eq!(faults.len(), 6, "{faults:#?}");
+        let named = [
+            "schemas/a.json",
+            "clusters/b.json",
+            "lookup_tables/c.json",
+            "outputs.json",
+            "lookup_tables.json",
+            "threat_intel.json",
+        ];
+        for file in named {
             assert!(faults.iter().any(|fault| fault.starts_with(file)), "{file}: {faults:#?}");
         }
         assert!(Conf::check(&ConfFiles::new()).is_err(), "nothing could be classified");
@@ -157,15 +209,17 @@ mod tests {
         let conf = Conf::check(&files(&[
             ("schemas/a.json", r#"{"a": {"parser": "json", "schema": {"x": "string"}}}"#),
             ("lookup_tables/vips.json", r#"{"ann": {"desk": 4}, "bob": "x"}"#),
+            ("lookup_tables.json", r#"{"tables": {}}"#),
         ]));
         let Ok(conf) = conf else { panic!("it was refused") };
         assert!(conf.base.schemas.knows("a"));
         let current = CurrentTables::default();
-        assert!(!LookupTables::has(&current, "vips"));
-        current.set(conf.tables);
-        assert!(LookupTables::has(&current, "vips"));
-        assert_eq!(LookupTables::get(&current, "vips", "ann").as_deref(), Some(r#"{"desk":4}"#));
-        assert_eq!(LookupTables::get(&current, "vips", "cid"), None);
-        assert_eq!(LookupTables::get(&current, "other", "ann"), None);
+        let get = |table: &str, key: &str| current.snapshot().get(table, key, &mut Vec::new).unwrap();
+        assert_eq!(get("vips", "ann"), Looked::NoTable);
+        current.set(Arc::new(conf.lookup_tables(&Elsewhere).unwrap()));
+        assert!(current.now().status().iter().all(|table| table.loaded.is_none()));
+        assert_eq!(get("vips", "ann"), Looked::Found(r#"{"desk":4}"#.into()));
+        assert_eq!(get("vips", "cid"), Looked::NoKey);
+        assert_eq!(get("other", "ann"), Looked::NoTable);
     }
 }

@@ -11,13 +11,16 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use streamalert_aws::lookup::AwsTables;
 use streamalert_aws::rules_bucket::{Changed, INDEX, RulesBucket, code_key, component_key};
-use streamalert_pipeline::config::Outputs;
+use streamalert_lookup::Status;
+use streamalert_pipeline::config::{Outputs, RuleStaging, ThreatIntelConfig};
 use streamalert_pipeline::live::Live;
 use streamalert_pipeline::plugin::PluginSet;
+use streamalert_pipeline::threat_intel::ThreatIntel;
 use streamalert_plugins::lazy::{Fetch, FetchError, LazyPlugin, LoadCounts, Loader};
 use streamalert_plugins::{
     CodeKey, Host, HostConfig, LoadCheck, LoadError, Plugin, PluginFolder, PluginLimits, Target,
@@ -51,15 +54,41 @@ impl Now {
         self.loader.failures()
     }
 
+    /// Questions of rules that no lookup table could answer, since the start.
+    pub fn failed_lookups(&self) -> u64 {
+        self.loader.host().failed_lookups()
+    }
+
+    pub fn threat_intel(&self) -> Option<&Arc<ThreatIntel>> {
+        self.conf.threat_intel.as_ref()
+    }
+
+    pub fn threat_intel_config(&self) -> &ThreatIntelConfig {
+        &self.conf.threat_intel_config
+    }
+
     pub fn counts(&self) -> LoadCounts {
         self.loader.counts()
     }
+
+    /// What becomes of rules that are new or changed, and of those on trial.
+    pub fn rule_staging(&self) -> Option<&RuleStaging> {
+        self.conf.rule_staging.as_ref()
+    }
+}
+
+/// Nanoseconds since the start, by a clock that only goes forward.
+pub(crate) fn nanoseconds() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What is live, now and later.
 pub struct LiveSet {
     loader: Arc<Loader>,
     tables: Arc<CurrentTables>,
+    /// The configuration that they are of.
+    tabled: Mutex<Option<Arc<Conf>>>,
     bucket: RulesBucket,
     key: Option<CodeKey>,
     /// That alerts are archived by.
@@ -100,6 +129,7 @@ impl LiveSet {
         let live = LiveSet {
             loader,
             tables,
+            tabled: Mutex::default(),
             bucket,
             key,
             stream: archive_stream(environment),
@@ -135,7 +165,15 @@ impl LiveSet {
             }
             Some(_) => {}
         }
+        if state.now.is_some() {
+            self.tables.now().refresh();
+        }
         state.now.clone().ok_or_else(|| anyhow!("the rules bucket {} was not read in time", self.bucket.name()))
+    }
+
+    /// What is known of the lookup tables.
+    pub fn tables(&self) -> Vec<Status> {
+        self.tables.now().status()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -167,7 +205,17 @@ impl LiveSet {
                 state.looked = Some(Instant::now());
                 state.looker = Some(looker);
                 if let Some(now) = found? {
-                    self.tables.set(now.conf.tables.clone());
+                    if self
+                        .tabled
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .as_ref()
+                        .is_none_or(|of| !Arc::ptr_eq(of, &now.conf))
+                    {
+                        let tables = now.conf.lookup_tables(&AwsTables(self.bucket.aws().clone()));
+                        self.tables.set(Arc::new(tables.map_err(|faults| anyhow!("{}", faults.join("\n")))?));
+                        *self.tabled.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.conf.clone());
+                    }
                     state.now = Some(Arc::new(now));
                 }
                 Ok(())
@@ -189,6 +237,7 @@ impl LiveSet {
             etag: None,
             conf: None,
             plugins: BTreeMap::new(),
+            older: BTreeMap::new(),
             live: None,
             own: None,
         }
@@ -206,6 +255,8 @@ struct Looker {
     /// With its digest.
     conf: Option<(String, Arc<Conf>)>,
     plugins: BTreeMap<String, LazyPlugin>,
+    /// By digest.
+    older: BTreeMap<String, LazyPlugin>,
     live: Option<Arc<Live>>,
     /// Without an index, the uploads themselves are loaded.
     own: Option<Own>,
@@ -251,16 +302,30 @@ impl Looker {
         };
         let mut plugins = BTreeMap::new();
         let mut set = PluginSet::default();
+        // What was live until now, which may stay so beside what is on trial.
+        let mut had: BTreeMap<String, LazyPlugin> =
+            self.plugins.values().map(|plugin| (plugin.digest().to_owned(), plugin.clone())).collect();
+        let mut keep = BTreeMap::new();
         for entry in index.plugins {
             // What stays keeps its code and its instances.
-            let plugin = match self.plugins.remove(&entry.name).filter(|plugin| plugin.digest() == entry.digest) {
+            let known = self.plugins.remove(&entry.name).filter(|plugin| plugin.digest() == entry.digest);
+            let plugin = match known.or_else(|| self.older.remove(&entry.digest)) {
                 Some(plugin) => plugin,
                 None => self.loader.plugin(&entry.name, &entry.digest, entry.description, &entry.described),
             };
             plugin.join(&mut set);
             plugins.insert(entry.name, plugin);
         }
-        let live = self.assemble(set, &conf, same_conf);
+        let mut older = PluginSet::default();
+        for entry in index.older {
+            let known = [had.remove(&entry.digest), self.older.remove(&entry.digest)].into_iter().flatten().next();
+            let plugin = known
+                .unwrap_or_else(|| self.loader.plugin(&entry.name, &entry.digest, entry.description, &entry.described));
+            plugin.join(&mut older);
+            keep.insert(entry.digest, plugin);
+        }
+        self.older = keep;
+        let live = self.assemble(set, older, &conf, same_conf);
         tracing::info!(serial = index.serial, components = plugins.len(), "what is live has changed");
         self.plugins = plugins;
         self.conf = Some((index.conf, conf.clone()));
@@ -268,13 +333,13 @@ impl Looker {
     }
 
     /// The classifier goes on where neither schemas nor parsers have changed.
-    fn assemble(&mut self, set: PluginSet, conf: &Conf, same_conf: bool) -> Arc<Live> {
+    fn assemble(&mut self, set: PluginSet, older: PluginSet, conf: &Conf, same_conf: bool) -> Arc<Live> {
         let before = self.live.as_deref().filter(|_| same_conf);
         let (live, faults) = Live::new(set, &conf.base, before);
         for fault in faults {
             tracing::warn!(fault = fault.to_string(), "a parser is left out");
         }
-        let live = Arc::new(live);
+        let live = Arc::new(live.beside(older, nanoseconds));
         self.live = Some(live.clone());
         live
     }
@@ -294,7 +359,7 @@ impl Looker {
         let conf = own.conf.clone();
         self.own = Some(own);
         let (Some((set, same_conf)), Some(conf)) = (found?, conf) else { return Ok(None) };
-        let live = self.assemble(set, &conf, same_conf && self.etag.is_none());
+        let live = self.assemble(set, PluginSet::default(), &conf, same_conf && self.etag.is_none());
         // An index that comes later begins anew.
         (self.etag, self.conf) = (None, None);
         self.plugins.clear();

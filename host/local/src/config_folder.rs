@@ -3,17 +3,26 @@
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use streamalert_pipeline::config::{Clusters, ConfigFault, ConfigFaults, Outputs, RuleStaging, Schemas, staging};
+use streamalert_pipeline::config::{
+    ArchiveConfig, Clusters, ConfigFault, ConfigFaults, Outputs, RuleStaging, Schemas, TableConfigs, ThreatIntelConfig,
+    archive, staging,
+};
 
 /// Table → key → value.
 pub type LookupTables = BTreeMap<String, Map<String, Value>>;
 
 #[derive(Debug)]
 pub struct Config {
+    pub folder: PathBuf,
     pub schemas: Schemas,
     pub clusters: Clusters,
     pub lookup_tables: LookupTables,
+    /// Lookup tables that lie elsewhere.
+    pub tables: TableConfigs,
+    pub threat_intel: ThreatIntelConfig,
     pub outputs: Outputs,
+    /// What is kept for searching.
+    pub archive: ArchiveConfig,
     /// None where there is no such file: nothing goes on trial by itself.
     pub rule_staging: Option<RuleStaging>,
 }
@@ -43,8 +52,25 @@ impl Config {
             faults.extend(more.0);
             Clusters::default()
         });
+        let archive = archive_config(folder, &schemas, &mut faults);
+        let named: Vec<&str> = lookup_tables.keys().map(String::as_str).collect();
+        let tables = optional(&folder.join("lookup_tables.json"), &mut faults, |file, text| {
+            TableConfigs::read(file, text, &named)
+        });
+        let threat_intel = optional(&folder.join("threat_intel.json"), &mut faults, ThreatIntelConfig::read);
         if faults.is_empty() {
-            Ok(Config { schemas, clusters, lookup_tables, outputs, rule_staging })
+            let folder = folder.to_path_buf();
+            Ok(Config {
+                folder,
+                schemas,
+                clusters,
+                lookup_tables,
+                tables,
+                threat_intel,
+                outputs,
+                archive,
+                rule_staging,
+            })
         } else {
             Err(ConfigFaults(faults))
         }
@@ -125,6 +151,42 @@ fn rule_staging(folder: &Path, outputs: &Outputs, faults: &mut Vec<ConfigFault>)
             None
         }
     }
+}
+
+fn archive_config(folder: &Path, schemas: &Schemas, faults: &mut Vec<ConfigFault>) -> ArchiveConfig {
+    let path = folder.join(archive::FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return ArchiveConfig::default(),
+        Err(error) => {
+            faults.push(fault(&path, format!("cannot be read: {error}")));
+            return ArchiveConfig::default();
+        }
+    };
+    ArchiveConfig::read(&path.display().to_string(), &text, schemas).unwrap_or_else(|more| {
+        faults.extend(more.0);
+        ArchiveConfig::default()
+    })
+}
+
+/// A file that need not be there.
+fn optional<T: Default>(
+    path: &Path,
+    faults: &mut Vec<ConfigFault>,
+    read: impl FnOnce(&str, &str) -> Result<T, ConfigFaults>,
+) -> T {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return T::default(),
+        Err(error) => {
+            faults.push(fault(path, format!("cannot be read: {error}")));
+            return T::default();
+        }
+    };
+    read(&path.display().to_string(), &text).unwrap_or_else(|more| {
+        faults.extend(more.0);
+        T::default()
+    })
 }
 
 fn lookup_tables(folder: &Path, faults: &mut Vec<ConfigFault>) -> LookupTables {

@@ -1,5 +1,6 @@
 //! Schema and cluster files: read, checked, and every fault named with file, path and remedy, all at once.
 
+pub mod apps;
 pub mod archive;
 pub mod check;
 pub mod cluster;
@@ -11,6 +12,7 @@ pub mod schema;
 pub mod staging;
 pub mod threat_intel;
 
+pub use apps::{AppConfig, AppConfigs};
 pub use archive::ArchiveConfig;
 pub use cluster::{Cluster, Clusters};
 pub use lookup_tables::TableConfigs;

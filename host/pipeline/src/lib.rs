@@ -8,6 +8,7 @@
 //! | [`log_record`], [`record_batch`], [`alert`], [`dead_letter`], [`skip`] | the nouns every stage shares |
 //! | [`artifacts`] | the normalized values of a record as rows |
 //! | [`archive`], [`columns`], [`batches`] | what kept records, their fields and the calls that send them look like |
+//! | [`apps`] | fetching logs of services: whose turn it is, and what a turn is |
 //! | [`plugin`] | what a plugin is to the pipeline, and whose fault a failure is |
 //! | [`lookup`] | the operator's tables, as rules see them |
 //! | [`threat_intel`] | indicators of compromise, found in records and attached to them |
@@ -20,6 +21,7 @@
 pub mod alert;
 pub mod alert_merger;
 pub mod alert_processor;
+pub mod apps;
 pub mod archive;
 pub mod artifacts;
 pub mod backend;
@@ -37,6 +39,7 @@ pub mod plugin;
 pub mod record_batch;
 pub mod rule_promotion;
 pub mod rules_engine;
+pub mod schedule;
 pub mod skip;
 pub mod staging;
 pub mod threat_intel;

@@ -13,6 +13,8 @@ pub const ENVELOPE_KEY: &str = "streamalert:envelope_keys";
 pub const NORMALIZATION_KEY: &str = "streamalert_normalization";
 pub const OCSF_KEY: &str = "streamalert:ocsf";
 pub const ECS_KEY: &str = "streamalert:ecs";
+/// Indicators of compromise among the record's values; see [`crate::threat_intel`].
+pub const IOC_KEY: &str = "streamalert:ioc";
 /// Names of keys that stand in the record's input more than once, or differ only in case: a way to hide from rules.
 pub const DUPLICATES_KEY: &str = "streamalert:duplicate_keys";
 /// How many bytes and escapes of the record's input are no text and are kept as `\xNN` or `\uNNNN`.

@@ -10,6 +10,7 @@ use crate::session::LogLine;
 use crate::wire::{self, Level, Packed, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 use streamalert_pipeline::plugin::{Batch, PluginErrorKind, Read};
 use wasmtime::component::{Linker, WasmStr};
 use wasmtime::{ResourceLimiter, StoreContextMut, Trap};
@@ -30,6 +31,8 @@ pub struct State {
     /// What no line of the log may show.
     pub secrets: Secrets,
     pub stdio: [Vec<u8>; 2],
+    /// When the call that is under way has run too long.
+    pub until: Instant,
     /// The batch whose packed buffer was fetched already: once is free, since it is the host's way of handing over records.
     pub fetched: Option<u64>,
     lines: usize,
@@ -65,6 +68,7 @@ impl State {
             errand: None,
             secrets: Secrets::default(),
             stdio: Default::default(),
+            until: Instant::now(),
             fetched: None,
             lines: 0,
             memory: 0,
@@ -235,12 +239,7 @@ pub fn link(linker: &mut Linker<State>, version: &str) -> wasmtime::Result<()> {
     lookup.func_wrap("get", |mut cx: StoreContextMut<State>, (table, key): (WasmStr, WasmStr)| {
         let table = text(&mut cx, &table, "the name of a table")?.into_owned();
         let key = text(&mut cx, &key, "the key of a table")?.into_owned();
-        let shared = cx.data().shared.clone();
-        let found = shared.tables.get(&table, &key);
-        if found.is_none() && !shared.tables.has(&table) {
-            shared.missing_table(&cx.data().plugin, &table);
-        }
-        charge(&mut cx, found.as_ref().map_or(0, String::len))?;
+        let found = crate::lookup::get(&mut cx, &table, &key)?;
         Ok((found,))
     })?;
 

@@ -1,6 +1,6 @@
 //! Runs inputs through the real classifier and the real components, outside of any pipeline.
 
-use crate::{Failure, rules};
+use crate::{Failure, lookup, rules};
 use anyhow::{Context, anyhow};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,8 @@ use streamalert_pipeline::log_record::{LogBatch, Source};
 use streamalert_pipeline::plugin::{ParserPlugin, PluginSet, RuleInfo, RulePlugin};
 use streamalert_pipeline::rules_engine::{Detected, Rules};
 use streamalert_plugins::{
-    Host, HostConfig, LoadCheck, LookupTables as Tables, MemoryTables, ParserComponent, Plugin, RuleComponent,
+    Host, HostConfig, LoadCheck, LookupSnapshot, LookupTables as Tables, MemoryTables, ParserComponent, Plugin,
+    RuleComponent,
 };
 
 pub struct Trial {
@@ -26,7 +27,7 @@ pub struct Trial {
     classifier: Arc<Classifier>,
     worker: Worker,
     tables: Arc<ChangingTables>,
-    own_tables: MemoryTables,
+    own_tables: Arc<dyn Tables>,
     pub components: Vec<Arc<RuleComponent>>,
     pub parsers: Vec<Arc<ParserComponent>>,
     /// Publishers and outputs; what else is loaded is above.
@@ -50,7 +51,7 @@ impl Trial {
     /// Every component must be one that the host takes; all reasons why not are told at once.
     pub fn open(folder: &Path, components: &[PathBuf]) -> Result<Trial, Failure> {
         let config = rules::config(folder, None)?;
-        let own_tables = memory(&config.lookup_tables);
+        let own_tables = lookup::open(&config)?;
         let has_outputs = outputs_file(folder).is_file();
         let tables = Arc::new(ChangingTables(RwLock::new(own_tables.clone())));
         let host = Host::new(HostConfig { cache_dir: cache(), lookup_tables: tables.clone(), ..HostConfig::default() })
@@ -111,7 +112,7 @@ impl Trial {
 
     /// Lets the rules see these lookup tables; `None`: those of the configuration.
     pub fn set_tables(&self, tables: Option<&LookupTables>) {
-        let tables = tables.map_or_else(|| self.own_tables.clone(), memory);
+        let tables = tables.map_or_else(|| self.own_tables.clone(), |tables| Arc::new(memory(tables)));
         *self.tables.0.write().unwrap_or_else(PoisonError::into_inner) = tables;
     }
 
@@ -249,15 +250,11 @@ fn memory(tables: &LookupTables) -> MemoryTables {
 }
 
 /// Tables that are others from case to case.
-struct ChangingTables(RwLock<MemoryTables>);
+struct ChangingTables(RwLock<Arc<dyn Tables>>);
 
 impl Tables for ChangingTables {
-    fn get(&self, table: &str, key: &str) -> Option<String> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(table, key)
-    }
-
-    fn has(&self, table: &str) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).has(table)
+    fn snapshot(&self) -> Arc<dyn LookupSnapshot> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).snapshot()
     }
 }
 

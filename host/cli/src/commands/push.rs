@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 use streamalert_aws::Aws;
-use streamalert_aws::rules_bucket::{CONF, PLUGINS, RulesBucket, State, Verdicts, is_conf};
+use streamalert_aws::rules_bucket::{CONF, CONF_FILES, PLUGINS, RulesBucket, State, Verdicts, is_conf};
 use streamalert_plugins::loader::is_component;
 
 /// Upload components, and the configuration, to the rules bucket; only what differs
@@ -139,7 +139,7 @@ fn configuration(folder: &Path, files: &mut Files) -> Result<(), Failure> {
             files.insert(format!("{CONF}{below}"), path);
         }
     };
-    add(folder.join("outputs.json"));
+    CONF_FILES.iter().for_each(|file| add(folder.join(file)));
     for part in ["schemas", "clusters", "lookup_tables"] {
         let Ok(entries) = std::fs::read_dir(folder.join(part)) else { continue };
         for entry in entries {

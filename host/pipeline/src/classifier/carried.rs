@@ -48,6 +48,21 @@ pub fn log_batch(batch: RecordBatch, schemas: &Schemas) -> (LogBatch, Vec<DeadLe
     (out, dead)
 }
 
+/// Puts an object in the place of what a record was. Says whether it could; if not, the record stays as it is.
+pub fn repack(batch: &mut LogBatch, row: usize, json: &[u8]) -> bool {
+    let mut document = Document::default();
+    if !document.parse(json) || !matches!(document.item(0), Item::Object { .. }) {
+        return false;
+    }
+    match record::build_plain(&mut batch.bytes, &document) {
+        Ok(packed) => {
+            batch.records[row].packed = packed;
+            true
+        }
+        Err(_) => false,
+    }
+}
+
 fn letter(record: &BatchRecord, cluster: &str, log_type: &str, reason: Reason, message: &str) -> DeadLetter {
     let json = record.json.as_bytes();
     let payload = Payload::new(record.source.clone(), record.position.offset, json);

@@ -3,7 +3,7 @@
 use super::normalization::{self, FieldMap, Normalizer, OcsfEvent};
 use super::ocsf::Class;
 use super::{ConfigFault, ConfigFaults};
-use crate::log_record::{DUPLICATES_KEY, ECS_KEY, ENVELOPE_KEY, INVALID_KEY, NORMALIZATION_KEY, OCSF_KEY};
+use crate::log_record::{DUPLICATES_KEY, ECS_KEY, ENVELOPE_KEY, INVALID_KEY, IOC_KEY, NORMALIZATION_KEY, OCSF_KEY};
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -57,7 +57,7 @@ impl LogType {
             OCSF_KEY => !self.ocsf.is_empty(),
             ECS_KEY => !self.ecs.entries.is_empty(),
             // Whoever sends these himself may not say what only we can know.
-            DUPLICATES_KEY | INVALID_KEY => true,
+            DUPLICATES_KEY | INVALID_KEY | IOC_KEY => true,
             _ => false,
         }
     }
