@@ -64,9 +64,7 @@ pub fn store(
     now: Millis,
     mut dead: impl FnMut(&str, &str),
 ) -> Result<Vec<bool>, BackendError> {
-    for alert in alerts.iter_mut() {
-        alert.outputs = outputs.of(&alert.outputs, &alert.cluster, alert.severity);
-    }
+    address(outputs, alerts);
     let new: Vec<NewAlert<'_>> = alerts
         .iter()
         .map(|alert| NewAlert {
@@ -80,6 +78,13 @@ pub fn store(
         new.undeliverable.iter().for_each(|(output, reason)| dead(output, reason));
     }
     Ok(added)
+}
+
+/// Adds the outputs that the configuration names for them; more than once is no more than once.
+pub fn address(outputs: &Outputs, alerts: &mut [Alert]) {
+    for alert in alerts {
+        alert.outputs = outputs.of(&alert.outputs, &alert.cluster, alert.severity);
+    }
 }
 
 /// What one round of merging was about.
@@ -158,6 +163,11 @@ impl Post {
         store(&*self.setup.table, &self.setup.outputs.load(), alerts, self.now(), |output, reason| {
             self.metrics.dead(output, reason);
         })
+    }
+
+    /// Adds the outputs that the configuration names for them, as [`Post::take`] does.
+    pub fn address(&self, alerts: &mut [Alert]) {
+        address(&self.setup.outputs.load(), alerts);
     }
 
     /// Says that these are stored, so that nobody waits.

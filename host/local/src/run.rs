@@ -28,13 +28,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use streamalert_archive::Keeper;
 use streamalert_delivery::metrics::Counts;
 use streamalert_delivery::{self as delivery, Post, real_clock};
 use streamalert_intake::{Piece, Pieces};
 use streamalert_pipeline::alert::{Alert, Hit};
 use streamalert_pipeline::backend::{AlertDesk, BackendError, Backlog, SecretStore};
 use streamalert_pipeline::classifier::Framing;
-use streamalert_pipeline::config::RuleStaging;
+use streamalert_pipeline::config::{ArchiveConfig, RuleStaging};
 use streamalert_pipeline::live::{Base, Live};
 use streamalert_pipeline::plugin::World;
 
@@ -93,6 +94,28 @@ impl DataFolder {
     /// What becomes of rules that are new or changed.
     pub fn staging(&self, policy: Option<RuleStaging>, plugins: &Path, skip: bool) -> Staging {
         Staging::new(policy, self.rules(), plugins, &self.0, skip)
+    }
+
+    /// Records and alerts as tables, for searching.
+    pub fn archive(&self) -> PathBuf {
+        self.0.join("archive")
+    }
+
+    /// Begins to keep records and alerts, if the configuration does not say otherwise.
+    pub fn keeper(
+        &self,
+        config: &ArchiveConfig,
+        live: &Arc<ArcSwap<Live>>,
+        tell: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Option<Arc<Keeper>>> {
+        if !config.enabled {
+            return Ok(None);
+        }
+        let live = live.clone();
+        // Parsers bring log types of their own.
+        let schemas = move || live.load().classifier.schemas().clone();
+        let keeper = Keeper::start(&self.archive(), config.clone(), Box::new(schemas), clock::millis, Box::new(tell));
+        Ok(Some(Arc::new(keeper.context("open the archive")?)))
     }
 
     /// Credentials of outputs, unless they are kept elsewhere.
@@ -261,7 +284,7 @@ pub fn run(
     let dead = Arc::new(options.data.dead_letters()?);
     let file = options.alerts_file.clone().map(|path| FileOutput::open(alerts.clone(), path)).transpose()?;
 
-    let Config { schemas, clusters, outputs, rule_staging, .. } = config;
+    let Config { schemas, clusters, outputs, archive, rule_staging, .. } = config;
     let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let Plugins { folder, mut source } = plugins;
     let loaded = source.load();
@@ -306,7 +329,12 @@ pub fn run(
     promotion.look()?;
     let states = Arc::new(CurrentStates::open(options.data.rules())?);
     promotion.start(stop.clone())?;
+    let archive = {
+        let progress = progress.clone();
+        options.data.keeper(&archive, &live, move |notice| progress.tell(notice))?
+    };
     let setup = Setup {
+        archive: archive.clone(),
         live,
         post: post.clone(),
         dead,
@@ -357,6 +385,9 @@ pub fn run(
     runtime.shutdown_timeout(RUNTIME_PATIENCE);
     let tally = runner.finish();
     let elapsed = begun.elapsed();
+    if let Some(archive) = archive {
+        archive.finish();
+    }
     let waited = (|| {
         if options.flush && !stays && !interrupted {
             post.flush()?;

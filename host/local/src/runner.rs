@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use streamalert_archive::Keeper;
 use streamalert_delivery::Post;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{
@@ -412,17 +413,29 @@ impl Costs {
 fn store(setup: &Setup, group: &mut [Done], sink: &mut dyn Sink) -> Result<(), BackendError> {
     let mut alerts = Vec::new();
     let mut dead = Vec::new();
+    let mut records = Vec::new();
     let mut counts = Vec::with_capacity(group.len());
     for done in &mut *group {
         counts.push(done.alerts.len());
         alerts.append(&mut done.alerts);
         dead.append(&mut done.dead);
+        records.append(&mut done.records);
     }
     let notes: Vec<_> = group.iter_mut().flat_map(|done| std::mem::take(&mut done.notes)).collect();
     // Before their input is acknowledged: of what nobody has seen, nobody may say that it raised nothing.
     patiently(&setup.stop, || setup.trials.note(&notes))?;
+    // Before they are stored: an alert that is known is not archived again.
+    if let Some(archive) = &setup.archive {
+        setup.post.address(&mut alerts);
+        patiently(&setup.stop, || archive.begin(&records, &alerts).map_err(not_archived))?;
+    }
     let new = patiently(&setup.stop, || setup.post.take(&mut alerts))?;
     patiently(&setup.stop, || setup.dead.put(&dead))?;
+    if let Some(archive) = &setup.archive {
+        let known = alerts.iter().zip(&new).filter_map(|(alert, new)| (!new).then_some(alert.id.as_str()));
+        let known: Vec<&str> = known.collect();
+        patiently(&setup.stop, || archive.end(&known).map_err(not_archived))?;
+    }
     let mut answers = alerts.iter().zip(&new);
     for (done, count) in group.iter_mut().zip(counts) {
         for (alert, new) in answers.by_ref().take(count) {
@@ -437,6 +450,10 @@ fn store(setup: &Setup, group: &mut [Done], sink: &mut dyn Sink) -> Result<(), B
         tracing::warn!(%error, "a thread for an output could not be started; its alerts are stored and go later");
     }
     sink.alerts(&new)
+}
+
+fn not_archived(error: streamalert_archive::ArchiveError) -> BackendError {
+    BackendError::other("keep records and alerts in the archive", error)
 }
 
 fn patiently<T>(stop: &Stop, mut action: impl FnMut() -> Result<T, BackendError>) -> Result<T, BackendError> {
@@ -574,6 +591,7 @@ mod tests {
                 states: Arc::new(CurrentStates::open(RuleFile::new(self.folder.path().join("rules.json"))).unwrap()),
                 trials: self.trials.clone(),
                 ledger: self.trials.clone(),
+                archive: None,
                 workers: 1,
                 stop: self.stop.clone(),
             };
