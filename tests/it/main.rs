@@ -1,6 +1,7 @@
 //! Scenarios over the whole of StreamAlert. What needs reference data beside the checkout skips where that is absent.
 
 mod alert_table;
+mod apps;
 mod authoring;
 mod aws_alerts;
 mod aws_backends;

@@ -232,7 +232,7 @@ fn serve(mut stream: TcpStream, shelves: &Mutex<BTreeMap<String, Shelf>>) -> std
 }
 
 /// The service's name, which is the first part of the path, and the request.
-fn read(stream: &TcpStream) -> std::io::Result<Option<(String, Seen)>> {
+pub fn read(stream: &TcpStream) -> std::io::Result<Option<(String, Seen)>> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;

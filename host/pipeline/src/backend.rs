@@ -2,6 +2,7 @@
 
 use crate::alert::{Alert, Hit};
 use crate::alert_merger::Waiting;
+use crate::apps::AppState;
 use crate::dead_letter::DeadLetter;
 use crate::record_batch::RecordBatch;
 use crate::rules_engine::Detected;
@@ -408,4 +409,15 @@ pub trait RuleLedger: Send + Sync {
     fn add(&self, costs: &[RuleCost]) -> Result<(), BackendError>;
     /// Sums by rule, digest and log type, in this order.
     fn all(&self) -> Result<Vec<RuleCost>, BackendError>;
+}
+
+/// What is known of apps; see [`crate::apps`].
+pub trait AppTable: Send + Sync {
+    fn all(&self) -> Result<BTreeMap<String, AppState>, BackendError>;
+    fn get(&self, app: &str) -> Result<Option<AppState>, BackendError>;
+    /// Puts `state` in the place of the one with the revision `expected`, or where none is, durably when it returns. `Conflict` if
+    /// another one is there; then nothing has changed. Says its revision.
+    fn put(&self, app: &str, state: &AppState, expected: Option<u64>) -> Result<u64, BackendError>;
+    /// No error if there is none.
+    fn remove(&self, app: &str) -> Result<(), BackendError>;
 }

@@ -1,0 +1,354 @@
+//! Fetching logs of services: when it is an app's turn, and what a turn is.
+//!
+//! All that is known of an app is one state, which is written whole and only in the place of the state that was read: so each step is
+//! one write, can be repeated, and of two who try only one succeeds. A turn takes a lease, which ends by itself; a page is handed on
+//! before its cursor is written, so a crash repeats at most one page; and identities make a repeat harmless.
+
+use crate::backend::{AppTable, BackendError, BackendErrorKind};
+use crate::config::apps::AppConfig;
+use crate::plugin::{AppInfo, AppPage, AppPlugin, Ask, HttpFailure, HttpRequest, HttpResponse, Outside, Polled};
+use crate::time::Millis;
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long after a first failure the next try is, and after many.
+const AGAIN_FIRST: Millis = 15_000;
+const AGAIN_LAST: Millis = 15 * 60_000;
+/// The longest wait that a service may ask for.
+const WAIT_MAX: Millis = 24 * 3_600_000;
+/// A lease is this much longer than one poll may take: handing on a page is in it.
+const LEASE_MORE: Millis = 4 * 60_000;
+/// A wait that is waited for within a turn; a longer one ends it.
+const WAIT_WITHIN: Millis = 60_000;
+/// Bytes of an error that are kept.
+const ERROR_BYTES: usize = 1_024;
+
+/// What is known of an app.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AppState {
+    /// Counts writes; a write says which one it follows.
+    #[serde(skip)]
+    pub revision: u64,
+    /// Second from which on logs are fetched.
+    pub since: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// When the last turn began that was due by the schedule.
+    #[serde(default)]
+    pub begun: Millis,
+    /// There is more, or a failure is to be tried again: no sooner than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Millis>,
+    /// Whose turn it is, and until when nobody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<AppLease>,
+    /// Polls without a page since the last page.
+    #[serde(default)]
+    pub attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_at: Option<Millis>,
+    /// The error is a refusal: somebody has to do something.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
+    /// When a turn last came to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<Millis>,
+    /// Since the beginning, or the last reset.
+    #[serde(default)]
+    pub pages: u64,
+    #[serde(default)]
+    pub logs: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppLease {
+    pub owner: String,
+    pub until: Millis,
+}
+
+impl AppState {
+    /// Of an app that was never asked: its logs begin some time ago.
+    pub fn begin(config: &AppConfig, now: Millis) -> Self {
+        let back = config.start.as_ref().map(|start| start.millis).or_else(|| {
+            // As long as it is between two turns.
+            let next = config.schedule.next(now)?;
+            Some(config.schedule.next(next)? - next)
+        });
+        let back = back.unwrap_or(0);
+        AppState { since: (now - back).div_euclid(1000), ..AppState::default() }
+    }
+
+    /// When it is its turn next, at `now` at the earliest; none if the schedule never comes.
+    pub fn due(&self, config: &AppConfig, now: Millis) -> Option<Millis> {
+        let due = match self.again {
+            Some(again) => Some(again.max(now)),
+            // Of a turn that should have been, the time is over; one that never was is the first.
+            None if self.begun == 0 => Some(now),
+            None => config.schedule.next(self.begun).map(|next| next.max(now)),
+        };
+        match &self.lease {
+            Some(lease) if lease.until > now => due.map(|due| due.max(lease.until)),
+            _ => due,
+        }
+    }
+
+    pub fn is_due(&self, config: &AppConfig, now: Millis) -> bool {
+        self.due(config, now).is_some_and(|due| due <= now)
+    }
+
+    /// Somebody is at it.
+    pub fn is_running(&self, now: Millis) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.until > now)
+    }
+
+    fn taken(&self, owner: &str, now: Millis, until: Millis) -> Self {
+        let begun = if self.again.is_some() { self.begun } else { now };
+        AppState { lease: Some(AppLease { owner: owner.into(), until }), begun, ..self.clone() }
+    }
+
+    fn kept(&self, page: &AppPage, now: Millis, until: Millis) -> Self {
+        let wait = Millis::from(page.wait.unwrap_or(0)) * 1000;
+        let mut state = AppState {
+            cursor: Some(page.cursor.clone()),
+            again: page.more.then_some(now + wait.min(WAIT_MAX)),
+            attempts: 0,
+            error: None,
+            error_at: None,
+            refused: false,
+            pages: self.pages + 1,
+            logs: self.logs + page.logs.len() as u64,
+            ..self.clone()
+        };
+        if page.more {
+            if let Some(lease) = &mut state.lease {
+                lease.until = until;
+            }
+        } else {
+            (state.lease, state.succeeded) = (None, Some(now));
+        }
+        state
+    }
+
+    fn released(&self) -> Self {
+        AppState { lease: None, ..self.clone() }
+    }
+
+    fn failed(&self, reason: &str, after: Option<u32>, now: Millis) -> Self {
+        let attempts = self.attempts + 1;
+        let own = AGAIN_FIRST.saturating_mul(1 << (attempts - 1).min(10)).min(AGAIN_LAST);
+        let asked = (Millis::from(after.unwrap_or(0)) * 1000).min(WAIT_MAX);
+        AppState {
+            again: Some(now + own.max(asked)),
+            attempts,
+            error: Some(cut(reason)),
+            error_at: Some(now),
+            refused: false,
+            lease: None,
+            ..self.clone()
+        }
+    }
+
+    /// The next turn is that of the schedule.
+    fn rejected(&self, reason: &str, now: Millis) -> Self {
+        let again = None;
+        AppState { again, refused: true, error: Some(cut(reason)), error_at: Some(now), lease: None, ..self.clone() }
+    }
+}
+
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(ERROR_BYTES)].to_owned()
+}
+
+/// How a turn ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All that there was.
+    Done,
+    /// There is more, and time is over, or it has to wait until then.
+    More { at: Millis },
+    /// It was not its turn before then.
+    NotDue { at: Option<Millis> },
+    /// Somebody else is at it.
+    Taken,
+    /// No page came; tried again then.
+    Failed { reason: String, at: Millis },
+    /// Credentials or settings were refused.
+    Rejected { reason: String },
+}
+
+/// What a turn came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turned {
+    pub pages: u64,
+    pub logs: u64,
+    pub ended: Ended,
+}
+
+/// What a turn is taken with. Time is the caller's.
+pub struct Turn<'a> {
+    pub app: &'a str,
+    pub config: &'a AppConfig,
+    pub plugin: &'a dyn AppPlugin,
+    /// The number of the type within its component.
+    pub kind: usize,
+    pub table: &'a dyn AppTable,
+    /// Who takes it: like nobody else, and no other turn.
+    pub owner: &'a str,
+    /// What the app may do in the world, for one poll.
+    pub outside: &'a dyn Fn() -> Arc<dyn Outside>,
+    /// Hands logs on. They are safe when it returns.
+    pub hand_on: &'a dyn Fn(&[String]) -> Result<(), BackendError>,
+    pub clock: &'a dyn Fn() -> Millis,
+    /// Waits so long; `false`: it is time to stop.
+    pub wait: &'a dyn Fn(Duration) -> bool,
+    /// No poll is begun after this.
+    pub until: Millis,
+    /// Also when it is not due; never while somebody else is at it.
+    pub force: bool,
+}
+
+impl Turn<'_> {
+    /// Page after page, until there is no more, or no time. An error is one of the table.
+    pub fn take(&self) -> Result<Turned, BackendError> {
+        let mut turned = Turned { pages: 0, logs: 0, ended: Ended::Taken };
+        let now = (self.clock)();
+        let (mut state, known) = match self.table.get(self.app)? {
+            Some(state) => (state, true),
+            None => (AppState::begin(self.config, now), false),
+        };
+        if state.is_running(now) {
+            return Ok(turned);
+        }
+        if !self.force && !state.is_due(self.config, now) {
+            turned.ended = Ended::NotDue { at: state.due(self.config, now) };
+            return Ok(turned);
+        }
+        let poll = Millis::from(self.config.caller().timeout_seconds.unwrap_or_default()) * 1000;
+        let lease = poll + LEASE_MORE;
+        let mut expected = known.then_some(state.revision);
+        let mut put = |next: AppState| -> Result<Option<AppState>, BackendError> {
+            match self.table.put(self.app, &next, expected) {
+                Ok(revision) => {
+                    expected = Some(revision);
+                    Ok(Some(AppState { revision, ..next }))
+                }
+                Err(error) if error.kind == BackendErrorKind::Conflict => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let Some(taken) = put(state.taken(self.owner, now, now + lease))? else { return Ok(turned) };
+        state = taken;
+        loop {
+            let ask = Ask {
+                app: self.app.to_owned(),
+                now: u64::try_from((self.clock)() / 1000).unwrap_or(0),
+                since: u64::try_from(state.since).unwrap_or(0),
+                attempt: state.attempts + 1,
+                cursor: state.cursor.clone(),
+                settings: self.config.settings(),
+            };
+            let polled = self.plugin.poll(self.kind, &ask, &(self.outside)());
+            let polled = polled.unwrap_or_else(|error| Polled::Retry { reason: error.to_string(), after: None });
+            let now = (self.clock)();
+            let page = match polled {
+                Polled::Page(page) => page,
+                Polled::Retry { reason, after } => {
+                    let next = state.failed(&reason, after, now);
+                    let at = next.again.unwrap_or(now);
+                    turned.ended = if put(next)?.is_some() { Ended::Failed { reason, at } } else { Ended::Taken };
+                    return Ok(turned);
+                }
+                Polled::Reject(reason) => {
+                    let there = put(state.rejected(&reason, now))?.is_some();
+                    turned.ended = if there { Ended::Rejected { reason } } else { Ended::Taken };
+                    return Ok(turned);
+                }
+            };
+            if !page.logs.is_empty()
+                && let Err(error) = (self.hand_on)(&page.logs)
+            {
+                let reason = match &error.source {
+                    Some(source) => format!("its logs could not be handed on: {error}: {source}"),
+                    None => format!("its logs could not be handed on: {error}"),
+                };
+                let next = state.failed(&reason, None, (self.clock)());
+                let at = next.again.unwrap_or(now);
+                turned.ended = if put(next)?.is_some() { Ended::Failed { reason, at } } else { Ended::Taken };
+                return Ok(turned);
+            }
+            let now = (self.clock)();
+            let next = state.kept(&page, now, now + lease);
+            // Somebody has reset the app, or our lease was over: the page is safe, and what comes next is another's.
+            let Some(kept) = put(next)? else { return Ok(turned) };
+            state = kept;
+            turned.pages += 1;
+            turned.logs += page.logs.len() as u64;
+            let Some(at) = state.again else {
+                turned.ended = Ended::Done;
+                return Ok(turned);
+            };
+            let wait = (at - now).max(0);
+            let goes_on = wait <= WAIT_WITHIN
+                && at < self.until
+                && (self.wait)(Duration::from_millis(u64::try_from(wait).unwrap_or(0)))
+                && (self.clock)() < self.until;
+            if !goes_on {
+                turned.ended = if put(state.released())?.is_some() { Ended::More { at } } else { Ended::Taken };
+                return Ok(turned);
+            }
+        }
+    }
+}
+
+/// Waits between requests, as often as the service takes them.
+pub struct Paced {
+    inner: Arc<dyn Outside>,
+    gap: Duration,
+    wait: Arc<dyn Fn(Duration) + Send + Sync>,
+    /// The first needs no wait.
+    asked: Mutex<bool>,
+}
+
+impl Paced {
+    /// At the operator's rate, or at that which the app says its service takes.
+    pub fn within(
+        inner: Arc<dyn Outside>,
+        info: &AppInfo,
+        config: &AppConfig,
+        wait: Arc<dyn Fn(Duration) + Send + Sync>,
+    ) -> Arc<dyn Outside> {
+        match config.rate.or(info.options.rate) {
+            None => inner,
+            Some(rate) => {
+                let gap = Duration::from_secs_f64((1.0 / rate).min(60.0));
+                Arc::new(Paced { inner, gap, wait, asked: Mutex::new(false) })
+            }
+        }
+    }
+}
+
+impl Outside for Paced {
+    fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *asked, true) {
+            (self.wait)(self.gap);
+        }
+        drop(asked);
+        self.inner.http(request)
+    }
+
+    fn secret(&self, name: &str) -> Option<String> {
+        self.inner.secret(name)
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        self.inner.time_left()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! Every app that is shipped, as a component in the real host, over real connections, against its service as the service's
+//! documentation has it: paging, limits, clocks that are wrong, events that come late or twice, answers that never arrive, hosts
+//! that die. All events arrive, and none becomes two.
+
+mod duo;
+mod okta;
+pub mod site;
