@@ -275,7 +275,8 @@ fn conf_text(files: &ConfFiles) -> Vec<u8> {
 }
 
 /// Files of a configuration beside its folders.
-pub const CONF_FILES: [&str; 3] = ["outputs.json", "lookup_tables.json", "threat_intel.json"];
+pub const CONF_FILES: [&str; 5] =
+    ["apps.json", "outputs.json", "lookup_tables.json", "threat_intel.json", "rule_staging.json"];
 
 /// Whether a file is part of the configuration: notes, and what tools leave behind, are not.
 pub fn is_conf(path: &str) -> bool {

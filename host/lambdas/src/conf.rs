@@ -8,7 +8,7 @@ use streamalert_lookup::tables::no_files;
 use streamalert_pipeline::config::lookup_tables::TablePlace;
 use streamalert_pipeline::config::output::Place;
 use streamalert_pipeline::config::{
-    Clusters, ConfigFault, Outputs, RuleStaging, Schemas, TableConfigs, ThreatIntelConfig, staging,
+    AppConfigs, Clusters, ConfigFault, Outputs, RuleStaging, Schemas, TableConfigs, ThreatIntelConfig, apps, staging,
 };
 use streamalert_pipeline::live::Base;
 use streamalert_pipeline::lookup::TableServices;
@@ -18,6 +18,7 @@ use streamalert_plugins::{LoadCheck, LookupSnapshot, LookupTables};
 pub struct Conf {
     pub base: Base,
     pub outputs: Arc<Outputs>,
+    pub apps: AppConfigs,
     /// None where there is no such file: nothing goes on trial by itself.
     pub rule_staging: Option<RuleStaging>,
     /// Lookup tables elsewhere, and those of the configuration itself by name.
@@ -92,14 +93,22 @@ impl Conf {
                 ThreatIntelConfig::default()
             }),
         };
+        let read_apps = files.get(apps::FILE).map(|text| apps::read(apps::FILE, text));
+        let apps = read_apps.unwrap_or_else(|| Ok(AppConfigs::new())).unwrap_or_else(|more| {
+            faults.extend(told(more.0));
+            AppConfigs::new()
+        });
+        faults.extend(streamalert_egress::world::app_faults(&apps));
         if !faults.is_empty() {
             return Err(faults);
         }
-        let warnings = schemas.warnings.iter().chain(&clusters.warnings).map(ToString::to_string).collect();
+        let nobodys = apps::nobodys(&apps, &clusters, apps::FILE);
+        let warnings =
+            schemas.warnings.iter().chain(&clusters.warnings).chain(&nobodys).map(ToString::to_string).collect();
         let threat_intel = ThreatIntel::new(&threat_intel_config, &clusters).map(Arc::new);
         let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
         let outputs = Arc::new(outputs);
-        Ok(Conf { base, outputs, rule_staging, tables, table_texts, threat_intel, threat_intel_config, warnings })
+        Ok(Conf { base, outputs, apps, rule_staging, tables, table_texts, threat_intel, threat_intel_config, warnings })
     }
 
     /// The tables, ready to be asked.

@@ -2,10 +2,12 @@
 
 use crate::alert_merger::AlertMerger;
 use crate::alert_processor::AlertProcessor;
+use crate::apps::Apps;
 use crate::athena_partitioner::AthenaPartitioner;
 use crate::classifier::Classifier;
 use crate::environment::Environment;
 use crate::plugin_compiler::PluginCompiler;
+use crate::rule_promotion::RulePromotion;
 use crate::rules_engine::RulesEngine;
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -24,9 +26,11 @@ pub fn make(name: &str, environment: &Environment) -> Result<Arc<dyn Function>> 
     Ok(match name {
         "alert_merger" => Arc::new(AlertMerger::new(environment)?),
         "alert_processor" => Arc::new(AlertProcessor::new(environment)?),
+        "apps" => Arc::new(Apps::new(environment)?),
         "athena_partitioner" => Arc::new(AthenaPartitioner::new(environment)?),
         "classifier" => Arc::new(Classifier::new(environment)?),
         "plugin_compiler" => Arc::new(PluginCompiler::new(environment)?),
+        "rule_promotion" => Arc::new(RulePromotion::new(environment)?),
         "rules_engine" => Arc::new(RulesEngine::new(environment)?),
         _ => bail!("there is no function `{name}`"),
     })

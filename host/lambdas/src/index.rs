@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::io::Read;
+use streamalert_pipeline::staging::Fleet;
 use streamalert_plugins::lazy::Description;
 use streamalert_plugins::{CodeKey, SealError};
 
@@ -25,6 +26,9 @@ pub struct Index {
     pub conf: String,
     /// In the order of their names.
     pub plugins: Vec<Entry>,
+    /// Older versions that stay live while newer ones are on trial beside them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub older: Vec<Entry>,
 }
 
 /// A component that is live.
@@ -56,12 +60,17 @@ pub enum IndexError {
 
 impl Index {
     pub fn new(serial: u64, conf: String, plugins: Vec<Entry>) -> Self {
-        Index { version: VERSION, serial, host: env!("CARGO_PKG_VERSION").to_owned(), conf, plugins }
+        Index { version: VERSION, serial, host: env!("CARGO_PKG_VERSION").to_owned(), conf, plugins, older: Vec::new() }
     }
 
     /// Whether functions would do the same with both.
     pub fn is_like(&self, other: &Index) -> bool {
-        (&self.host, &self.conf, &self.plugins) == (&other.host, &other.conf, &other.plugins)
+        (&self.host, &self.conf, &self.plugins, &self.older) == (&other.host, &other.conf, &other.plugins, &other.older)
+    }
+
+    /// Digest of the component of each rule.
+    pub fn fleet(&self) -> Fleet {
+        fleet(&self.plugins)
     }
 
     pub fn write(&self, key: &CodeKey) -> Result<Vec<u8>, IndexError> {
@@ -88,6 +97,17 @@ impl Index {
             },
         }
     }
+}
+
+/// Digest of the component of each rule.
+pub fn fleet(entries: &[Entry]) -> Fleet {
+    let mut fleet = Fleet::new();
+    for entry in entries {
+        if let Description::Rules(rules) = &entry.description {
+            fleet.extend(rules.iter().map(|rule| (rule.name.clone(), entry.digest.clone())));
+        }
+    }
+    fleet
 }
 
 #[cfg(test)]
@@ -123,6 +143,9 @@ mod tests {
 
         assert!(index.is_like(&Index { serial: 8, ..index.clone() }));
         assert!(!index.is_like(&Index { conf: "other".into(), ..index.clone() }));
+        let beside = Index { older: vec![index.plugins[0].clone()], ..index.clone() };
+        assert!(!index.is_like(&beside), "what is on trial has begun or ended");
+        assert_eq!(Index::read(&beside.write(&key("0a")).unwrap(), &key("0a")).unwrap(), beside);
     }
 
     #[test]

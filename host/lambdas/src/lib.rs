@@ -11,10 +11,13 @@
 //! | [`outputs`] | where do alerts go on AWS |
 //! | [`metrics`] | what do dashboards hear |
 //! | `classifier`, `rules_engine`, `alert_merger`, `alert_processor`, `plugin_compiler` | the stages |
+//! | `apps` | logs of services that do not send them |
+//! | `rule_promotion` | the end of trials |
 //! | `athena_partitioner` | the archive's partitions |
 
 pub mod alert_merger;
 pub mod alert_processor;
+pub mod apps;
 pub mod athena_partitioner;
 pub mod classifier;
 pub mod conf;
@@ -26,6 +29,7 @@ pub mod metrics;
 pub mod outbox;
 pub mod outputs;
 pub mod plugin_compiler;
+pub mod rule_promotion;
 pub mod rules_engine;
 pub mod uploads;
 pub mod wake;

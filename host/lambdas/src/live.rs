@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use streamalert_aws::lookup::AwsTables;
 use streamalert_aws::rules_bucket::{Changed, INDEX, RulesBucket, code_key, component_key};
 use streamalert_lookup::Status;
-use streamalert_pipeline::config::{Outputs, RuleStaging, ThreatIntelConfig};
+use streamalert_pipeline::config::{AppConfigs, Clusters, Outputs, RuleStaging, ThreatIntelConfig};
 use streamalert_pipeline::live::Live;
 use streamalert_pipeline::plugin::PluginSet;
 use streamalert_pipeline::threat_intel::ThreatIntel;
@@ -49,6 +49,14 @@ pub struct Now {
 }
 
 impl Now {
+    pub fn apps(&self) -> &AppConfigs {
+        &self.conf.apps
+    }
+
+    pub fn clusters(&self) -> &Clusters {
+        &self.conf.base.clusters
+    }
+
     /// Calls that failed because code could not be had for now, since the start. If it grew, what was done meanwhile is not whole.
     pub fn failures(&self) -> u64 {
         self.loader.failures()

@@ -3,7 +3,10 @@
 use crate::environment::Environment;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::str::FromStr;
+use streamalert_pipeline::backend::RuleCost;
+use streamalert_pipeline::rules_engine::Detected;
 use streamalert_pipeline::time::Millis;
 
 /// Of all our metrics, with the installation's prefix: an account may have several.
@@ -14,6 +17,7 @@ const METRICS_MAX: usize = 100;
 /// Counted of every rule whenever it is asked, so by far the most.
 pub const EVALUATIONS: &str = "Evaluations";
 pub const FUEL: &str = "Fuel";
+pub const NANOSECONDS: &str = "Nanoseconds";
 
 /// Names and their values.
 type Dimensions = Vec<(&'static str, String)>;
@@ -23,6 +27,8 @@ type Values = Vec<(&'static str, &'static str, f64)>;
 /// What is counted by rule: each metric is paid for, for as long as it is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RuleMetrics {
+    /// Of every rule that is asked, and by log type, too.
+    LogTypes,
     /// Of every rule that is asked.
     All,
     /// Of rules that find something, or fail.
@@ -33,7 +39,7 @@ pub enum RuleMetrics {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("rules are counted `all`, by `findings`, or `none`")]
+#[error("rules are counted by `log_types`, `all`, by `findings`, or `none`")]
 pub struct NoRuleMetrics;
 
 impl FromStr for RuleMetrics {
@@ -41,6 +47,7 @@ impl FromStr for RuleMetrics {
 
     fn from_str(text: &str) -> Result<Self, NoRuleMetrics> {
         match text {
+            "log_types" => Ok(RuleMetrics::LogTypes),
             "all" => Ok(RuleMetrics::All),
             "findings" => Ok(RuleMetrics::Findings),
             "none" => Ok(RuleMetrics::None),
@@ -55,16 +62,19 @@ pub struct Meter {
     namespace: String,
     function: &'static str,
     rules: RuleMetrics,
+    /// Each invocation says in the log what each rule did and took.
+    statistics: bool,
 }
 
 impl Meter {
     pub fn new(prefix: &str, function: &'static str, rules: RuleMetrics) -> Self {
-        Meter { namespace: format!("{NAMESPACE}/{prefix}"), function, rules }
+        Meter { namespace: format!("{NAMESPACE}/{prefix}"), function, rules, statistics: false }
     }
 
     pub fn of(environment: &Environment, function: &'static str) -> Result<Self> {
         let rules = environment.read("STREAMALERT_RULE_METRICS", RuleMetrics::default())?;
-        Ok(Meter::new(&environment.names.prefix, function, rules))
+        let statistics = environment.read("STREAMALERT_LOG_RULE_STATISTICS", false)?;
+        Ok(Meter { statistics, ..Meter::new(&environment.names.prefix, function, rules) })
     }
 }
 
@@ -74,11 +84,13 @@ pub struct Metrics {
     rules: RuleMetrics,
     /// By dimensions, which are names and values.
     lines: Vec<(Dimensions, Values)>,
+    /// What each rule did and took, if that is logged.
+    statistics: Option<BTreeMap<(String, String, &'static str), RuleCost>>,
 }
 
 impl Metrics {
     pub fn of(meter: &Meter) -> Self {
-        Metrics { rules: meter.rules, lines: Vec::new() }
+        Metrics { rules: meter.rules, lines: Vec::new(), statistics: meter.statistics.then(BTreeMap::new) }
     }
 
     /// `unit` is one of CloudWatch's: `Count`, `Milliseconds`, `Bytes` …
@@ -112,13 +124,71 @@ impl Metrics {
     pub fn count_rule(&mut self, rule: &str, name: &'static str, value: u64) {
         self.count(&[], name, value);
         let counted = match self.rules {
-            RuleMetrics::All => true,
-            RuleMetrics::Findings => name != EVALUATIONS && name != FUEL,
+            RuleMetrics::All | RuleMetrics::LogTypes => true,
+            RuleMetrics::Findings => ![EVALUATIONS, FUEL, NANOSECONDS].contains(&name),
             RuleMetrics::None => false,
         };
         if counted {
             self.count(&[("Rule", rule)], name, value);
         }
+    }
+
+    /// What rules made of a batch.
+    pub fn rules(&mut self, detected: &Detected) {
+        for (rule, stats) in &detected.stats {
+            self.count_rule(rule, EVALUATIONS, stats.rows);
+            self.count_rule(rule, "Findings", stats.findings);
+            self.count_rule(rule, "Faults", stats.faults);
+            self.count_rule(rule, FUEL, stats.fuel);
+            self.count_rule(rule, NANOSECONDS, stats.nanoseconds);
+            if self.rules == RuleMetrics::LogTypes {
+                for of in &stats.by_log_type {
+                    let dimensions = [("Rule", rule.as_str()), ("LogType", of.log_type.name.as_str())];
+                    self.count(&dimensions, EVALUATIONS, of.rows);
+                    self.count(&dimensions, "Findings", of.findings);
+                    self.count(&dimensions, "Faults", of.faults);
+                    self.count(&dimensions, FUEL, of.fuel);
+                    self.count(&dimensions, NANOSECONDS, of.nanoseconds);
+                }
+            }
+        }
+        for stats in detected.trials.values() {
+            self.count(&[], "TrialFaults", stats.faults);
+            self.count(&[], "TrialFuel", stats.fuel);
+            self.count(&[], "TrialLeftOut", stats.left_out);
+        }
+        let Some(statistics) = &mut self.statistics else { return };
+        for (version, all) in [("live", &detected.stats), ("trial", &detected.trials)] {
+            for (rule, stats) in all {
+                for of in &stats.by_log_type {
+                    let sum = statistics.entry((rule.clone(), of.log_type.name.clone(), version)).or_default();
+                    sum.add(&RuleCost {
+                        evaluations: of.rows,
+                        matches: of.findings,
+                        faults: of.faults,
+                        fuel: of.fuel,
+                        nanoseconds: of.nanoseconds,
+                        ..RuleCost::default()
+                    });
+                }
+            }
+        }
+    }
+
+    /// A line for the log, if it is wanted: the slowest rules first.
+    pub fn rule_statistics(&self) -> Option<String> {
+        let mut rows: Vec<_> = self.statistics.as_ref()?.iter().collect();
+        rows.sort_by_key(|(_, cost)| std::cmp::Reverse(cost.nanoseconds));
+        let row = |((rule, log_type, version), cost): (&(String, String, &str), &RuleCost)| {
+            json!({
+                "rule": rule, "log_type": log_type, "version": version, "evaluations": cost.evaluations,
+                "matches": cost.matches, "faults": cost.faults, "fuel": cost.fuel,
+                "milliseconds": cost.nanoseconds as f64 / 1e6,
+                "average_nanoseconds": cost.nanoseconds / cost.evaluations.max(1),
+            })
+        };
+        let rows: Vec<Value> = rows.into_iter().map(row).collect();
+        (!rows.is_empty()).then(|| json!({ "rule_statistics": rows }).to_string())
     }
 
     /// One line for each set of dimensions.
@@ -146,6 +216,9 @@ impl Metrics {
 
     pub fn print(&self, meter: &Meter, now: Millis) {
         for line in self.lines(meter, now) {
+            println!("{line}");
+        }
+        if let Some(line) = self.rule_statistics() {
             println!("{line}");
         }
     }

@@ -5,7 +5,7 @@ use crate::classifier::millis;
 use crate::conf::Conf;
 use crate::environment::Environment;
 use crate::function::Function;
-use crate::index::{Entry, Index};
+use crate::index::{Entry, Index, fleet};
 use crate::metrics::{Meter, Metrics};
 use crate::uploads::{ConfUploads, Load, PluginUploads};
 use anyhow::{Context, Result, anyhow, bail};
@@ -17,13 +17,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use streamalert_aws::Aws;
+use streamalert_aws::rule_table::DynamoRules;
 use streamalert_aws::rules_bucket::{
     self, ATTEMPTS_MADE, CODE, COMPONENTS, CONFS, CodeVerdict, ConfVerdict, INDEX, LIVE, Listed, RulesBucket, State,
     VERDICTS, Verdict, Verdicts, code_key, component_key,
 };
 use streamalert_intake::{Arrival, unwrap};
-use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
+use streamalert_pipeline::backend::{BackendError, BackendErrorKind, RuleTable};
+use streamalert_pipeline::config::RuleStaging;
 use streamalert_pipeline::skip::Skip;
+use streamalert_pipeline::staging::{kept, settle};
 use streamalert_pipeline::time::{Millis, rfc3339};
 use streamalert_plugins::lazy::Description;
 use streamalert_plugins::loader::missing_names;
@@ -48,6 +51,8 @@ const SWEPT_MAX: usize = 100;
 
 pub struct PluginCompiler {
     bucket: RulesBucket,
+    /// What is decided about rules.
+    rules: DynamoRules,
     key: CodeKey,
     host: Host,
     compilers: Vec<Compiler>,
@@ -79,6 +84,7 @@ impl PluginCompiler {
         let compilers = Target::ALL.iter().map(|target| Compiler::new(*target, &limits)).collect::<Result<_, _>>()?;
         Ok(PluginCompiler {
             bucket: RulesBucket::new(&environment.aws, environment.names.rules_bucket()),
+            rules: DynamoRules::new(environment.aws.clone(), &environment.names),
             key,
             host: Host::new(HostConfig { limits, ..HostConfig::default() })?,
             compilers,
@@ -214,9 +220,12 @@ impl PluginCompiler {
 
         let entries: Vec<Entry> =
             folder.live().map(|(name, plugin)| entry(name, plugin, &listed, index.as_ref())).collect();
+        let older = self.settle(index.as_ref(), &entries, conf.rule_staging.as_ref())?;
+        // As with what is live: its code is there, also after an update.
+        work.adopt(&older)?;
         let digest = conf_verdict.digest.clone().unwrap_or_default();
         let last = index.as_ref().map_or(0, |index| index.serial);
-        let new = Index::new((last + 1).max(millis().unsigned_abs()), digest, entries);
+        let new = Index { older, ..Index::new((last + 1).max(millis().unsigned_abs()), digest, entries) };
         let serial = match index.filter(|before| new.is_like(before)) {
             Some(before) => before.serial,
             None => {
@@ -245,17 +254,79 @@ impl PluginCompiler {
             all.plugins.insert(name.clone(), verdict);
         }
         self.write_verdicts(&before, verdicts_etag.as_deref(), &all)?;
-        let named = new.plugins.iter().map(|entry| &entry.digest).chain(known.values().map(|(_, digest)| digest));
+        let live = new.plugins.iter().chain(&new.older);
+        let named = live.map(|entry| &entry.digest).chain(known.values().map(|(_, digest)| digest));
         let named: BTreeSet<&str> = named.chain([&new.conf]).map(String::as_str).collect();
         self.sweep(expired(&work.listed, &named, millis()));
         let (compiled, waiting) = (std::mem::take(&mut work.compiled), std::mem::take(&mut work.waiting));
         drop(work);
         // What is neither live nor lies there any more is forgotten.
         warm.plugins.retain(|(name, digest), _| {
-            new.plugins.iter().any(|entry| entry.name == *name && entry.digest == *digest)
+            new.plugins.iter().chain(&new.older).any(|entry| entry.name == *name && entry.digest == *digest)
                 || known.get(name).is_some_and(|(_, known)| known == digest)
         });
         Ok(Looked { serial, verdicts: all, compiled, waiting })
+    }
+
+    /// Decides about rules that are new or changed, before the index makes them live: whoever sees the index sees what was decided. Gives
+    /// the older versions that stay live beside what is on trial.
+    fn settle(&self, index: Option<&Index>, entries: &[Entry], policy: Option<&RuleStaging>) -> Result<Vec<Entry>> {
+        let trials = index.is_some_and(|index| !index.older.is_empty());
+        let policy = policy.filter(|policy| policy.enabled);
+        // Where nothing goes on trial, nobody need have a table.
+        if policy.is_none() && !trials {
+            return Ok(Vec::new());
+        }
+        let (before, after) = (index.map(Index::fleet), fleet(entries));
+        let mut states = self.rules.all()?;
+        if let Some(policy) = policy {
+            let now = millis();
+            let changed = |entry: &&Entry| match &entry.description {
+                Description::Rules(rules) => rules
+                    .iter()
+                    .any(|rule| before.as_ref().and_then(|before| before.get(&rule.name)) != Some(&entry.digest)),
+                _ => false,
+            };
+            let mut skipped = BTreeSet::new();
+            for entry in entries.iter().filter(changed).filter(|_| before.is_some()) {
+                let key = format!("{}{}", rules_bucket::PLUGINS, entry.name);
+                if self.aws().wait(self.bucket.skips_staging(&key, &entry.digest))? {
+                    skipped.insert(entry.digest.as_str());
+                }
+            }
+            let decided = settle(before.as_ref(), &after, &states, policy, &|digest| skipped.contains(digest), now);
+            for (rule, state) in decided {
+                if !self.rules.replace(&rule, states.get(&rule), state.as_ref())? {
+                    // Somebody has decided about it just now: all is looked at anew.
+                    return Err(BackendError {
+                        kind: BackendErrorKind::Conflict,
+                        action: format!("decide about rule {rule}"),
+                        source: None,
+                    }
+                    .into());
+                }
+                match state {
+                    Some(state) => drop(states.insert(rule, state)),
+                    None => drop(states.remove(&rule)),
+                }
+            }
+        }
+        let kept = kept(&after, &states, millis());
+        let known = index.into_iter().flat_map(|index| index.plugins.iter().chain(&index.older));
+        let mut older: Vec<Entry> = Vec::new();
+        for entry in known.filter(|entry| kept.contains(&entry.digest)) {
+            if !older.iter().any(|known| known.digest == entry.digest) {
+                older.push(entry.clone());
+            }
+        }
+        for digest in kept.iter().filter(|digest| !older.iter().any(|entry| entry.digest == **digest)) {
+            tracing::error!(
+                digest,
+                "a version that is to stay live is not known any more; the one on trial stands in for it"
+            );
+        }
+        older.sort_by(|a, b| (&a.name, &a.digest).cmp(&(&b.name, &b.digest)));
+        Ok(older)
     }
 
     /// What the configuration came to, and the one that functions use: the last good one.

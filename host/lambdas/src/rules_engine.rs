@@ -4,7 +4,7 @@ use crate::classifier::millis;
 use crate::environment::Environment;
 use crate::function::{Function, failures};
 use crate::live::{LiveSet, Now};
-use crate::metrics::{EVALUATIONS, FUEL, Meter, Metrics};
+use crate::metrics::{Meter, Metrics};
 use crate::outbox::told;
 use crate::wake::wake;
 use anyhow::{Result, bail};
@@ -22,18 +22,22 @@ use streamalert_aws::dead_letters::S3DeadLetters;
 use streamalert_aws::limits::CALLS_AT_ONCE;
 use streamalert_aws::objects::Bucket;
 use streamalert_aws::queue::{self, MessageError};
+use streamalert_aws::rule_costs::S3RuleCosts;
 use streamalert_aws::rule_table::DynamoRules;
 use streamalert_delivery::{Components, store};
-use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::alert::{Alert, Hit};
 use streamalert_pipeline::alert_merger::waiting;
 use streamalert_pipeline::alert_processor::publication::shape;
-use streamalert_pipeline::backend::{BackendError, DeadLetters, RuleTable};
+use streamalert_pipeline::backend::{
+    BackendError, DeadLetters, RuleCost, RuleLedger, RuleTable, TrialCounts, TrialKey, TrialTable,
+};
 use streamalert_pipeline::classifier::log_batch;
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason, RuleFault};
 use streamalert_pipeline::log_record::{Payload, Position, Source};
 use streamalert_pipeline::record_batch::{ReadError, RecordBatch};
-use streamalert_pipeline::staging::{States as Known, is_asked, mark};
-use streamalert_pipeline::time::{parse, rfc3339};
+use streamalert_pipeline::staging::States as Known;
+use streamalert_pipeline::time::{Millis, parse, rfc3339};
+use streamalert_pipeline::trials;
 
 /// Time kept for storing, before the function is ended: at least so much, or a tenth of all there is.
 const STOP_BEFORE: Duration = Duration::from_secs(2);
@@ -46,6 +50,10 @@ const OFTEN: u32 = 3;
 const LETTER_BYTES: usize = 8 << 20;
 /// How long it is taken for known which rules are staged, unless something says otherwise.
 const STATES_SECONDS: u64 = 30;
+/// Milliseconds that clocks of two functions may differ.
+const CLOCKS_APART: Millis = 60_000;
+/// How often a process writes what rules cost: a call a minute, however many rules there are.
+const COSTS_EVERY: Duration = Duration::from_secs(60);
 
 pub struct RulesEngine {
     environment: Environment,
@@ -55,13 +63,31 @@ pub struct RulesEngine {
     states: Arc<States>,
     dead: S3DeadLetters,
     claims: Bucket,
+    costs: S3RuleCosts,
 }
 
 /// Which rules are staged, as of a while ago.
 struct States {
     table: DynamoRules,
     every: Duration,
-    read: Mutex<Option<(Instant, Arc<Known>)>>,
+    read: Mutex<Option<AsRead>>,
+}
+
+/// What was read of them, when, and beside which index.
+struct AsRead {
+    since: Instant,
+    at: Millis,
+    serial: u64,
+    states: Arc<Known>,
+}
+
+impl AsRead {
+    /// What is decided about rules is written before the index that makes them live: what was read after it was seen, or well after
+    /// it was made, knows of that.
+    fn knows(&self, serial: u64) -> bool {
+        let made = Millis::try_from(serial).unwrap_or(Millis::MAX);
+        self.serial == serial || self.at > made.saturating_add(CLOCKS_APART)
+    }
 }
 
 #[derive(Deserialize)]
@@ -118,7 +144,7 @@ impl RulesEngine {
         });
         // Beside what else the start waits for. The first event waits for what is still missing then.
         let first = states.clone();
-        if let Err(error) = thread::Builder::new().name("states".into()).spawn(move || first.current()) {
+        if let Err(error) = thread::Builder::new().name("states".into()).spawn(move || first.current(0)) {
             tracing::warn!(%error, "no thread to read the rules table with; the first event reads it");
         }
         Ok(RulesEngine {
@@ -128,6 +154,7 @@ impl RulesEngine {
             states,
             dead: S3DeadLetters::new(aws, names.data_bucket()),
             claims: Bucket::new(aws, names.data_bucket()),
+            costs: S3RuleCosts::new(aws, names, COSTS_EVERY, millis),
             environment: environment.clone(),
         })
     }
@@ -144,7 +171,7 @@ impl Function for RulesEngine {
         if messages.is_empty() {
             bail!("an event without messages: this function is for the records queue");
         }
-        let states = self.states.current();
+        let states = self.states.current(now.serial);
         let mut round = Round::default();
         let count = messages.len();
         let (mut usual, mut often) = (Vec::new(), Vec::new());
@@ -203,7 +230,7 @@ impl RulesEngine {
             for (batch, message) in self.environment.aws.wait(read) {
                 match batch {
                     Ok(_) if Instant::now() >= by.stop => round.fail(&message.id, "there was no time left"),
-                    Ok(batch) => round.judge(batch, &message.id, by.now, by.states, metrics),
+                    Ok(batch) => round.judge(batch, &message.id, by, metrics),
                     Err(error) => round.unreadable(&error, &message),
                 }
             }
@@ -230,18 +257,21 @@ impl RulesEngine {
 
 impl States {
     /// What was read last goes on where reading fails: a rule on trial does not become loud by an outage.
-    fn current(&self) -> Option<Arc<Known>> {
+    /// But of a new index only what was read since: what it makes live may be on trial.
+    fn current(&self, serial: u64) -> Option<Arc<Known>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, states)) = &*read
-            && at.elapsed() < self.every
+        if let Some(read) = &*read
+            && read.since.elapsed() < self.every
+            && read.knows(serial)
         {
-            return Some(states.clone());
+            return Some(read.states.clone());
         }
+        let (since, at) = (Instant::now(), millis());
         match self.table.all() {
-            Ok(states) => *read = Some((Instant::now(), Arc::new(states))),
+            Ok(states) => *read = Some(AsRead { since, at, serial, states: Arc::new(states) }),
             Err(error) => tracing::warn!(error = told(&error), "which rules are staged is not known for now"),
         }
-        read.as_ref().map(|(_, states)| states.clone())
+        read.as_ref().filter(|read| read.knows(serial)).map(|read| read.states.clone())
     }
 }
 
@@ -255,6 +285,9 @@ struct Round {
     letters: Vec<(String, DeadLetter)>,
     letter_bytes: usize,
     failed: BTreeSet<String>,
+    /// Faults of versions on trial, with the message each is of.
+    notes: Vec<(String, (TrialKey, TrialCounts))>,
+    costs: Vec<RuleCost>,
 }
 
 impl Round {
@@ -263,8 +296,9 @@ impl Round {
         self.failed.insert(id.to_owned());
     }
 
-    fn judge(&mut self, batch: RecordBatch, id: &str, now: &Now, states: Option<&Known>, metrics: &mut Metrics) {
-        let Some(states) = states else {
+    fn judge(&mut self, batch: RecordBatch, id: &str, by: &Judgement<'_>, metrics: &mut Metrics) {
+        let now = by.now;
+        let Some(states) = by.states else {
             return self.fail(id, "which rules are staged is not known");
         };
         let at = millis();
@@ -278,11 +312,8 @@ impl Round {
         let only = batch.rule.clone();
         let failures = now.failures();
         let (records, mut dead) = log_batch(batch, now.live.classifier.schemas());
-        let asked = |rule: &str| match &only {
-            Some(only) => rule == only,
-            None => is_asked(states, rule),
-        };
-        let mut detected = now.live.rules.judge_by(&records, &rfc3339(at), &asked);
+        let created = rfc3339(at);
+        let mut detected = trials::judge(&now.live, &records, &created, at, states, only.as_deref());
         if now.failures() != failures {
             // Code that could not be fetched says nothing about the records.
             return self.fail(id, "the code of a component could not be fetched");
@@ -303,13 +334,21 @@ impl Round {
             });
             dead.extend(lost);
         }
-        for (rule, stats) in &detected.stats {
-            metrics.count_rule(rule, EVALUATIONS, stats.rows);
-            metrics.count_rule(rule, "Findings", stats.findings);
-            metrics.count_rule(rule, "Faults", stats.faults);
-            metrics.count_rule(rule, FUEL, stats.fuel);
+        // Versions on trial beside live ones see what comes, and not what comes again.
+        if only.is_none() && trials::is_any(&now.live, states, at) {
+            let failures = now.failures();
+            let is_time = Instant::now() < by.stop;
+            trials::on_trial(&now.live, &records, &created, at, states, &mut detected, is_time);
+            if now.failures() != failures {
+                // Without its code, a version on trial has not seen the records; it has not failed on them.
+                for stats in detected.trials.values_mut() {
+                    stats.left_out += std::mem::take(&mut stats.faults);
+                }
+            }
         }
-        mark(&mut detected.alerts, states, at);
+        metrics.rules(&detected);
+        self.costs.extend(RuleCost::of(&detected));
+        self.notes.extend(trials::notes(&detected, states, at).into_iter().map(|note| (id.to_owned(), note)));
         self.raised.extend(detected.alerts.iter().map(|_| id.to_owned()));
         self.alerts.append(&mut detected.alerts);
         dead.into_iter().chain(detected.dead).for_each(|letter| self.keep(id, letter));
@@ -349,6 +388,17 @@ impl Round {
             }
         }
     }
+}
+
+/// Each trial once.
+fn sums(notes: Vec<(TrialKey, TrialCounts)>) -> Vec<(TrialKey, TrialCounts)> {
+    let mut sums: BTreeMap<TrialKey, TrialCounts> = BTreeMap::new();
+    for (key, counts) in notes {
+        let sum = sums.entry(key).or_default();
+        sum.faults += counts.faults;
+        sum.left_out += counts.left_out;
+    }
+    sums.into_iter().collect()
 }
 
 /// Alerts of which no output hears by itself: those on trial, and those that wait for others.
@@ -418,10 +468,28 @@ impl RulesEngine {
                 }
             }
         }
+        // Before the messages are done: of what a version on trial has not seen, nobody may say that it raised nothing.
+        let (of, notes): (Vec<String>, Vec<_>) = std::mem::take(&mut round.notes).into_iter().unzip();
+        if let Err(error) = self.table.note(&sums(notes)) {
+            tracing::error!(error = told(&error), "faults of trials were not noted; their messages come again");
+            round.failed.extend(of);
+        }
+        // Nothing is owed on it: a write that fails is done with the next one.
+        if let Err(error) = self.costs.add(&std::mem::take(&mut round.costs)) {
+            tracing::warn!(error = told(&error), "what rules cost was not written; the next write does it");
+        }
         let mut outputs = BTreeSet::new();
         let mut ids = Vec::new();
         for (alert, new) in round.alerts.iter().zip(new).filter_map(|(alert, new)| Some((alert, new?))) {
-            metrics.count_rule(&alert.rule_name, if new { "Alerts" } else { "KnownAlerts" }, 1);
+            match alert.trial.as_ref().map(|trial| trial.hit).filter(|_| new) {
+                Some(Hit::Alone | Hit::New) => metrics.count_rule(&alert.rule_name, "TrialAlerts", 1),
+                Some(Hit::Lost) => metrics.count_rule(&alert.rule_name, "TrialMisses", 1),
+                Some(Hit::Same) | None => {}
+            }
+            // What a version on trial says beside the live one is no alert of the rule.
+            if alert.trial.as_ref().is_none_or(|trial| matches!(trial.hit, Hit::Alone | Hit::Lost)) {
+                metrics.count_rule(&alert.rule_name, if new { "Alerts" } else { "KnownAlerts" }, 1);
+            }
             // Who waits for others, or is on trial, owes nothing yet.
             if new && !alert.staged && waiting(alert).is_none_or(|waiting| waiting.first_goes) {
                 outputs.extend(alert.outputs.iter().cloned());

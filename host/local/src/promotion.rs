@@ -11,9 +11,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use streamalert_delivery::Post;
 use streamalert_pipeline::backend::BackendError;
-use streamalert_pipeline::config::RuleStaging;
+use streamalert_pipeline::config::{Outputs, RuleStaging};
 use streamalert_pipeline::live::Live;
-use streamalert_pipeline::rule_promotion::{Round, digest_alert, digest_due, digest_record, digest_text, round};
+use streamalert_pipeline::rule_promotion::{
+    Round, digest_alert, digest_due, digest_record, digest_text, owe_digest, round,
+};
 use streamalert_pipeline::time::rfc3339;
 
 /// Between two looks: of what is on trial, each is a look into a small table.
@@ -28,6 +30,7 @@ pub struct Promotion {
     pub trials: Arc<SqliteAlerts>,
     pub live: Arc<ArcSwap<Live>>,
     pub post: Arc<Post>,
+    pub outputs: Arc<Outputs>,
     pub progress: Arc<Progress>,
 }
 
@@ -47,9 +50,9 @@ impl Promotion {
             // Its id is that of its time: also another run, or this one after it was killed, tells it once.
             let mut new = true;
             if let Some(output) = &digest.output {
-                let mut alerts = [digest_alert(record.clone(), output, slot, now, env!("CARGO_PKG_VERSION"))];
-                new = self.post.take(&mut alerts)?.contains(&true);
-                if let Err(error) = self.post.wake(alerts.iter()) {
+                let alert = digest_alert(record.clone(), output, slot, now, env!("CARGO_PKG_VERSION"));
+                new = owe_digest(&*self.trials, &self.outputs, &alert, now)?;
+                if let Err(error) = self.post.wake(std::iter::once(&alert)) {
                     tracing::warn!(%error, "a thread for an output could not be started; the digest goes later");
                 }
             }

@@ -1,6 +1,8 @@
 //! The one-machine run: opens the doors, waits for the end, drains.
 
 use crate::alert_text::printable;
+use crate::app_table::SqliteApps;
+use crate::apps::{self, Apps, Fetch};
 use crate::clock::{self, nanoseconds};
 use crate::config_folder::Config;
 use crate::dead_letters::DeadLetterFolder;
@@ -35,6 +37,7 @@ use streamalert_intake::{Piece, Pieces};
 use streamalert_pipeline::alert::{Alert, Hit};
 use streamalert_pipeline::backend::{AlertDesk, BackendError, Backlog, SecretStore};
 use streamalert_pipeline::classifier::Framing;
+use streamalert_pipeline::config::apps::{FILE, nobodys};
 use streamalert_pipeline::config::{ArchiveConfig, RuleStaging};
 use streamalert_pipeline::live::{Base, Live};
 use streamalert_pipeline::plugin::World;
@@ -96,6 +99,11 @@ impl DataFolder {
         Staging::new(policy, self.rules(), plugins, &self.0, skip)
     }
 
+    /// How far apps have come.
+    pub fn apps(&self) -> Result<SqliteApps> {
+        Ok(SqliteApps::open(&self.0.join("apps.sqlite"))?)
+    }
+
     /// Records and alerts as tables, for searching.
     pub fn archive(&self) -> PathBuf {
         self.0.join("archive")
@@ -127,6 +135,8 @@ impl DataFolder {
 pub struct Options {
     pub found: Found,
     pub watch: Option<PathBuf>,
+    /// Which apps have their turns.
+    pub fetch: Fetch,
     pub http: Option<SocketAddr>,
     /// What the inputs stand for.
     pub source: Option<DeclaredSource>,
@@ -284,7 +294,11 @@ pub fn run(
     let dead = Arc::new(options.data.dead_letters()?);
     let file = options.alerts_file.clone().map(|path| FileOutput::open(alerts.clone(), path)).transpose()?;
 
-    let Config { schemas, clusters, outputs, archive, rule_staging, .. } = config;
+    let Config { schemas, clusters, outputs, apps, archive, rule_staging, .. } = config;
+    if options.fetch != Fetch::Nothing {
+        let unknown = nobodys(&apps, &clusters, FILE);
+        unknown.iter().for_each(|fault| progress.tell(&format!("warning: {fault}")));
+    }
     let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let Plugins { folder, mut source } = plugins;
     let loaded = source.load();
@@ -307,12 +321,13 @@ pub fn run(
         reload::start(&folder, source, live.clone(), base, staging, stop.clone(), tell)?;
     }
 
+    let outputs = Arc::new(outputs);
     let post = Post::new(delivery::Setup {
         table: alerts.clone(),
         live: live.clone(),
-        outputs: Arc::new(ArcSwap::from_pointee(outputs)),
-        secrets: options.secrets,
-        world: options.world,
+        outputs: Arc::new(ArcSwap::new(outputs.clone())),
+        secrets: options.secrets.clone(),
+        world: options.world.clone(),
         native: native_outputs(options.data.outputs()),
         clock: real_clock(),
     });
@@ -323,6 +338,7 @@ pub fn run(
         trials: alerts.clone(),
         live: live.clone(),
         post: post.clone(),
+        outputs,
         progress: progress.clone(),
     };
     // Before the first record: trials whose time is over are over.
@@ -335,7 +351,7 @@ pub fn run(
     };
     let setup = Setup {
         archive: archive.clone(),
-        live,
+        live: live.clone(),
         post: post.clone(),
         dead,
         states,
@@ -368,7 +384,28 @@ pub fn run(
         }
     };
 
-    let stays = serving.is_some() || inbox.is_some();
+    let fetching = match options.fetch {
+        Fetch::Nothing => None,
+        _ => Some(Apps::new(apps::Setup {
+            configs: apps,
+            table: Arc::new(options.data.apps()?),
+            live,
+            secrets: options.secrets,
+            world: options.world,
+            door: runner.door(),
+            stop: stop.clone(),
+            progress: progress.clone(),
+        })),
+    };
+    let mut turns = None;
+    match (&options.fetch, &fetching) {
+        (Fetch::All, Some(apps)) => turns = Some(apps.start()?),
+        (Fetch::Once(app), Some(apps)) => apps.once(app),
+        _ => {}
+    }
+    drop(fetching);
+
+    let stays = serving.is_some() || inbox.is_some() || turns.is_some();
     let inputs = Arc::new(Mutex::new(VecDeque::from(options.found.inputs)));
     let readers = read_all(&inputs, &options.source, &runner.door(), &stop, &progress, options.workers)?;
     join(readers);
@@ -378,6 +415,7 @@ pub fn run(
     let interrupted = !stays && stop.is_requested();
     stop.request();
     join(inbox);
+    join(turns);
     if let Some(serving) = serving {
         runtime.block_on(serving).context("serve HTTP")?.context("serve HTTP")?;
     }

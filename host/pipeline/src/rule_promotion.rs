@@ -2,9 +2,9 @@
 //! taken for nothing: a rule of which the counts cannot be had stays where it is.
 
 use crate::alert::{Alert, Severity};
-use crate::backend::{BackendError, RuleState, RuleTable, TrialCounts, TrialKey, TrialTable};
-use crate::config::RuleStaging;
+use crate::backend::{AlertTable, BackendError, NewAlert, RuleState, RuleTable, TrialCounts, TrialKey, TrialTable};
 use crate::config::staging::WINDOW_DAYS_MAX;
+use crate::config::{Outputs, RuleStaging};
 use crate::limits::{DIGEST_NAME_BYTES_MAX, DIGEST_RULES_MAX};
 use crate::log_record::{Position, Source, short_id};
 use crate::staging::{Fleet, States, trial, trial_key};
@@ -216,7 +216,7 @@ pub fn round(
 pub fn digest_due(reviews: &[Review], policy: Option<&RuleStaging>, now: Millis) -> Option<Millis> {
     let digest = policy?.digest.as_ref()?;
     let since = reviews.iter().map(|review| review.key.since).min()?;
-    digest.schedule.last(now).filter(|slot| *slot > since)
+    digest.schedule.between(since, now, 1).0.pop()
 }
 
 /// A rule that goes live in this version.
@@ -315,6 +315,13 @@ pub fn digest_alert(record: Map<String, Value>, output: &str, slot: Millis, now:
         host_version: version.to_owned(),
         fuel: 0,
     }
+}
+
+/// Stores a digest, owed to its output alone: it is no alert that anybody's defaults are for. Says whether it is new.
+pub fn owe_digest(table: &dyn AlertTable, outputs: &Outputs, alert: &Alert, now: Millis) -> Result<bool, BackendError> {
+    let unknown = alert.outputs.iter().filter_map(|output| Some((output.clone(), outputs.unknown(output)?)));
+    let new = NewAlert { alert, waiting: None, undeliverable: unknown.collect() };
+    Ok(table.add(&[new], now)?.contains(&true))
 }
 
 #[cfg(test)]

@@ -33,6 +33,9 @@ pub struct Args {
     /// Also delete what is in the bucket and not here: components if a folder is named, and configuration with --conf
     #[arg(long)]
     delete: bool,
+    /// Rules of what is uploaded now are live at once, whatever rule_staging.json says; components that are there already stay as they are
+    #[arg(long)]
+    skip_rule_staging: bool,
     /// Wait until all of it is live or refused, so many seconds at most
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "120")]
     wait: Option<u64>,
@@ -69,7 +72,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     for (key, path) in &files {
         let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
         let length = bytes.len();
-        let upload = cloud.aws.wait(bucket.upload(key, bytes)).context("upload")?;
+        let upload = cloud.aws.wait(bucket.upload_as(key, bytes, args.skip_rule_staging && key.starts_with(PLUGINS))).context("upload")?;
         let action = if upload.new { "pushed" } else { "same" };
         say(&match args.output {
             Output::Json => json!({"key": key, "action": action, "etag": upload.etag, "bytes": length}).to_string(),

@@ -2,10 +2,8 @@
 
 use super::{ConfigFault, ConfigFaults};
 use crate::config::output::Outputs;
+use crate::schedule::Schedule;
 use crate::time::{Millis, duration};
-use croner::{Cron, Weekday};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -86,7 +84,7 @@ pub struct RuleTrial {
 #[serde(deny_unknown_fields)]
 pub struct DigestSettings {
     /// On AWS, the schedule is the installation's.
-    #[serde(default)]
+    #[serde(default = "daily")]
     pub schedule: Schedule,
     /// `service:descriptor`
     #[serde(default)]
@@ -165,138 +163,14 @@ fn some_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mill
     window(deserializer).map(Some)
 }
 
-/// When something is done again and again: five fields of cron, or an expression of EventBridge, `cron(30 13 * * ? *)` or
-/// `rate(1 day)`; UTC.
-#[derive(Clone, Debug)]
-pub struct Schedule {
-    text: String,
-    when: When,
-}
-
-#[derive(Clone, Debug)]
-enum When {
-    Cron(Box<Cron>),
-    Every(Millis),
-}
-
-impl PartialEq for Schedule {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Default for Schedule {
-    /// As the original has it.
-    fn default() -> Self {
-        Schedule::read("cron(30 13 * * ? *)").unwrap_or_else(|error| unreachable!("it is a schedule: {error}"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Schedule {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Schedule::read(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Schedule {
-    pub fn read(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("`{text}` is no schedule ({why}); write cron(30 13 * * ? *) or rate(1 day)");
-        let within = |name: &str| text.trim().strip_prefix(name)?.strip_suffix(')');
-        let when = match within("rate(") {
-            Some(rate) => When::Every(every(rate).ok_or_else(|| wrong("a rate is a number and a unit"))?),
-            None => {
-                let pattern = match within("cron(") {
-                    Some(fields) => eventbridge(fields).map_err(|why| wrong(&why))?,
-                    None if text.split_whitespace().count() == 5 => text.trim().to_owned(),
-                    None => return Err(wrong("cron has five fields")),
-                };
-                let cron: Cron = pattern.parse().map_err(|error| wrong(&format!("{error}")))?;
-                When::Cron(Box::new(cron))
-            }
-        };
-        Ok(Schedule { text: text.to_owned(), when })
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The last time it was due, at `now` or before.
-    pub fn last(&self, now: Millis) -> Option<Millis> {
-        match &self.when {
-            When::Every(every) => Some(now - now.rem_euclid(*every)),
-            When::Cron(cron) => last(cron, now),
-        }
-    }
-}
-
-/// Days that a schedule may lie back: the 29th of February of another leap year, around a century without one.
-const BACK_DAYS_MAX: i64 = 8 * 366;
-
-fn last(cron: &Cron, now: Millis) -> Option<Millis> {
-    let pattern = &cron.pattern;
-    let (today, minute) = (now.div_euclid(DAY), now.rem_euclid(DAY) / 60_000);
-    for back in 0..BACK_DAYS_MAX {
-        let start = (today - back) * DAY;
-        let date = TimeZone::UTC.to_datetime(Timestamp::from_millisecond(start).ok()?).date();
-        // Of no sign: all are from 1 on.
-        let (month, day) = (date.month().unsigned_abs().into(), date.day().unsigned_abs().into());
-        let weekday = Weekday::from_days_from_sunday(date.weekday().to_sunday_zero_offset().unsigned_abs().into());
-        let year = i32::from(date.year());
-        if !(pattern.month_match(month).ok()? && pattern.day_match(year, month, day, weekday).ok()?) {
-            continue;
-        }
-        let from = if back == 0 { minute } else { 24 * 60 - 1 };
-        for minute in (0..=from).rev() {
-            let (hour, of_hour) = (u32::try_from(minute / 60).ok()?, u32::try_from(minute % 60).ok()?);
-            if pattern.hour_match(hour).ok()? && pattern.minute_match(of_hour).ok()? {
-                return Some(start + minute * 60_000);
-            }
-        }
-    }
-    None
-}
-
-/// `5 minutes`
-fn every(rate: &str) -> Option<Millis> {
-    let (count, unit) = rate.trim().split_once(' ')?;
-    let unit = match unit.trim().trim_end_matches('s') {
-        "minute" => 60_000,
-        "hour" => 3_600_000,
-        "day" => DAY,
-        _ => return None,
-    };
-    let count: Millis = count.parse().ok()?;
-    count.checked_mul(unit).filter(|every| *every > 0)
-}
-
-/// Its days of the week begin with 1 for Sunday, `?` stands for any day, and the last field is the year.
-fn eventbridge(fields: &str) -> Result<String, String> {
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let [minute, hour, day, month, weekday, year] = fields[..] else {
-        return Err("cron(…) has six fields".into());
-    };
-    if year != "*" {
-        return Err("the year is *".into());
-    }
-    let any = |field: &str| if field == "?" { "*".to_owned() } else { field.to_owned() };
-    let mut days = String::new();
-    for (at, letter) in weekday.char_indices() {
-        // After `#` and `/` stands no day.
-        let counts = weekday[..at].ends_with(['#', '/']);
-        match letter.to_digit(10).filter(|_| !counts) {
-            Some(day @ 1..=7) => days.push_str(&(day - 1).to_string()),
-            Some(_) => return Err("days of the week are 1 for Sunday to 7".into()),
-            None => days.push(letter),
-        }
-    }
-    Ok(format!("{minute} {hour} {} {month} {}", any(day), any(&days)))
+/// As the original has it.
+fn daily() -> Schedule {
+    Schedule::read("cron(30 13 * * ? *)").unwrap_or_else(|error| unreachable!("it is a schedule: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::parse;
 
     fn read(text: &str) -> RuleStaging {
         RuleStaging::read(FILE, text).unwrap()
@@ -338,26 +212,5 @@ mod tests {
         let outputs = Outputs::read("o", r#"{"slack": ["soc"]}"#).unwrap();
         assert_eq!(digest.faults(FILE, &outputs), []);
         assert_eq!(digest.digest.unwrap().schedule.as_str(), "cron(30 13 * * ? *)");
-    }
-
-    #[test]
-    fn schedules_are_those_of_cron_and_of_eventbridge() {
-        let last = |schedule: &str, now: &str| {
-            crate::time::rfc3339(Schedule::read(schedule).unwrap().last(parse(now).unwrap()).unwrap())
-        };
-        let now = "2026-11-26T13:29:59Z";
-        assert_eq!(last("cron(30 13 * * ? *)", now), "2026-11-25T13:30:00.000Z");
-        assert_eq!(last("30 13 * * *", "2026-11-26T13:30:00Z"), "2026-11-26T13:30:00.000Z");
-        assert_eq!(last("rate(1 hour)", now), "2026-11-26T13:00:00.000Z");
-        assert_eq!(last("rate(2 days)", now), "2026-11-26T00:00:00.000Z");
-        // The 26th is a Thursday: 5 there, 4 here.
-        assert_eq!(last("cron(0 8 ? * 5 *)", now), "2026-11-26T08:00:00.000Z");
-        assert_eq!(last("cron(0 8 ? * MON-FRI *)", now), "2026-11-26T08:00:00.000Z");
-        assert_eq!(last("0 8 * * 4", now), "2026-11-26T08:00:00.000Z");
-        for wrong in
-            ["", "rate(1)", "rate(0 days)", "rate(1 fortnight)", "cron(1 2 3)", "61 * * * *", "cron(0 8 ? * 9 *)"]
-        {
-            assert!(Schedule::read(wrong).is_err(), "{wrong}");
-        }
     }
 }
