@@ -179,8 +179,9 @@ fn the_json_schemas_know_what_the_reader_knows() {
     let services = keys(&services["properties"]["data_sources"]["properties"]).join(", ");
     assert_eq!(services, streamalert_pipeline::config::cluster::SERVICES.join(", "));
 
-    use streamalert_pipeline::config::cluster::keys::{CLASSIFIER_KEYS, INFRASTRUCTURE_KEYS, QUEUE_KEYS};
+    use streamalert_pipeline::config::cluster::keys::{CLASSIFIER_KEYS, INFRASTRUCTURE_KEYS, KEYS, QUEUE_KEYS};
     let clusters = json("cluster-files.schema.json");
+    assert_eq!(keys(&clusters["properties"]), KEYS);
     assert_eq!(keys(&clusters["properties"]["classifier_config"]["properties"]), CLASSIFIER_KEYS);
     let infrastructure = &clusters["properties"]["infrastructure"]["properties"];
     let known: Vec<&str> = QUEUE_KEYS.into_iter().chain(INFRASTRUCTURE_KEYS.map(|(service, _)| service)).collect();

@@ -1,9 +1,9 @@
-//! Keys of a cluster file that nobody reads. The pipeline reads `data_sources` alone, what is made on AWS the rest, and neither
-//! would say a word of a key that is misspelt or another program's.
+//! Keys of a cluster file that nobody reads. The pipeline reads some of them, what is made on AWS the rest, and neither would say
+//! a word of a key that is misspelt or another program's.
 
 use serde_json::{Map, Value};
 
-const KEYS: [&str; 4] = ["id", "data_sources", "classifier_config", "infrastructure"];
+pub const KEYS: [&str; 5] = ["id", "data_sources", "classifier_config", "infrastructure", "enable_threat_intel"];
 pub const CLASSIFIER_KEYS: [&str; 4] = ["memory", "timeout", "log_level", "log_retention_days"];
 /// Of `infrastructure`, by service, what is said of each name.
 pub const INFRASTRUCTURE_KEYS: [(&str, &[&str]); 8] = [
