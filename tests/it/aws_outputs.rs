@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamalert_aws::objects::Bucket;
 use streamalert_aws::outputs::outputs;
+use streamalert_pipeline::backend::SecretStore;
 use streamalert_pipeline::plugin::{Disposition, Nowhere, Outside, Parcel};
 
 /// Stand-ins take their time for what goes from one service to another.
@@ -333,5 +334,92 @@ fn an_output_of_aws_is_tried_by_the_way_of_the_installation() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.contains("delivered to aws-sqs:soc"), "{}: {said}", standin.name);
         assert_eq!(received(&place, &url, 1)[0]["message"], "a test");
+    }
+}
+
+/// Answers each request with 200, and keeps the bodies.
+fn hook() -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut part = [0; 16 << 10];
+            loop {
+                let text = String::from_utf8_lossy(&request).into_owned();
+                if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                    let length = head
+                        .to_lowercase()
+                        .lines()
+                        .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                    if body.len() >= length.unwrap_or(0) {
+                        let _ = send.send(body.to_owned());
+                        break;
+                    }
+                }
+                match stream.read(&mut part).unwrap_or(0) {
+                    0 => break,
+                    bytes => request.extend(&part[..bytes]),
+                }
+            }
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    (address, receive)
+}
+
+#[test]
+fn credentials_of_outputs_lie_in_the_parameters_of_the_installation() {
+    for standin in standins::all() {
+        let place = standin.place("credentials");
+        let (address, told) = hook();
+        let world = World::new();
+        std::fs::copy(crate::deliveries::component("webhook"), world.at("plugins/webhook.wasm")).unwrap();
+        let settings = json!({"prefix": place.names.prefix, "endpoint": standin.endpoint, "region": "us-east-1"});
+        world.write("conf/aws.json", settings.to_string());
+        world.write(
+            "secrets.json",
+            json!({"url": format!("http://{address}/made"), "signing_key": "hunter2-hunter2"}).to_string(),
+        );
+        let said = |arguments: &[&str]| {
+            let mut command = world.command(arguments);
+            let output =
+                command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").output().unwrap();
+            let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert!(!text.contains("hunter2"), "{text}");
+            (output.status.code(), text)
+        };
+        let host = format!("http://{address}");
+        let (code, text) = said(&[
+            "output",
+            "new",
+            "webhook",
+            "made",
+            "--aws",
+            "--secrets-from",
+            "secrets.json",
+            "--host",
+            &host,
+            "--private-networks",
+        ]);
+        assert!(code == Some(0) && text.contains("streamalert push --conf --config conf"), "{}: {text}", standin.name);
+        let secrets = streamalert_aws::secrets::SsmSecrets::new(place.aws.clone(), &place.names);
+        assert_eq!(secrets.get("webhook:made").unwrap()["signing_key"], "hunter2-hunter2", "{}", standin.name);
+        assert!(!world.at("data/secrets.json").exists(), "nothing of it stays here");
+        let (_, text) = said(&["output", "list", "--aws"]);
+        assert!(text.contains("webhook:made") && !text.contains("NOT READY"), "{}: {text}", standin.name);
+        let (code, text) = said(&["output", "test", "webhook:made", "--aws", "conf"]);
+        assert_eq!(code, Some(0), "{}: {text}", standin.name);
+        assert!(told.recv_timeout(PATIENCE).unwrap().contains("a test"));
+        // The machine's own file has nothing of it, and says where it looks.
+        let (_, text) = said(&["output", "list"]);
+        assert!(text.contains("url is missing (or the variable STREAMALERT_SECRET_WEBHOOK_MADE_URL)"), "{text}");
+        let (code, text) = said(&["output", "delete", "webhook:made", "--aws"]);
+        assert_eq!(code, Some(0), "{}: {text}", standin.name);
+        assert!(secrets.get("webhook:made").unwrap().is_empty(), "{}", standin.name);
+        let (code, text) = said(&["output", "list", "--aws", "nowhere"]);
+        assert!(code == Some(2) && text.contains("nowhere"), "{text}");
     }
 }

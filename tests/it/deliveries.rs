@@ -84,7 +84,7 @@ fn serve(mut stream: TcpStream, all: &Accepted, failing: &Mutex<u64>) -> Option<
 }
 
 /// The built component of an output.
-fn component(name: &str) -> PathBuf {
+pub fn component(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let path = root.join("target/guests/example-rules").join(format!("{name}.wasm"));
     assert!(path.is_file(), "{} is missing: build it with `make guests`", path.display());

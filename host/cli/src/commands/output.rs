@@ -1,7 +1,8 @@
 //! `streamalert output`: where alerts go.
 
 use super::run::{Output, say};
-use crate::{Failure, cloud, rules, world};
+use crate::cloud::{self, Cloud};
+use crate::{Failure, rules, world};
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use streamalert_aws::secrets::SsmSecrets;
 use streamalert_delivery::Components;
 use streamalert_egress::Policy;
 use streamalert_egress::world::{rules as host_rules, settings as settings_of};
@@ -43,6 +45,9 @@ pub struct Args {
     /// File with the credentials, readable for you alone [default: DATA/secrets.json]
     #[arg(long, value_name = "FILE", global = true)]
     secrets: Option<PathBuf>,
+    /// Of the installation on AWS that DIR/aws.json names: outputs.json is that of DIR, and credentials lie in its parameter store
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "conf", global = true, conflicts_with_all = ["config", "secrets"])]
+    aws: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Output::Text, global = true)]
     output: Output,
     #[command(subcommand)]
@@ -58,7 +63,8 @@ const AFTER_HELP: &str = "Exit codes:
 enum Command {
     /// Make an output: its settings are asked for, or given by --set and --secrets-from
     ///
-    /// Secret settings go to the file of secrets, the others to outputs.json. The component checks them first.
+    /// Secret settings go to the file of secrets, or with --aws to the parameter store, the others to outputs.json. The component checks
+    /// them first.
     New {
         /// Such as slack; its component must be in the plugins folder
         service: String,
@@ -101,23 +107,44 @@ struct Desk {
     config: Config,
     set: PluginSet,
     secrets: Arc<dyn SecretStore>,
-    file: PathBuf,
+    keeper: Keeper,
+    /// Of the configuration.
+    folder: PathBuf,
+    /// Credentials are asked for by way of it.
+    _cloud: Option<Cloud>,
+}
+
+/// Who keeps the credentials.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeper {
+    Machine,
+    Aws,
 }
 
 impl Desk {
     fn open(args: &Args) -> Result<Desk, Failure> {
-        let config = rules::config(&args.config, None)?;
+        let folder = args.aws.as_ref().unwrap_or(&args.config);
+        let config = rules::config(folder, None)?;
         let data = DataFolder::open(&args.data)?;
         let mut plugins = rules::open(&args.plugins, &data.cache(), &config)?;
         let loaded = plugins.source.load();
         for notice in loaded.notices.iter().filter(|notice| !notice.starts_with("live:")) {
             eprintln!("{notice}");
         }
-        let secrets = rules::secrets(args.secrets.as_deref(), &data);
+        let cloud = args.aws.as_deref().map(cloud::connect).transpose()?;
+        let (secrets, keeper): (Arc<dyn SecretStore>, _) = match &cloud {
+            Some(cloud) => (Arc::new(SsmSecrets::new(cloud.aws.clone(), &cloud.names)), Keeper::Aws),
+            None => (rules::secrets(args.secrets.as_deref(), &data), Keeper::Machine),
+        };
         let mut set = loaded.set;
         // They tell of themselves and check settings; where they deliver, they are made anew.
         set.outputs.extend(streamalert_aws::outputs::offline());
-        Ok(Desk { config, set, secrets, file: outputs_file(&args.config) })
+        Ok(Desk { config, set, secrets, keeper, folder: folder.clone(), _cloud: cloud })
+    }
+
+    /// Where outputs are configured.
+    fn file(&self) -> PathBuf {
+        outputs_file(&self.folder)
     }
 
     fn plugin(&self, service: &str) -> Result<&Arc<dyn OutputPlugin>, Failure> {
@@ -153,7 +180,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             make(&desk, &asked)
         }
         Command::List => list(&desk, args.output),
-        Command::Test { name, ca } => test(&desk, name, &args.config, ca.as_deref(), args.output),
+        Command::Test { name, ca } => test(&desk, name, ca.as_deref(), args.output),
         Command::Delete { name } => {
             if !desk.config.outputs.configured.contains_key(name) {
                 let known: Vec<&str> = desk.config.outputs.configured.keys().map(String::as_str).collect();
@@ -165,7 +192,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                     "{name} is among the defaults of outputs.json; take it out there first"
                 )));
             }
-            change(&desk.file, name, None)?;
+            change(&desk.file(), name, None)?;
             desk.secrets.delete(name).context("delete the credentials")?;
             eprintln!("{name} is gone, and its credentials");
             for rule in rules_with(&desk.set, name) {
@@ -266,25 +293,40 @@ fn make(desk: &Desk, new: &New) -> Result<(), Failure> {
         ..OutputConfig::default()
     };
     // The secrets first: an output without them would begin to fail.
-    desk.secrets.put(&new.name, &secret).context("keep the credentials")?;
-    change(&desk.file, &new.name, Some(&config))?;
-    eprintln!("{} is in {}", new.name, desk.file.display());
+    if !secret.is_empty() {
+        desk.secrets.put(&new.name, &secret).context("keep the credentials")?;
+    } else if info.settings.iter().any(|setting| setting.secret) {
+        desk.secrets.delete(&new.name).context("delete the credentials")?;
+    }
+    change(&desk.file(), &new.name, Some(&config))?;
+    eprintln!("{} is in {}", new.name, desk.file().display());
     if !hosts.is_empty() {
         eprintln!("it may call {}", hosts.join(", "));
     }
-    eprintln!(
-        "`streamalert output test {}` sends a test alert; a run that is under way must be started anew",
-        new.name
-    );
+    let folder = desk.folder.display();
+    match desk.keeper {
+        Keeper::Machine => eprintln!(
+            "`streamalert output test {}` sends a test alert; a run that is under way must be started anew",
+            new.name
+        ),
+        Keeper::Aws if AWS.contains(&new.service) => eprintln!(
+            "`streamalert deploy --config {folder}` gives the permission, `streamalert push --conf --config {folder}` makes it live"
+        ),
+        Keeper::Aws => eprintln!(
+            "`streamalert output test {} --aws {folder}` sends a test alert from here, `streamalert push --conf --config {folder}` \
+             makes it live",
+            new.name
+        ),
+    }
     Ok(())
 }
 
-fn unknown(info: &OutputInfo, name: &str) -> String {
+pub(super) fn unknown(info: &OutputInfo, name: &str) -> String {
     let known: Vec<&str> = info.settings.iter().map(|setting| setting.name.as_str()).collect();
     format!("{} has no setting {name}; it has {}", info.service, known.join(", "))
 }
 
-fn secrets_from(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
+pub(super) fn secrets_from(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
     let mut text = String::new();
     let read = match path == Path::new("-") {
         true => std::io::stdin().lock().take(SECRETS_BYTES_MAX).read_to_string(&mut text),
@@ -302,7 +344,7 @@ fn secrets_from(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
     })
 }
 
-fn ask(info: &OutputInfo, given: &mut BTreeMap<String, String>) -> Result<(), Failure> {
+pub(super) fn ask(info: &OutputInfo, given: &mut BTreeMap<String, String>) -> Result<(), Failure> {
     for setting in &info.settings {
         if given.contains_key(&setting.name) {
             continue;
@@ -374,7 +416,7 @@ fn list(desk: &Desk, output: Output) -> Result<(), Failure> {
         match desk.set.outputs.iter().find(|plugin| plugin.info().service == service) {
             None if MACHINE.contains(&service) => {}
             None => problems.push(format!("no component for {service} in the plugins folder")),
-            Some(plugin) => problems.extend(self::problems(name, &**plugin, config, &secrets)),
+            Some(plugin) => problems.extend(problems_at(desk.keeper, name, &**plugin, config, &secrets)),
         }
         let rules: Vec<&str> = rules_with(&desk.set, name).collect();
         match output {
@@ -405,28 +447,40 @@ fn list(desk: &Desk, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is wrong with an output's configuration.
+/// What is wrong with an output's configuration, on one machine.
 pub fn problems(
     name: &str,
     plugin: &dyn OutputPlugin,
     config: &OutputConfig,
     secrets: &BTreeMap<String, String>,
 ) -> Vec<String> {
+    problems_at(Keeper::Machine, name, plugin, config, secrets)
+}
+
+fn problems_at(
+    keeper: Keeper,
+    name: &str,
+    plugin: &dyn OutputPlugin,
+    config: &OutputConfig,
+    secrets: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let anew = "`streamalert output new --replace --aws` asks for it";
     let info = plugin.info();
     let settings = settings_of(config, secrets);
     let mut problems = Vec::new();
     for setting in &info.settings {
         let there = settings.iter().any(|(name, _)| *name == setting.name);
         if setting.secret && config.settings.contains_key(&setting.name) {
-            problems.push(format!(
-                "{} is secret and stands in outputs.json: put it into the file of secrets",
-                setting.name
-            ));
+            let instead = match keeper {
+                Keeper::Machine => "put it into the file of secrets",
+                Keeper::Aws => anew,
+            };
+            problems.push(format!("{} is secret and stands in outputs.json: {instead}", setting.name));
         } else if setting.required && !there {
-            let where_to = if setting.secret {
-                format!(" (or the variable {})", variable_of(name, &setting.name))
-            } else {
-                String::new()
+            let where_to = match keeper {
+                Keeper::Machine if setting.secret => format!(" (or the variable {})", variable_of(name, &setting.name)),
+                Keeper::Aws if setting.secret => format!(" in the parameter store: {anew}"),
+                _ => String::new(),
             };
             problems.push(format!("{} is missing{where_to}", setting.name));
         }
@@ -449,18 +503,18 @@ pub fn problems(
     problems
 }
 
-fn test(desk: &Desk, name: &str, config: &Path, ca: Option<&Path>, output: Output) -> Result<(), Failure> {
+fn test(desk: &Desk, name: &str, ca: Option<&Path>, output: Output) -> Result<(), Failure> {
     if let Some(message) = desk.config.outputs.unknown(name) {
         return Err(Failure::Usage(anyhow!("{message}")));
     }
     let service = name.split_once(':').map_or(name, |(service, _)| service);
     // To AWS, the way of the installation that the configuration is about.
-    let cloud = if AWS.contains(&service) { Some(cloud::connect(config)?) } else { None };
+    let cloud = if AWS.contains(&service) { Some(cloud::connect(&desk.folder)?) } else { None };
     let on_aws = cloud.as_ref().map(|cloud| streamalert_aws::outputs::outputs(&cloud.aws, &cloud.names));
     let on_aws = on_aws.iter().flatten().find(|output| output.info().service == service);
     let plugin = on_aws.map_or_else(|| desk.plugin(service), Ok)?;
     let (config, secrets) = (desk.config.outputs.get(name), desk.secrets_of(name)?);
-    let problems = problems(name, &**plugin, &config, &secrets);
+    let problems = problems_at(desk.keeper, name, &**plugin, &config, &secrets);
     if !problems.is_empty() {
         return Err(Failure::Usage(anyhow!("{name} is not ready: {}", problems.join("; "))));
     }
