@@ -15,8 +15,10 @@
 //! | [`alert_table`] | what is owed to whom, what waits for others |
 //! | [`rules_bucket`] | what have users uploaded, and what has become of it |
 //! | [`settings`] | which installation does the command line talk to |
+//! | [`ioc_table`] | what is known of which value, and by whom |
 //! | [`lookup`] | what lies in lookup tables of S3 and DynamoDB |
 //! | [`rule_table`] | which rules are on trial |
+//! | [`app_table`] | how far have apps come |
 //! | [`rule_costs`] | what have rules cost |
 //! | [`outputs`] | which services does StreamAlert deliver alerts to itself |
 //! | `signed` | how are services called that have no client here |
@@ -25,6 +27,7 @@
 //! | [`dead_letters`] | where does what could not be processed lie |
 
 pub mod alert_table;
+pub mod app_table;
 pub mod archive;
 pub mod athena;
 pub mod call;
@@ -33,6 +36,7 @@ pub mod clients;
 pub mod dead_letters;
 pub mod functions;
 pub mod glue;
+pub mod ioc_table;
 pub mod limits;
 pub mod lookup;
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub struct Names {
     #[serde(default)]
     rules_table: Option<String>,
     #[serde(default)]
+    apps_table: Option<String>,
+    #[serde(default)]
     archive_bucket: Option<String>,
     #[serde(default)]
     results_bucket: Option<String>,
@@ -40,6 +42,7 @@ impl Names {
             records_queue: None,
             alerts_table: None,
             rules_table: None,
+            apps_table: None,
             archive_bucket: None,
             results_bucket: None,
             workgroup: None,
@@ -60,6 +63,7 @@ impl Names {
             records_queue: set("STREAMALERT_RECORDS_QUEUE"),
             alerts_table: set("STREAMALERT_ALERTS_TABLE"),
             rules_table: set("STREAMALERT_RULES_TABLE"),
+            apps_table: set("STREAMALERT_APPS_TABLE"),
             archive_bucket: set("STREAMALERT_ARCHIVE_BUCKET"),
             results_bucket: set("STREAMALERT_RESULTS_BUCKET"),
             workgroup: set("STREAMALERT_WORKGROUP"),
@@ -95,6 +99,11 @@ impl Names {
         self.named(&self.rules_table, "rules")
     }
 
+    /// How far apps have come.
+    pub fn apps_table(&self) -> String {
+        self.named(&self.apps_table, "apps")
+    }
+
     /// Parquet of records and alerts, a folder for each table.
     pub fn archive_bucket(&self) -> String {
         self.named(&self.archive_bucket, "archive")
@@ -113,6 +122,11 @@ impl Names {
     /// Of the catalog that Athena looks tables up in.
     pub fn database(&self) -> String {
         self.database.clone().unwrap_or_else(|| format!("{}_streamalert", self.prefix.replace('-', "_")))
+    }
+
+    /// Indicators of compromise, unless `threat_intel.json` names another table.
+    pub fn iocs_table(&self) -> String {
+        self.named(&None, "iocs")
     }
 
     /// By which functions are invoked, if they are.

@@ -10,18 +10,21 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind, SecretStore};
+use streamalert_pipeline::config::apps::SERVICE;
 
 /// Bytes of a parameter of the advanced tier; docs: "Managing parameter tiers".
 const PARAMETER_BYTES_MAX: usize = 8 << 10;
 
 type Secrets = BTreeMap<String, String>;
 
-/// Where an output's secrets lie below a prefix: `…/streamalert/outputs/slack/security`.
+/// Where an output's secrets lie below a prefix, `…/streamalert/outputs/slack/security`, and where an app's do,
+/// `…/streamalert/apps/okta`: each function may read its own.
 fn path(prefix: &str, output: &str) -> Result<String, BackendError> {
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     match output.split_once(':') {
+        Some((SERVICE, app)) if is_name(app) => Ok(format!("{prefix}/streamalert/apps/{app}")),
         Some((service, descriptor)) if is_name(service) && is_name(descriptor) => {
             Ok(format!("{prefix}/streamalert/outputs/{service}/{descriptor}"))
         }
@@ -202,6 +205,7 @@ mod tests {
     #[test]
     fn a_name_leads_to_one_place_and_no_other() {
         assert_eq!(path("/p", "slack:sec-ops").unwrap(), "/p/streamalert/outputs/slack/sec-ops");
+        assert_eq!(path("/p", "streamalert_app:okta").unwrap(), "/p/streamalert/apps/okta");
         for output in ["slack", "slack:", ":a", "slack:a/b", "slack:../x", "sl.ack:a", "slack:a:b", "slack:é"] {
             assert!(path("/p", output).is_err(), "{output}");
         }

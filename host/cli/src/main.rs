@@ -4,6 +4,7 @@ mod ask;
 mod authoring;
 mod commands {
     pub mod alerts;
+    pub mod app;
     pub mod build;
     pub mod dead;
     pub mod deploy;
@@ -57,6 +58,7 @@ enum Command {
     Alerts(commands::alerts::Args),
     Rules(commands::rules::Args),
     Output(commands::output::Args),
+    App(commands::app::Args),
     New(commands::new::Args),
     Build(commands::build::Args),
     Test(commands::test::Args),
@@ -111,6 +113,7 @@ fn main() -> ExitCode {
         Command::Alerts(args) => commands::alerts::run(args),
         Command::Rules(args) => commands::rules::run(args),
         Command::Output(args) => commands::output::run(args),
+        Command::App(args) => commands::app::run(args),
         Command::New(args) => commands::new::run(args),
         Command::Build(args) => commands::build::run(args),
         Command::Test(args) => commands::test::run(args),

@@ -13,7 +13,7 @@ use streamalert_local::secrets::SecretFile;
 use streamalert_pipeline::backend::SecretStore;
 use streamalert_pipeline::config::output::{AWS, MACHINE, NATIVE, Place};
 use streamalert_pipeline::config::{Outputs, Schemas};
-use streamalert_pipeline::plugin::{PluginSet, RulePlugin};
+use streamalert_pipeline::plugin::{AppPlugin, PluginSet, RulePlugin};
 use streamalert_plugins::loader::missing_names;
 use streamalert_plugins::{Host, HostConfig, LoadCheck, Plugin, PluginFolder};
 
@@ -76,7 +76,8 @@ pub fn secrets(file: Option<&Path>, data: &DataFolder) -> Arc<dyn SecretStore> {
 /// Reads the configuration; every fault is told, every warning too.
 pub fn config(folder: &Path, schemas: Option<&Path>) -> Result<Config, Failure> {
     let config = Config::read(folder, schemas).map_err(|faults| Failure::Usage(anyhow!("{faults}")))?;
-    let faults = world::faults(&config.outputs);
+    let mut faults = world::faults(&config.outputs);
+    faults.extend(world::app_faults(&config.apps));
     if !faults.is_empty() {
         return Err(Failure::Usage(anyhow!("{}", faults.join("\n"))));
     }
@@ -131,7 +132,12 @@ impl PluginSource for Folder {
             let publishers =
                 publishers.map(|plugin| (format!("{} publishers", plugin.publishers().len()), plugin.digest()));
             let output = output.map(|plugin| (format!("output {}", plugin.info().service), plugin.digest()));
-            let (what, digest) = rules.or(parser).or(publishers).or(output).unwrap_or_default();
+            let apps = report.set.apps.iter().find(|plugin| plugin.name() == file);
+            let names = |plugin: &dyn AppPlugin| {
+                plugin.apps().iter().map(|app| app.name.as_str()).collect::<Vec<_>>().join(", ")
+            };
+            let apps = apps.map(|plugin| (format!("apps {}", names(&**plugin)), plugin.digest()));
+            let (what, digest) = rules.or(parser).or(publishers).or(output).or(apps).unwrap_or_default();
             notices.push(format!("live: {file} ({what}, {})", &digest[..digest.len().min(12)]));
         }
         notices.extend(report.removed.iter().map(|file| format!("gone: {file}")));

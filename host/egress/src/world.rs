@@ -4,7 +4,7 @@ use crate::{Egress, HostRule, Policy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use streamalert_pipeline::config::Outputs;
+use streamalert_pipeline::config::{AppConfigs, Outputs};
 use streamalert_pipeline::config::output::OutputConfig;
 use streamalert_pipeline::plugin::{HttpFailure, HttpRequest, HttpResponse, OutputInfo, Outside, World};
 
@@ -30,6 +30,16 @@ pub fn faults(outputs: &Outputs) -> Vec<String> {
         }
     }
     faults
+}
+
+/// The same of the hosts of apps.
+pub fn app_faults(apps: &AppConfigs) -> Vec<String> {
+    let hosts = apps.iter().flat_map(|(app, config)| config.hosts.iter().map(move |host| (app, host)));
+    let fault = |(app, host): (&String, &String)| {
+        let why = HostRule::parse(host).err()?;
+        Some(format!("apps.json: {app}: hosts: `{host}`: {why}"))
+    };
+    hosts.filter_map(fault).collect()
 }
 
 /// Settings of an output, secret ones among them.

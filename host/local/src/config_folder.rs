@@ -3,10 +3,7 @@
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use streamalert_pipeline::config::{
-    ArchiveConfig, Clusters, ConfigFault, ConfigFaults, Outputs, RuleStaging, Schemas, TableConfigs, ThreatIntelConfig,
-    archive, staging,
-};
+use streamalert_pipeline::config::{AppConfigs, ArchiveConfig, Clusters, ConfigFault, ConfigFaults, Outputs, RuleStaging, Schemas, TableConfigs, ThreatIntelConfig, apps, archive, staging};
 
 /// Table → key → value.
 pub type LookupTables = BTreeMap<String, Map<String, Value>>;
@@ -21,6 +18,7 @@ pub struct Config {
     pub tables: TableConfigs,
     pub threat_intel: ThreatIntelConfig,
     pub outputs: Outputs,
+    pub apps: AppConfigs,
     /// What is kept for searching.
     pub archive: ArchiveConfig,
     /// None where there is no such file: nothing goes on trial by itself.
@@ -58,9 +56,11 @@ impl Config {
             TableConfigs::read(file, text, &named)
         });
         let threat_intel = optional(&folder.join("threat_intel.json"), &mut faults, ThreatIntelConfig::read);
+        let apps = optional(&folder.join(apps::FILE), &mut faults, apps::read);
         if faults.is_empty() {
             let folder = folder.to_path_buf();
             Ok(Config {
+                apps,
                 folder,
                 schemas,
                 clusters,

@@ -3,7 +3,7 @@
 //! | room | what happens there |
 //! |---|---|
 //! | [`run`] | opens the doors, waits for the end, drains |
-//! | [`input`], [`inbox`], [`http`] | the doors: files and pipes, a watched folder, HTTP |
+//! | [`input`], [`inbox`], [`http`], [`apps`] | the doors: files and pipes, a watched folder, HTTP, services whose logs are fetched |
 //! | [`runner`] | queue, workers, the one writer that stores and then acknowledges |
 //! | [`reload`] | changed components become the live rules and parsers |
 //! | [`sqlite`], [`dead_letters`], [`file_output`] | where results go |
@@ -11,9 +11,12 @@
 //! | [`resend`] | dead letters are tried again |
 //! | [`tally`], [`alert_text`] | what a person is told |
 //! | [`config_folder`] | schemas, clusters and lookup tables as files |
+//! | [`app_table`] | how far apps have come |
 //! | [`rule_table`], [`staging`], [`promotion`] | which rules are on trial, how they come to be, and how it ends |
 
 pub mod alert_text;
+pub mod app_table;
+pub mod apps;
 pub mod clock;
 pub mod config_folder;
 pub mod dead_letters;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use streamalert_local::alert_text::{alert_text, printable};
+use streamalert_local::apps::Fetch;
 use streamalert_local::input::{DeclaredSource, find};
 use streamalert_local::run::{DataFolder, Options, Progress, run as run_all};
 use streamalert_pipeline::alert::Alert;
@@ -44,6 +45,9 @@ pub struct Args {
     /// Take logs by HTTP: POST /v1/logs. A port alone listens on this machine only
     #[arg(long, value_name = "[IP:]PORT", value_parser = parse_address, num_args = 0..=1, default_missing_value = "8080")]
     http: Option<SocketAddr>,
+    /// Have the apps of apps.json fetch logs, until it is stopped; with --watch or --http they do so anyway
+    #[arg(long)]
+    apps: bool,
     /// What the inputs stand for, such as s3:my-bucket; clusters are chosen by it
     #[arg(long, value_name = "SERVICE:RESOURCE")]
     source: Option<DeclaredSource>,
@@ -96,12 +100,20 @@ pub enum Output {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    if args.input.is_empty() && args.watch.is_none() && args.http.is_none() {
+    if args.input.is_empty() && args.watch.is_none() && args.http.is_none() && !args.apps {
         return Err(Failure::Usage(anyhow!(
-            "nothing to read: give --input FILE, DIR or -, --watch DIR or --http PORT"
+            "nothing to read: give --input FILE, DIR or -, --watch DIR, --http PORT or --apps"
         )));
     }
     let config = rules::config_here(&args.config, args.schemas.as_deref())?;
+    if args.apps && config.apps.values().all(|app| !app.enabled) {
+        let folder = args.config.display();
+        return Err(Failure::Usage(anyhow!(
+            "there are no apps in {folder}/apps.json; `streamalert app new` makes one"
+        )));
+    }
+    let stays = args.apps || args.watch.is_some() || args.http.is_some();
+    let fetch = if stays && !config.apps.is_empty() { Fetch::All } else { Fetch::Nothing };
     let found = find(&args.input).map_err(|error| Failure::Usage(anyhow!("read the inputs: {error}")))?;
     let data = DataFolder::open(&args.data)?;
     let secrets = rules::secrets(args.secrets.as_deref(), &data);
@@ -131,6 +143,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let options = Options {
         found,
         watch: args.watch,
+        fetch,
         http: args.http,
         source: args.source,
         alerts_file: args.alerts_file,
