@@ -39,6 +39,9 @@ pub struct Round {
     /// Of the page that is next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    /// It ends before now: the next one follows at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
     /// How much the service's clock is ahead of the host's.
     #[serde(default)]
     skew: i64,
@@ -62,6 +65,7 @@ impl Round {
             from: ask.since,
             until: None,
             token: None,
+            cut: false,
             skew: 0,
             seen: Seen::default(),
             extra: serde_json::Value::Null,
@@ -72,8 +76,19 @@ impl Round {
         (round.overlap, round.since, round.now) = (overlap.0, ask.since, ask.now);
         if round.until.is_none() {
             round.until = Some((ask.now + round.skew).max(round.from));
+            round.cut = false;
         }
         Ok(round)
+    }
+
+    /// Of no more than so many seconds, where the service takes no longer time at once: rounds follow each other then. More than the
+    /// overlap is needed to get on. Said before the first request.
+    pub fn at_most(mut self, seconds: i64) -> Round {
+        let end = self.from + seconds.max(self.overlap + 1);
+        if self.token.is_none() && self.until() > end {
+            (self.until, self.cut) = (Some(end), true);
+        }
+        self
     }
 
     /// First second of the round.
@@ -96,8 +111,11 @@ impl Round {
         let Some(date) = time::date(answer) else { return };
         // Of a later page the end is settled, and what the host's clock says now is not known here.
         if self.token.is_none() {
-            if let Some(until) = &mut self.until {
-                *until = (*until).min(date).max(self.from);
+            if let Some(until) = &mut self.until
+                && date < *until
+            {
+                *until = date.max(self.from);
+                self.cut = false;
             }
             self.skew = date - self.now;
         }
@@ -115,9 +133,9 @@ impl Round {
 
     /// The page. With a token the round goes on there, without one it is over.
     pub fn next(mut self, logs: Vec<Log>, token: Option<String>) -> Page {
-        let more = token.is_some();
+        let more = token.is_some() || self.cut;
         self.token = token;
-        if !more {
+        if self.token.is_none() {
             let until = self.until();
             self.seen.forget(until - self.overlap.max(1) * 2);
             self.from = (until - self.overlap).max(self.since).max(self.from.min(until));
@@ -291,6 +309,34 @@ mod tests {
         assert!(again.more && again.logs.is_empty());
         let again = round(6000, &Some(again.cursor));
         assert_eq!((again.from(), again.until(), again.token(), again.seen.len()), (1000, 5000, None, 1));
+    }
+
+    #[test]
+    fn a_long_time_is_fetched_in_rounds_that_follow_each_other() {
+        let round = |cursor: &Option<String>| round(5000, cursor).at_most(1500);
+        let first = round(&None);
+        assert_eq!((first.from(), first.until()), (1000, 2500));
+        let page = first.next(vec![], Some("p2".into()));
+        let second = round(&Some(page.cursor));
+        assert_eq!((second.from(), second.until(), second.token()), (1000, 2500, Some("p2")));
+        let page = second.next(vec![], None);
+        assert!(page.more);
+        let third = round(&Some(page.cursor));
+        assert_eq!((third.from(), third.until()), (2400, 3900));
+        // The page that begins it again is of the same round.
+        let third = round(&Some(third.again().cursor));
+        let page = third.next(vec![], None);
+        assert!(page.more);
+        let last = round(&Some(page.cursor));
+        assert_eq!((last.from(), last.until()), (3800, 5000));
+        assert!(!last.next(vec![], None).more);
+        // No shorter than what is read again.
+        assert_eq!(super::tests::round(5000, &None).at_most(1).until(), 1101);
+        // By the service's clock it is not later than that.
+        let mut ahead = round(&None);
+        ahead.heard(&dated(2000));
+        assert_eq!(ahead.until(), 2000);
+        assert!(!ahead.next(vec![], None).more);
     }
 
     #[test]
