@@ -266,6 +266,7 @@ impl Worker {
             offset: letter.position.offset,
             bytes: letter.input.bytes().into(),
             head: letter.head.as_bytes().into(),
+            identity: None,
         };
         self.resent = Some(letter.reason);
         let mut classified = match &letter.parser {

@@ -12,6 +12,7 @@
 //! | [`plugin`] | what a plugin is to the pipeline, and whose fault a failure is |
 //! | [`lookup`] | the operator's tables, as rules see them |
 //! | [`threat_intel`] | indicators of compromise, found in records and attached to them |
+//! | [`schedule`], [`scheduled_queries`] | questions that are asked of the archive again and again |
 //! | [`backend`] | everything the pipeline asks of the outside world |
 //! | [`live`] | what is live together |
 //! | [`staging`], [`trials`], [`rule_promotion`] | rules on trial: what becomes of a changed rule, a version beside the live one, the end of a trial |
@@ -40,6 +41,7 @@ pub mod record_batch;
 pub mod rule_promotion;
 pub mod rules_engine;
 pub mod schedule;
+pub mod scheduled_queries;
 pub mod skip;
 pub mod staging;
 pub mod threat_intel;

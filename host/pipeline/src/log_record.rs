@@ -52,6 +52,8 @@ pub struct Payload {
     /// What a reader must know of the object's bytes before these: the header line in force. Empty at the beginning of an
     /// object, and where there is none.
     pub head: Arc<[u8]>,
+    /// Of its record, where that is not made of source, content and place.
+    pub identity: Option<[u8; 32]>,
 }
 
 /// Where a record stands in its source.
@@ -191,7 +193,7 @@ impl LogBatch {
 impl Payload {
     /// A payload that needs to know nothing of what came before it.
     pub fn new(source: Arc<Source>, offset: u64, bytes: impl Into<Arc<[u8]>>) -> Self {
-        Payload { source, offset, bytes: bytes.into(), head: Arc::default() }
+        Payload { source, offset, bytes: bytes.into(), head: Arc::default(), identity: None }
     }
 
     pub fn input(&self, position: Position) -> &[u8] {
@@ -211,6 +213,13 @@ impl Payload {
     }
 
     pub(crate) fn identity_by(&self, digest: &[u8; 32], position: Position) -> [u8; 32] {
+        match (self.identity, position.index) {
+            (None, _) => {}
+            (Some(identity), 0) => return identity,
+            (Some(identity), index) => {
+                return Sha256::new().chain_update(identity).chain_update(index.to_le_bytes()).finalize().into();
+            }
+        }
         let mut hash = Sha256::new();
         for part in [&self.source.service, &self.source.resource, &self.source.object] {
             hash.update((part.len() as u64).to_le_bytes());

@@ -12,8 +12,19 @@ use std::sync::Arc;
 
 /// Services a cluster may name. The first four are the original's, the next three AWS's too, the last ones doors of one
 /// machine.
-pub const SERVICES: [&str; 10] =
-    ["kinesis", "s3", "sns", "streamalert_app", "sqs", "eventbridge", "cloudwatch_logs", "file", "stdin", "http"];
+pub const SERVICES: [&str; 11] = [
+    "kinesis",
+    "s3",
+    "sns",
+    "streamalert_app",
+    "streamalert_query",
+    "sqs",
+    "eventbridge",
+    "cloudwatch_logs",
+    "file",
+    "stdin",
+    "http",
+];
 
 #[derive(Debug)]
 pub struct Cluster {

@@ -1,0 +1,337 @@
+//! `scheduled_queries.json`: questions that are asked again and again, and when.
+
+use super::{ConfigFault, ConfigFaults};
+use crate::schedule::Schedule;
+use crate::scheduled_queries::parameters::{Parameter, Template};
+use crate::time::Millis;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where it stands in a configuration.
+pub const FILE: &str = "scheduled_queries.json";
+/// Folder of the files with SQL, beside it.
+pub const FOLDER: &str = "scheduled_queries/";
+/// Schedules that were missed and are caught up, unless the pack says otherwise: a day of hours.
+const CATCH_UP: u32 = 24;
+/// As many as may be caught up: each is a query.
+const CATCH_UP_MAX: u32 = 1_000;
+/// Seconds that one query may take, unless it says otherwise.
+const TIMEOUT_SECONDS: u64 = 30 * 60;
+/// Characters of the names of queries and packs: they are parts of names of files.
+const NAME_MAX: usize = 100;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScheduledQueries {
+    pub packs: BTreeMap<String, Pack>,
+    pub queries: BTreeMap<String, Arc<Query>>,
+}
+
+/// When its queries are asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pack {
+    pub description: String,
+    pub schedule: Schedule,
+    pub catch_up: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    pub name: String,
+    pub description: String,
+    pub sql: Template,
+    pub tags: Vec<String>,
+    pub timeout: Millis,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    #[serde(default = "yes")]
+    enabled: bool,
+    #[serde(default)]
+    packs: BTreeMap<String, RawPack>,
+    #[serde(default)]
+    queries: BTreeMap<String, RawQuery>,
+    /// StreamAlert's; nothing of it is needed here.
+    #[serde(default, rename = "config")]
+    _config: Option<Value>,
+    #[serde(default, rename = "lambda_config")]
+    _lambda_config: Option<Value>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPack {
+    #[serde(default)]
+    description: String,
+    #[serde(alias = "schedule_expression")]
+    schedule: Schedule,
+    #[serde(default)]
+    catch_up: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawQuery {
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    query: Option<String>,
+    #[serde(default)]
+    query_file: Option<String>,
+    #[serde(default, alias = "params")]
+    parameters: RawParameters,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    timeout_seconds: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of names, or an object of names and what they stand for")]
+enum RawParameters {
+    Names(Vec<String>),
+    Named(BTreeMap<String, Value>),
+}
+
+impl Default for RawParameters {
+    fn default() -> Self {
+        RawParameters::Names(Vec::new())
+    }
+}
+
+impl ScheduledQueries {
+    /// Reads the file, and names every fault there is. `sql` reads a file of SQL by its name below [`FOLDER`].
+    pub fn read(
+        file: &str,
+        text: &str,
+        mut sql: impl FnMut(&str) -> Result<String, String>,
+    ) -> Result<ScheduledQueries, ConfigFaults> {
+        let fault = |path: String, message: String| ConfigFault { file: file.to_owned(), path, message };
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| ConfigFaults(vec![fault(String::new(), format!("is no JSON: {error}"))]))?;
+        if !value.is_object() {
+            let message = "is no JSON object; write {\"packs\": {…}, \"queries\": {…}}".to_owned();
+            return Err(ConfigFaults(vec![fault(String::new(), message)]));
+        }
+        let raw: RawFile = serde_path_to_error::deserialize(value)
+            .map_err(|error| ConfigFaults(vec![fault(error.path().to_string(), error.inner().to_string())]))?;
+        let mut faults = Vec::new();
+        let mut all = ScheduledQueries::default();
+        for (name, pack) in raw.packs {
+            let at = format!("packs.{name}");
+            if !is_name(&name) {
+                faults.push(fault(at.clone(), not_a_name(&name)));
+            }
+            let catch_up = pack.catch_up.unwrap_or(CATCH_UP);
+            if catch_up == 0 || catch_up > CATCH_UP_MAX {
+                faults.push(fault(
+                    format!("{at}.catch_up"),
+                    format!("is {catch_up}; of what was missed, 1 to {CATCH_UP_MAX} times are caught up"),
+                ));
+            }
+            let RawPack { description, schedule, .. } = pack;
+            all.packs.insert(name, Pack { description, schedule, catch_up: catch_up as usize });
+        }
+        for (name, query) in raw.queries {
+            let at = format!("queries.{name}");
+            if !is_name(&name) {
+                faults.push(fault(at.clone(), not_a_name(&name)));
+            }
+            let text = match (query.query, query.query_file) {
+                (Some(text), None) => Ok(text),
+                (None, Some(path)) => match path.strip_prefix(FOLDER).unwrap_or(&path) {
+                    path if path.contains(['/', '\\']) || !path.ends_with(".sql") => {
+                        Err(("query_file", format!("`{path}` is no file of SQL; they lie in {FOLDER} and end in .sql")))
+                    }
+                    path => sql(path).map_err(|why| ("query_file", format!("{FOLDER}{path}: {why}"))),
+                },
+                (None, None) => Err(("query", "is missing: write the SQL here, or a `query_file`".into())),
+                (Some(_), Some(_)) => Err(("query", "is here, and a `query_file` too; keep one of them".into())),
+            };
+            let parameters = parameters(query.parameters).map_err(|(of, why)| ("parameters", format!("{of}: {why}")));
+            let template = match (text, parameters) {
+                (Ok(text), Ok(parameters)) => Template::read(&text, parameters).map_err(|why| vec![("query", why)]),
+                (text, parameters) => Err(text.err().into_iter().chain(parameters.err()).collect()),
+            };
+            let sql = match template {
+                Ok(sql) => sql,
+                Err(why) => {
+                    faults.extend(why.into_iter().map(|(of, why)| fault(format!("{at}.{of}"), why)));
+                    continue;
+                }
+            };
+            if sql.text().trim().is_empty() {
+                faults.push(fault(format!("{at}.query"), "is empty: write what is asked".into()));
+            }
+            if query.tags.is_empty() {
+                faults.push(fault(format!("{at}.tags"), "name no pack, so it would never be asked; name one".into()));
+            }
+            for tag in query.tags.iter().filter(|tag| !is_name(tag)) {
+                faults.push(fault(format!("{at}.tags"), not_a_name(tag)));
+            }
+            let seconds = query.timeout_seconds.unwrap_or(TIMEOUT_SECONDS);
+            if !(1..=24 * 60 * 60).contains(&seconds) {
+                let message = format!("is {seconds}; a query may take 1 second to a day");
+                faults.push(fault(format!("{at}.timeout_seconds"), message));
+            }
+            let query = Query {
+                name: name.clone(),
+                description: query.description,
+                sql,
+                tags: query.tags,
+                timeout: seconds.min(24 * 60 * 60) as Millis * 1000,
+            };
+            all.queries.insert(name, Arc::new(query));
+        }
+        // Tags may be there for people; a query that no pack asks is a mistake.
+        for query in all.queries.values() {
+            if !query.tags.is_empty() && !query.tags.iter().any(|tag| all.packs.contains_key(tag)) {
+                let there: Vec<&str> = all.packs.keys().map(String::as_str).collect();
+                let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+                faults.push(fault(
+                    format!("queries.{}.tags", query.name),
+                    format!("name no pack, so it would never be asked; there are {there}"),
+                ));
+            }
+        }
+        match faults.is_empty() {
+            false => Err(ConfigFaults(faults)),
+            // Whether it is right is said all the same.
+            true if !raw.enabled => Ok(ScheduledQueries::default()),
+            true => Ok(all),
+        }
+    }
+
+    /// Each query with each pack that asks it.
+    pub fn jobs(&self) -> impl Iterator<Item = Job<'_>> {
+        self.queries.values().flat_map(|query| {
+            let packs = query.tags.iter().filter_map(|tag| self.packs.get_key_value(tag));
+            packs.map(move |(name, pack)| Job { query, pack_name: name, pack })
+        })
+    }
+}
+
+/// A query as one pack asks it.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    pub query: &'a Arc<Query>,
+    pub pack_name: &'a str,
+    pub pack: &'a Pack,
+}
+
+impl Job<'_> {
+    /// What is known of it lies under this name.
+    pub fn key(&self) -> String {
+        format!("{}.{}", self.query.name, self.pack_name)
+    }
+}
+
+fn parameters(raw: RawParameters) -> Result<BTreeMap<String, Parameter>, (String, String)> {
+    let read = |name: String, of: &str| match Parameter::read(of) {
+        Some(parameter) => Ok((name, parameter)),
+        None => Err((name, format!("`{of}` is no parameter; there are {}", Parameter::KNOWN))),
+    };
+    match raw {
+        RawParameters::Names(names) => names.into_iter().map(|name| read(name.clone(), &name)).collect(),
+        RawParameters::Named(named) => named
+            .into_iter()
+            .map(|(name, value)| match value {
+                Value::String(of) => read(name, &of),
+                Value::Number(number) => Ok((name, Parameter::Literal(number.to_string()))),
+                Value::Bool(yes) => Ok((name, Parameter::Literal(yes.to_string()))),
+                other => Err((name, format!("{other} is no number, no true or false and no name of a parameter"))),
+            })
+            .collect(),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(fits)
+}
+
+fn not_a_name(name: &str) -> String {
+    format!("`{name}` is no name: write 1 to {NAME_MAX} letters, digits, `_` and `-`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(value: &Value) -> Result<ScheduledQueries, ConfigFaults> {
+        ScheduledQueries::read(FILE, &value.to_string(), |name| match name {
+            "a.sql" => Ok("SELECT 1".into()),
+            _ => Err("there is no such file".into()),
+        })
+    }
+
+    #[test]
+    fn queries_are_asked_by_the_packs_that_their_tags_name() {
+        let all = read(&json!({
+            "packs": {"hourly": {"schedule": "rate(1 hour)"}, "daily": {"schedule_expression": "cron(0 9 * * ? *)", "catch_up": 2}},
+            "queries": {
+                "logins": {"query": "SELECT '{utcdatehour}'", "params": ["utcdatehour"], "tags": ["hourly", "people"], "timeout_seconds": 60},
+                "both": {"query_file": "scheduled_queries/a.sql", "parameters": {"from": "utcdatehour_minus3hour", "n": 5}, "tags": ["daily", "hourly"]},
+            },
+            "config": {"sfn_timeout_secs": 300}, "lambda_config": {},
+        }))
+        .unwrap();
+        assert_eq!(all.jobs().map(|job| job.key()).collect::<Vec<_>>(), ["both.daily", "both.hourly", "logins.hourly"]);
+        assert_eq!((all.packs["daily"].catch_up, all.packs["hourly"].catch_up), (2, 24));
+        assert_eq!((all.queries["logins"].timeout, all.queries["both"].sql.text()), (60_000, "SELECT 1"));
+        let off = read(&json!({"enabled": false, "packs": {"hourly": {"schedule": "rate(1 hour)"}}})).unwrap();
+        assert_eq!(off, ScheduledQueries::default());
+    }
+
+    #[test]
+    fn every_fault_says_where_it_is_and_what_to_do() {
+        let faults = read(&json!({
+            "packs": {"a b": {"schedule": "rate(1 hour)", "catch_up": 0}, "p": {"schedule": "rate(1 hour)"}},
+            "queries": {
+                "no_text": {"tags": ["p"]},
+                "two": {"query": "x", "query_file": "a.sql", "tags": ["p"]},
+                "no_file": {"query_file": "b.sql", "tags": ["p"]},
+                "outside": {"query_file": "../b.sql", "tags": ["p"]},
+                "no_tag": {"query": "x"},
+                "no_pack": {"query": "x", "tags": ["q"]},
+                "no_parameter": {"query": "{utc}", "params": ["utc"], "tags": ["p"]},
+                "unknown": {"query": "{what}", "tags": ["p"]},
+                "open": {"query": "{what", "tags": ["p"]},
+                "long": {"query": "x", "tags": ["p"], "timeout_seconds": 0},
+            },
+        }))
+        .unwrap_err();
+        let told: Vec<String> = faults.0.iter().map(ToString::to_string).collect();
+        for expected in [
+            "packs.a b: `a b` is no name",
+            "packs.a b.catch_up: is 0",
+            "queries.no_text.query: is missing",
+            "queries.two.query: is here, and",
+            "queries.no_file.query_file: scheduled_queries/b.sql: there is no such file",
+            "queries.outside.query_file: `../b.sql` is no file",
+            "queries.no_tag.tags: name no pack",
+            "queries.no_pack.tags: name no pack",
+            "queries.no_parameter.parameters: utc: `utc` is no parameter",
+            "queries.unknown.query: {what}",
+            "queries.open.query: ",
+            "queries.long.timeout_seconds: is 0",
+        ] {
+            assert!(told.iter().any(|fault| fault.contains(expected)), "{expected}: {told:#?}");
+        }
+        assert_eq!(told.len(), 12, "{told:#?}");
+        let schedule = read(&json!({"packs": {"p": {"schedule": "every hour"}}})).unwrap_err();
+        assert!(
+            schedule.to_string().contains("packs.p") && schedule.to_string().contains("rate(5 minutes)"),
+            "{schedule}"
+        );
+        assert!(read(&json!({"pakcs": {}})).unwrap_err().to_string().contains("pakcs"));
+    }
+}
