@@ -128,6 +128,20 @@ Oct 11 22:14:15 mymachine sshd[4123]: Failed password for root from 203.0.113.9 
     );
 }
 
+#[test]
+fn what_apps_fetch_is_of_its_type_although_all_are_candidates() {
+    let schemas = Arc::new(Schemas::read(&texts("schemas")).unwrap());
+    let classifier = Arc::new(Classifier::new(schemas, Arc::new(Clusters::default())));
+    let samples = include_str!("shipped_schemas/apps.jsonl").lines();
+    let mut count = 0;
+    for sample in samples {
+        let (log_type, log) = sample.split_once(' ').unwrap();
+        check(&classifier, log_type, 1, log);
+        count += 1;
+    }
+    assert!(count >= 16, "{count}");
+}
+
 const WINDOWS_LOGON: &str = r#"<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event"><System><Provider Name="Microsoft-Windows-Security-Auditing" Guid="{54849625-5478-4994-A5BA-3E3B0328C30D}"/><EventID>4625</EventID><Version>0</Version><Level>0</Level><Task>12544</Task><Opcode>0</Opcode><Keywords>0x8010000000000000</Keywords><TimeCreated SystemTime="2026-09-08T22:54:54.962511700Z"/><EventRecordID>229977</EventRecordID><Correlation/><Execution ProcessID="516" ThreadID="3240"/><Channel>Security</Channel><Computer>DC01.example.local</Computer><Security/></System><EventData><Data Name="SubjectUserSid">S-1-5-18</Data><Data Name="SubjectUserName">DC01$</Data><Data Name="TargetUserName">Auditor</Data><Data Name="LogonType">2</Data><Data Name="IpAddress">127.0.0.1</Data></EventData></Event>
 "#;
 
