@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use streamalert_pipeline::config::{AppConfigs, ArchiveConfig, Clusters, ConfigFault, ConfigFaults, Outputs, RuleStaging, Schemas, TableConfigs, ThreatIntelConfig, apps, archive, staging};
+use streamalert_pipeline::config::{
+    AppConfigs, ArchiveConfig, Clusters, ConfigFault, ConfigFaults, Outputs, RuleStaging, ScheduledQueries, Schemas,
+    TableConfigs, ThreatIntelConfig, apps, archive, scheduled_queries, staging,
+};
 
 /// Table → key → value.
 pub type LookupTables = BTreeMap<String, Map<String, Value>>;
@@ -19,6 +22,7 @@ pub struct Config {
     pub threat_intel: ThreatIntelConfig,
     pub outputs: Outputs,
     pub apps: AppConfigs,
+    pub scheduled_queries: ScheduledQueries,
     /// What is kept for searching.
     pub archive: ArchiveConfig,
     /// None where there is no such file: nothing goes on trial by itself.
@@ -57,10 +61,17 @@ impl Config {
         });
         let threat_intel = optional(&folder.join("threat_intel.json"), &mut faults, ThreatIntelConfig::read);
         let apps = optional(&folder.join(apps::FILE), &mut faults, apps::read);
+        let scheduled_queries = optional(&folder.join(scheduled_queries::FILE), &mut faults, |file, text| {
+            ScheduledQueries::read(file, text, |name| {
+                std::fs::read_to_string(folder.join(scheduled_queries::FOLDER).join(name))
+                    .map_err(|error| format!("cannot be read: {error}"))
+            })
+        });
         if faults.is_empty() {
             let folder = folder.to_path_buf();
             Ok(Config {
                 apps,
+                scheduled_queries,
                 folder,
                 schemas,
                 clusters,

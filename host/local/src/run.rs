@@ -15,6 +15,7 @@ use crate::promotion::Promotion;
 use crate::reload::{self, PluginSource};
 use crate::rule_table::{CurrentStates, RuleFile};
 use crate::runner::{Door, Receipt, Runner, Setup, Sink};
+use crate::scheduled_queries::{self, SearchProgram};
 use crate::sqlite::SqliteAlerts;
 use crate::staging::Staging;
 use crate::stop::Stop;
@@ -124,6 +125,11 @@ impl DataFolder {
         let schemas = move || live.load().classifier.schemas().clone();
         let keeper = Keeper::start(&self.archive(), config.clone(), Box::new(schemas), clock::millis, Box::new(tell));
         Ok(Some(Arc::new(keeper.context("open the archive")?)))
+    }
+
+    /// What is known of scheduled queries, and answers that are not events yet.
+    pub fn queries(&self) -> PathBuf {
+        self.0.join("queries")
     }
 
     /// Credentials of outputs, unless they are kept elsewhere.
@@ -294,7 +300,18 @@ pub fn run(
     let dead = Arc::new(options.data.dead_letters()?);
     let file = options.alerts_file.clone().map(|path| FileOutput::open(alerts.clone(), path)).transpose()?;
 
-    let Config { schemas, clusters, outputs, apps, archive, rule_staging, .. } = config;
+    let Config {
+        folder: config_folder,
+        schemas,
+        clusters,
+        outputs,
+        apps,
+        archive,
+        rule_staging,
+        scheduled_queries: queries,
+        ..
+    } = config;
+    let lacking = scheduled_queries::lacking(&queries, &schemas);
     if options.fetch != Fetch::Nothing {
         let unknown = nobodys(&apps, &clusters, FILE);
         unknown.iter().for_each(|fault| progress.tell(&format!("warning: {fault}")));
@@ -406,6 +423,20 @@ pub fn run(
     drop(fetching);
 
     let stays = serving.is_some() || inbox.is_some() || turns.is_some();
+    // A run that ends with its inputs has no schedule.
+    let queries = match stays && !queries.queries.is_empty() {
+        false => None,
+        true => {
+            lacking.iter().for_each(|lacking| progress.tell(lacking));
+            let folder = options.data.queries();
+            let answers = folder.join("answers");
+            let engine = SearchProgram::beside(&options.data.0, &config_folder, answers, stop.clone());
+            let engine = engine.context("find the program streamalert-search")?;
+            let (door, stop, progress) = (runner.door(), stop.clone(), progress.clone());
+            let setup = scheduled_queries::Setup { queries, folder, engine, door, stop, progress };
+            Some(scheduled_queries::start(setup)?)
+        }
+    };
     let inputs = Arc::new(Mutex::new(VecDeque::from(options.found.inputs)));
     let readers = read_all(&inputs, &options.source, &runner.door(), &stop, &progress, options.workers)?;
     join(readers);
@@ -416,6 +447,7 @@ pub fn run(
     stop.request();
     join(inbox);
     join(turns);
+    join(queries);
     if let Some(serving) = serving {
         runtime.block_on(serving).context("serve HTTP")?.context("serve HTTP")?;
     }

@@ -111,6 +111,19 @@ impl State {
         missed
     }
 
+    /// Whether there is anything to do.
+    pub fn is_due(&self, pack: &Pack, now: Millis) -> bool {
+        match (&self.run, self.since) {
+            (Some(run), _) => run.due <= now,
+            // It is not known yet since when.
+            (None, None) => true,
+            (None, Some(since)) => {
+                let next = pack.schedule.next(self.last.unwrap_or(since));
+                !self.asked.is_empty() || next.is_some_and(|next| next <= now)
+            }
+        }
+    }
+
     /// Something failed. Whether that was the last attempt: then it is told, and [`State::end`] comes next.
     pub fn fail(&mut self, error: &str, may_pass: bool, now: Millis) -> bool {
         let Some(run) = &mut self.run else { return false };
@@ -167,6 +180,7 @@ mod tests {
     fn a_new_query_begins_with_the_next_time_and_what_is_missed_is_caught_up_in_order() {
         let (pack, mut state) = (pack(3), State::default());
         assert_eq!((state.begin(&pack, 10 * HOUR + 5), clock(&state)), (0, None));
+        assert!(!state.is_due(&pack, 11 * HOUR - 1) && state.is_due(&pack, 11 * HOUR));
         assert_eq!((state.begin(&pack, 11 * HOUR), clock(&state)), (0, Some(11)));
         assert_eq!((state.begin(&pack, 13 * HOUR), clock(&state)), (0, Some(11)), "not twice at a time");
         end(&mut state);
