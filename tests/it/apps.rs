@@ -2,6 +2,18 @@
 //! documentation has it: paging, limits, clocks that are wrong, events that come late or twice, answers that never arrive, hosts
 //! that die. All events arrive, and none becomes two.
 
+mod aliyun;
+mod box_events;
+mod crowdstrike;
 mod duo;
+mod github;
+mod gsuite;
+mod intercom;
 mod okta;
+mod onelogin;
+mod onepassword;
+mod salesforce;
+mod samples;
 pub mod site;
+mod slack;
+mod tokens;

@@ -86,7 +86,7 @@ pub mod prelude {
     };
     #[cfg(not(target_family = "wasm"))]
     pub use crate::{FakeHttp, Poller};
-    pub use serde_json::{Map, Value, json};
+    pub use serde_json::{self, Map, Value, json};
 }
 
 /// What the expansions of the macros name. Not for use by hand.

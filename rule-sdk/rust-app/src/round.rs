@@ -101,6 +101,11 @@ impl Round {
         self.until.unwrap_or(self.from)
     }
 
+    /// What time it is by the service's clock, as far as that was heard.
+    pub fn now(&self) -> i64 {
+        self.now + self.skew
+    }
+
     /// What the service said of the page that is next; none at the first.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
@@ -151,7 +156,7 @@ impl Round {
     }
 }
 
-/// Ids of logs that were handed on lately, as 8 bytes each. When there are too many, the oldest are forgotten: their logs come
+/// Ids of logs that were handed on lately, as 6 bytes each with the second of each. When there are too many, the oldest are forgotten: their logs come
 /// again, which is harmless.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen(Vec<(i64, [u8; 6])>);
@@ -162,8 +167,7 @@ const SEEN_MAX: usize = 4_000;
 impl Seen {
     /// Whether this is met for the first time. It is kept, as of this second.
     pub fn is_new(&mut self, id: &str, at: i64) -> bool {
-        let digest = Sha256::digest(id.as_bytes());
-        let short = std::array::from_fn(|index| digest[index]);
+        let short = short(id);
         if let Some(known) = self.0.iter_mut().find(|(_, known)| *known == short) {
             known.0 = known.0.max(at);
             return false;
@@ -174,6 +178,12 @@ impl Seen {
             self.0.drain(..self.0.len() - SEEN_MAX);
         }
         true
+    }
+
+    /// Whether this was met. Nothing is kept of the question.
+    pub fn contains(&self, id: &str) -> bool {
+        let short = short(id);
+        self.0.iter().any(|(_, known)| *known == short)
     }
 
     /// Forgets what was met before this second, and not since.
@@ -188,6 +198,11 @@ impl Seen {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+fn short(id: &str) -> [u8; 6] {
+    let digest = Sha256::digest(id.as_bytes());
+    std::array::from_fn(|index| digest[index])
 }
 
 impl Serialize for Seen {

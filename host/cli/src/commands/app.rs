@@ -51,9 +51,9 @@ pub struct Args {
     /// File with the credentials, readable for you alone [default: DATA/secrets.json]
     #[arg(long, value_name = "FILE", global = true)]
     secrets: Option<PathBuf>,
-    /// Credentials and states of the installation on AWS that CONFIG/aws.json names
-    #[arg(long, global = true, conflicts_with_all = ["data", "secrets"])]
-    aws: bool,
+    /// Credentials and states of the installation on AWS that DIR/aws.json names; DIR has apps.json, too
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "conf", global = true, conflicts_with_all = ["data", "config", "secrets"])]
+    aws: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Output::Text, global = true)]
     output: Output,
     #[command(subcommand)]
@@ -149,8 +149,9 @@ struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     fn open(args: &'a Args) -> Result<Self, Failure> {
-        let config = rules::config(&args.config, None)?;
-        let cloud = if args.aws { Some(cloud::connect(&args.config)?) } else { None };
+        let folder = args.aws.as_ref().unwrap_or(&args.config);
+        let config = rules::config(folder, None)?;
+        let cloud = args.aws.as_deref().map(cloud::connect).transpose()?;
         let data = DataFolder::open(&args.data)?;
         let mut plugins = rules::open(&args.plugins, &data.cache(), &config)?;
         let loaded = plugins.source.load();
@@ -164,7 +165,7 @@ impl<'a> Desk<'a> {
             ),
             None => (rules::secrets(args.secrets.as_deref(), &data), Arc::new(data.apps()?)),
         };
-        Ok(Desk { file: args.config.join(FILE), args, config, set: loaded.set, secrets, table, cloud })
+        Ok(Desk { file: folder.join(FILE), args, config, set: loaded.set, secrets, table, cloud })
     }
 
     fn app(&self, name: &str) -> Result<&AppConfig, Failure> {
@@ -205,7 +206,7 @@ impl<'a> Desk<'a> {
         let mut problems = Vec::new();
         for setting in info.settings.iter().filter(|setting| setting.required) {
             if !settings.iter().any(|(given, value)| *given == setting.name && !value.trim().is_empty()) {
-                let place = match setting.secret && !self.args.aws {
+                let place = match setting.secret && self.args.aws.is_none() {
                     true => format!(" (or the variable {})", variable_of(&secrets_of(name), &setting.name)),
                     false => String::new(),
                 };
@@ -238,7 +239,7 @@ impl<'a> Desk<'a> {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     if let Command::Run { name, dry_run: false, ca } = &args.command
-        && !args.aws
+        && args.aws.is_none()
     {
         return run_here(&args, name, ca.as_deref());
     }
@@ -308,7 +309,7 @@ fn make(
         let logs: Vec<String> = info.options.logs.iter().map(|log| format!("\"{log}\"")).collect();
         eprintln!(
             "now name it in a file of {}: \"data_sources\": {{\"streamalert_app\": {{\"{name}\": [{}]}}}}",
-            desk.args.config.join("clusters").display(),
+            desk.file.with_file_name("clusters").display(),
             logs.join(", ")
         );
     }

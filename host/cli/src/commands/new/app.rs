@@ -37,9 +37,13 @@ pub fn run(args: AppArgs) -> Result<(), Failure> {
     say(&format!("{}: app {name}", place.folder.display()))?;
     say("next:")?;
     say(&format!("  cd {}", quoted(&place.folder.display().to_string())))?;
-    say("  cargo test                           # the app as plain code, against a service that answers from a script")?;
+    say(
+        "  cargo test                           # the app as plain code, against a service that answers from a script",
+    )?;
     say("  streamalert build --out PLUGINS      # builds the component into the folder that a run looks at")?;
-    say(&format!("  streamalert app new {name} --type {name} --plugins PLUGINS    # whose logs it fetches, and how often"))
+    say(&format!(
+        "  streamalert app new {name} --type {name} --plugins PLUGINS    # whose logs it fetches, and how often"
+    ))
 }
 
 fn source(name: &str) -> String {

@@ -1,0 +1,229 @@
+//! Salesforce's event log files: tables of what users did, one file for each type of event and hour or day; docs: "EventLogFile".
+//!
+//! A file is fetched whole, and is a page. Files are taken in the order in which they were made, which for an hour that is written again
+//! with late events is a later one; each is known by its id.
+
+use serde::{Deserialize, Serialize};
+use streamalert_app_sdk::prelude::*;
+
+/// Of the API: the columns of files are those of a version.
+const VERSION: &str = "v62.0";
+/// Files that are looked at at once.
+const LIMIT: usize = 200;
+/// How long before the newest file others may appear that were made before it.
+const OVERLAP: i64 = 3600;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Cursor {
+    /// Second in which the newest file was made that was fetched.
+    newest: i64,
+    files: Seen,
+}
+
+const SETTINGS: &[Setting] = &[
+    Setting::plain("url", "Of your domain: https://northwind.my.salesforce.com"),
+    Setting::plain("client_id", "Consumer key of a connected app that may use the API"),
+    Setting::secret("client_secret", "Consumer secret of the connected app"),
+    Setting::plain("username", "Of the user in whose name files are read; without one, that of the connected app").optional(),
+    Setting::secret("password", "Of that user, with the security token behind it").optional(),
+    Setting::plain("interval", "Hourly or Daily; without it, Daily, which every edition has").optional(),
+];
+
+fn validate_all(settings: &Settings) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if settings.get("username").is_some() != settings.get("password").is_some() {
+        faults.push(Fault::new("", "username and password go together; without both, the connected app's own user reads"));
+    }
+    if !matches!(settings.get("interval"), None | Some("Hourly" | "Daily")) {
+        faults.push(Fault::new("interval", "is Hourly or Daily"));
+    }
+    faults
+}
+
+/// An access token for this poll, and where the API is.
+fn log_in(ask: &Ask, http: &dyn Http) -> Result<(String, String), Stop> {
+    let mut form = vec![("client_id", ask.required("client_id")), ("client_secret", ask.required("client_secret"))];
+    match (ask.setting("username"), ask.setting("password")) {
+        (Some(name), Some(password)) => {
+            form.extend([("grant_type", "password"), ("username", name), ("password", password)]);
+        }
+        _ => form.push(("grant_type", "client_credentials")),
+    }
+    let answer = limited(http.send(Request::post(format!("{}/services/oauth2/token", ask.base("url"))).form(form)))?;
+    let token = answer_text(&answer, &["access_token"])?.ok_or_else(|| retry("Salesforce gave no access token"))?;
+    Ok((token, ask.base("url")))
+}
+
+/// The day's limit of requests is told by 403.
+fn limited(answer: Result<Response, Failure>) -> Result<Response, Stop> {
+    match &answer {
+        Ok(refused) if refused.status == 403 && refused.text().contains("REQUEST_LIMIT_EXCEEDED") => {
+            Err(retry("Salesforce's limit of requests in 24 hours is reached").after(refused.retry_after().unwrap_or(900)))
+        }
+        _ => fetched(answer),
+    }
+}
+
+fn poll(ask: &Ask, http: &dyn Http, kind: &str) -> Result<Page, Stop> {
+    let mut cursor: Cursor = ask.cursor()?.unwrap_or_default();
+    let (token, url) = log_in(ask, http)?;
+    let from = (cursor.newest - OVERLAP).max(ask.since);
+    let interval = ask.setting("interval").unwrap_or("Daily");
+    let query = format!(
+        "SELECT Id, CreatedDate, LogDate, LogFileLength FROM EventLogFile WHERE EventType = '{kind}' AND Interval = '{interval}' \
+         AND CreatedDate >= {} ORDER BY CreatedDate ASC, Id ASC LIMIT {LIMIT}",
+        time::rfc3339(from)
+    );
+    let request = Request::get(format!("{url}/services/data/{VERSION}/query")).bearer(&token).query("q", &query);
+    let answer = limited(http.send(request))?;
+    let listed = logs_in(&answer, &["records"])?;
+    let made = |file: &Log| salesforce_seconds(&file.text("CreatedDate")).unwrap_or(from);
+    let new: Vec<&Log> = listed.iter().filter(|file| !cursor.files.contains(&file.text("Id"))).collect();
+    let Some(file) = new.first() else {
+        // Of files that are all known, so many that new ones may stand behind them.
+        let last = listed.last().map(made).filter(|last| listed.len() >= LIMIT && *last > cursor.newest);
+        cursor.newest = last.unwrap_or(cursor.newest);
+        return Ok(page([]).cursor(&cursor).more(last.is_some()));
+    };
+    let more = new.len() > 1 || listed.len() >= LIMIT;
+    let id = file.text("Id");
+    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(retry("Salesforce names a file in a way that is no id"));
+    }
+    let request = Request::get(format!("{url}/services/data/{VERSION}/sobjects/EventLogFile/{id}/LogFile")).bearer(&token);
+    let table = limited(http.send(request))?;
+    let logs = csv_logs(&table.text())?;
+    cursor.newest = cursor.newest.max(made(file));
+    cursor.files.is_new(&id, cursor.newest);
+    cursor.files.forget(cursor.newest - 2 * OVERLAP);
+    Ok(page(logs).cursor(&cursor).more(more))
+}
+
+/// `2026-01-02T03:04:05.000+0000`, without a colon in its zone.
+fn salesforce_seconds(text: &str) -> Option<i64> {
+    time::seconds(text).or_else(|| {
+        let at = text.len().checked_sub(2)?;
+        time::seconds(&format!("{}:{}", text.get(..at)?, text.get(at..)?))
+    })
+}
+
+macro_rules! types {
+    ($($app:ident $name:literal $kind:literal $log:literal $description:literal;)+) => {
+        $(
+            pub struct $app;
+
+            impl App for $app {
+                const NAME: &'static str = $name;
+                const DESCRIPTION: &'static str = $description;
+                const SETTINGS: &'static [Setting] = SETTINGS;
+                const HOSTS: &'static [&'static str] = &["{url}"];
+                const LOGS: &'static [&'static str] = &[$log];
+
+                fn validate(settings: &Settings) -> Vec<Fault> {
+                    validate_all(settings)
+                }
+
+                fn poll(ask: &Ask, http: &dyn Http) -> Result<Page, Stop> {
+                    poll(ask, http, $kind)
+                }
+            }
+        )+
+
+        export_apps!($($app),+);
+    };
+}
+
+types! {
+    Console "salesforce_console" "Console" "salesforce:console" "Salesforce's event log files of the type Console: work in service consoles";
+    Login "salesforce_login" "Login" "salesforce:login" "Salesforce's event log files of the type Login: who logged in, from where and how";
+    LoginAs "salesforce_loginas" "LoginAs" "salesforce:login_as" "Salesforce's event log files of the type LoginAs: administrators who logged in as somebody else";
+    Report "salesforce_report" "Report" "salesforce:report" "Salesforce's event log files of the type Report: reports that were run";
+    ReportExport "salesforce_reportexport" "ReportExport" "salesforce:report_export" "Salesforce's event log files of the type ReportExport: reports that were exported";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poller() -> Poller<Login> {
+        Poller::new()
+            .with("url", "https://northwind.my.salesforce.com/")
+            .with("client_id", "3MVG9")
+            .with("client_secret", "s3cret")
+    }
+
+    fn token() -> Value {
+        json!({"access_token": "00D!t0ken", "instance_url": "https://evil.example"})
+    }
+
+    fn files(files: &[(&str, &str)]) -> Value {
+        let records: Vec<Value> = files.iter().map(|(id, made)| json!({"Id": id, "CreatedDate": made, "LogFileLength": 9.0})).collect();
+        json!({"totalSize": records.len(), "done": true, "records": records})
+    }
+
+    const ONE: &str = "\"EVENT_TYPE\",\"REQUEST_ID\",\"USER_ID\"\n\"Login\",\"r1\",\"005\"\n\"Login\",\"r2\",\"005\"\n";
+    const TWO: &str = "\"EVENT_TYPE\",\"REQUEST_ID\",\"USER_ID\"\n\"Login\",\"r3\",\"005\"\n";
+
+    #[test]
+    fn each_file_is_a_page_and_is_fetched_once() {
+        let (a, b) = (("0ATa", "2026-01-02T11:10:00.000+0000"), ("0ATb", "2026-01-02T11:20:00.000+0000"));
+        let late = ("0ATl", "2026-01-02T11:15:00.000+0000");
+        let http = FakeHttp::new()
+            .json(200, token())
+            .json(200, files(&[a, b]))
+            .answer(200, ONE)
+            .json(200, token())
+            .json(200, files(&[a, b]))
+            .answer(200, TWO)
+            .json(200, token())
+            .json(200, files(&[a, late, b]))
+            .answer(200, "\"EVENT_TYPE\",\"REQUEST_ID\"\n\"Login\",\"r9\"\n")
+            .json(200, token())
+            .json(200, files(&[a, late, b]));
+        let mut poller = poller();
+        let logs = poller.poll_all(&http).unwrap();
+        assert_eq!(logs.len(), 3);
+        assert_eq!(logs[0], r#"{"EVENT_TYPE":"Login","REQUEST_ID":"r1","USER_ID":"005"}"#);
+        assert_eq!(poller.poll_all(&http).unwrap(), [r#"{"EVENT_TYPE":"Login","REQUEST_ID":"r9"}"#]);
+        assert_eq!(poller.poll_all(&http).unwrap(), [""; 0]);
+        let requests = http.requests();
+        assert!(requests.iter().all(|request| request.url.starts_with("https://northwind.my.salesforce.com/services/")));
+        assert!(requests[1].url.contains("Interval%20%3D%20%27Daily%27%20AND%20CreatedDate%20%3E%3D%202026-01-02T11%3A00%3A00Z"));
+        assert!(requests[2].url.ends_with("/services/data/v62.0/sobjects/EventLogFile/0ATa/LogFile"));
+        assert_eq!(requests[0].body_form()[2], ("grant_type".into(), "client_credentials".into()));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_had_now_is_fetched_later() {
+        let list = || files(&[("0ATa", "2026-01-02T11:10:00.000+0000")]);
+        let http = FakeHttp::new()
+            .json(200, token())
+            .json(200, list())
+            .answer(500, "")
+            .json(200, token())
+            .json(200, list())
+            .answer(200, "\"A\",\"B\"\n\"1")
+            .json(200, token())
+            .json(200, list())
+            .answer(200, TWO)
+            .json(200, token())
+            .json(403, json!([{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}]));
+        let mut poller = poller();
+        assert!(matches!(poller.poll(&http), Err(Stop::Retry { .. })));
+        assert!(matches!(poller.poll(&http), Err(Stop::Retry { .. })), "it was cut off");
+        assert_eq!(poller.poll(&http).unwrap().len(), 1);
+        assert!(matches!(poller.poll(&http), Err(Stop::Retry { after: Some(900), .. })));
+    }
+
+    #[test]
+    fn a_user_needs_a_password() {
+        let settings = poller().settings().clone().with("username", "api@northwind.example");
+        assert_eq!(validate::<Login>(&settings).len(), 1);
+        assert_eq!(validate::<Login>(&settings.clone().with("password", "x")), []);
+        assert_eq!(validate::<Login>(&settings.with("password", "x").with("interval", "Weekly")).len(), 1);
+        let http = FakeHttp::new().json(400, json!({"error": "invalid_grant", "error_description": "authentication failure"}));
+        let mut poller = poller().with("username", "api@northwind.example").with("password", "p4ss");
+        assert!(matches!(poller.poll(&http), Err(Stop::Reject(reason)) if reason.contains("invalid_grant")));
+        assert_eq!(http.requests()[0].body_form()[2], ("grant_type".into(), "password".into()));
+    }
+}
