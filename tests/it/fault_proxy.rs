@@ -102,6 +102,9 @@ struct State {
     number: u64,
     /// Operation, `*` for all; how often; how.
     plans: Vec<(String, u64, Fault)>,
+    /// Calls that still come through before everything ends, and whether the last one is done.
+    ends: Option<(u64, bool)>,
+    ended: bool,
     calls: BTreeMap<String, u64>,
     failed: BTreeMap<(Fault, String), u64>,
     /// What was received last, by queue.
@@ -160,6 +163,26 @@ impl FaultProxy {
         self.state().plans.push((operation.to_owned(), times, fault));
     }
 
+    /// As if the caller were ended at its call number `call`, from 0 on: before it, or after it was done and before anybody hears of
+    /// that. None: nobody is ended.
+    pub fn ends_at(&self, call: Option<(u64, bool)>) {
+        let mut state = self.state();
+        if call.is_some() {
+            state.ended = false;
+        }
+        state.ends = call;
+    }
+
+    /// Whether the last one who was to be ended was.
+    pub fn was_ended(&self) -> bool {
+        self.state().ended
+    }
+
+    /// Clients that try once.
+    pub fn once(&self) -> Connection {
+        Connection { attempts: 1, ..self.connection() }
+    }
+
     /// Calls that came, by operation.
     pub fn calls(&self) -> BTreeMap<String, u64> {
         self.state().calls.clone()
@@ -191,6 +214,19 @@ impl FaultProxy {
 impl State {
     fn decide(&mut self, operation: &str, queue: Option<&str>) -> Option<Fault> {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
+        if let Some((left, done)) = &mut self.ends {
+            let fault = match *left {
+                0 if std::mem::take(done) => Fault::CutAfter,
+                0 => Fault::CutBefore,
+                _ => {
+                    *left -= 1;
+                    return None;
+                }
+            };
+            self.ended = true;
+            *self.failed.entry((fault, operation.to_owned())).or_default() += 1;
+            return Some(fault);
+        }
         let planned = self.plans.iter_mut().find(|(name, left, _)| *left > 0 && (name == "*" || name == operation));
         let fault = match planned {
             Some((_, left, fault)) => {

@@ -2,6 +2,7 @@
 
 mod alert_table;
 mod apps;
+mod archive;
 mod authoring;
 mod aws_alerts;
 mod aws_backends;
@@ -10,6 +11,8 @@ mod aws_faults;
 mod aws_outputs;
 mod aws_records;
 mod aws_stages;
+mod aws_staging;
+mod backtest;
 mod bad_guests;
 mod bad_outputs;
 mod bad_parsers;
@@ -36,7 +39,9 @@ mod run_staging;
 mod run_world;
 mod schema_commands;
 mod scripted;
+mod search;
 mod shipped_schemas;
+mod staging_world;
 mod standins;
 mod test_inputs;
 mod tidy;

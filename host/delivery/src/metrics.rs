@@ -57,6 +57,22 @@ impl Histogram {
         }
     }
 
+    /// What was added since it was `before`.
+    pub fn since(&self, before: &Histogram) -> Histogram {
+        let mut since = self.clone();
+        since.count -= before.count.min(since.count);
+        since.sum -= before.sum;
+        for (bucket, before) in since.buckets.iter_mut().zip(before.buckets) {
+            *bucket -= before.min(*bucket);
+        }
+        since
+    }
+
+    /// Milliseconds on average; none of nothing.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
+    }
+
     /// The end of the bucket in which that part of all lies: 0.99 for the 99th percentile.
     pub fn quantile(&self, part: f64) -> Option<Millis> {
         let wanted = (self.count as f64 * part).ceil() as u64;

@@ -86,6 +86,7 @@ impl Function for AlertProcessor {
         let now = self.live.current(deadline)?;
         set(&self.post, &now);
         let stop = deadline.checked_sub(STOP_BEFORE).unwrap_or(begun);
+        let before = self.post.metrics.counts();
         let mut through = self.post.work_through(&event.outputs, stop)?;
         let idle = |through: &BTreeMap<String, Through>| {
             through.values().all(|through| through.ended == Ended::Done && done(through) == 0)
@@ -101,6 +102,19 @@ impl Function for AlertProcessor {
             metrics.count(&of("retried"), "Deliveries", through.retried);
             metrics.count(&of("dead"), "Deliveries", through.dead);
             tell(output, through);
+        }
+        for (output, counts) in self.post.metrics.counts() {
+            let old = before.get(&output).cloned().unwrap_or_default();
+            for (name, now, old) in [("Waited", counts.waited, old.waited), ("Took", counts.took, old.took)] {
+                let since = now.since(&old);
+                if let Some(mean) = since.mean() {
+                    metrics.add(&[("Output", &output)], name, "Milliseconds", mean);
+                }
+                if name == "Took" {
+                    metrics.count(&[], "Attempts", since.count);
+                    metrics.count(&[("Output", &output)], "Attempts", since.count);
+                }
+            }
         }
         metrics.count(&[], "Dead", through.values().map(|through| through.dead).sum());
         metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);

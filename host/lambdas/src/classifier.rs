@@ -22,7 +22,7 @@ use streamalert_intake::{Arrival, Cursor, Object, Piece, Pieces, unwrap};
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind, DeadLetters};
 use streamalert_pipeline::classifier::{Classified, Classifier as Shared, Framing, Worker};
 use streamalert_pipeline::dead_letter::{DeadLetter, Input, Reason};
-use streamalert_pipeline::log_record::{Payload, Position};
+use streamalert_pipeline::log_record::{NORMALIZATION_KEY, Payload, Position};
 use streamalert_pipeline::record_batch::RecordBatch;
 use streamalert_pipeline::skip::Skip;
 use streamalert_pipeline::time::Millis;
@@ -206,6 +206,8 @@ impl Run<'_> {
             }
             Err(error) => return self.fail(item, told(&error)),
         };
+        self.metrics.count(&[], "S3Objects", 1);
+        let opened = Instant::now();
         let resumed = place.is_some();
         let etag = reader.etag().map(str::to_owned);
         let mut pieces = self.pieces(object.source(), reader);
@@ -216,8 +218,13 @@ impl Run<'_> {
         loop {
             match pieces.read_piece() {
                 Ok(Some(piece)) => self.piece(piece, item),
-                Ok(None) if resumed => return self.finished.push((item.clone(), object.clone())),
-                Ok(None) => return,
+                Ok(None) => {
+                    self.metrics.add(&[], "S3ObjectTime", "Milliseconds", opened.elapsed().as_secs_f64() * 1e3);
+                    if resumed {
+                        self.finished.push((item.clone(), object.clone()));
+                    }
+                    return;
+                }
                 Err(error) => {
                     self.fail(item, format!("read s3://{}/{}: {}", object.bucket, object.key, chain(&error)));
                     break;
@@ -281,7 +288,15 @@ impl Run<'_> {
         self.unaccounted += classified.unaccounted;
         self.metrics.count(&[], "Unaccounted", classified.unaccounted);
         for batch in RecordBatch::of(&classified.batch, self.arrived) {
-            self.metrics.count(&[("LogType", &batch.log_type)], "Records", batch.records.len() as u64);
+            let count = batch.records.len() as u64;
+            self.metrics.count(&[], "Records", count);
+            self.metrics.count(&[("LogType", &batch.log_type)], "Records", count);
+            self.metrics.count(&[("Cluster", &batch.cluster)], "Records", count);
+            let normalized = batch.records.iter().filter(|record| record.json.contains(NORMALIZATION_KEY)).count();
+            self.metrics.count(&[], "NormalizedRecords", normalized as u64);
+            let of = |service: &str| batch.records.iter().filter(|record| record.source.service == service).count();
+            self.metrics.count(&[], "S3Records", of("s3") as u64);
+            self.metrics.count(&[], "AppRecords", of("streamalert_app") as u64);
             self.outbox.add(batch, item);
         }
         for letter in classified.dead {
@@ -321,6 +336,15 @@ impl Run<'_> {
 
     fn answer(&mut self) -> Result<Value> {
         self.metrics.count(&[], "FailedItems", self.failed.len() as u64);
+        let sent = self.outbox.sent;
+        for (name, count) in [
+            ("QueuedRecords", sent.queued),
+            ("QueueFailedRecords", sent.not_queued),
+            ("ArchivedRecords", sent.archived),
+            ("ArchiveFailedRecords", sent.not_archived),
+        ] {
+            self.metrics.count(&[], name, count);
+        }
         if self.unaccounted > 0 {
             tracing::error!(count = self.unaccounted, "inputs came to nothing, which is a fault of streamalert");
         }

@@ -15,11 +15,22 @@ pub struct Outbox<'a> {
     archive: &'a dyn RecordArchive,
     waiting: BTreeMap<Kind, (RecordBatch, BTreeSet<Arc<str>>)>,
     bytes: usize,
+    pub sent: Sent,
+}
+
+/// Records, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    pub queued: u64,
+    pub not_queued: u64,
+    /// Handed to the archive, whether it keeps their log type or not.
+    pub archived: u64,
+    pub not_archived: u64,
 }
 
 impl<'a> Outbox<'a> {
     pub fn new(queue: &'a dyn RecordQueue, archive: &'a dyn RecordArchive) -> Self {
-        Outbox { queue, archive, waiting: BTreeMap::new(), bytes: 0 }
+        Outbox { queue, archive, waiting: BTreeMap::new(), bytes: 0, sent: Sent::default() }
     }
 
     /// Takes records that `item` of the event brought.
@@ -62,7 +73,12 @@ impl<'a> Outbox<'a> {
         let mut archived = archived.into_iter();
         let mut failed = BTreeMap::new();
         for ((batch, queued), items) in batches.iter().zip(queued).zip(items) {
+            let count = batch.records.len() as u64;
+            *(if queued.is_ok() { &mut self.sent.queued } else { &mut self.sent.not_queued }) += count;
             let archived = if batch.rule.is_none() { archived.next().unwrap_or(Ok(())) } else { Ok(()) };
+            if batch.rule.is_none() {
+                *(if archived.is_ok() { &mut self.sent.archived } else { &mut self.sent.not_archived }) += count;
+            }
             if let Err(error) = queued.and(archived) {
                 let told = told(&error);
                 tracing::error!(log_type = batch.log_type, error = told, "records were not sent and come again");

@@ -461,6 +461,7 @@ impl RulesEngine {
                                 error,
                                 "alerts were not stored; the message comes again"
                             );
+                            metrics.count(&[], "FailedWrites", of_one.len() as u64);
                             new.extend(of_one.iter().map(|_| None));
                             round.failed.insert(of_one[0].clone());
                         }

@@ -103,6 +103,13 @@ impl CurrentStates {
         Ok(CurrentStates { file, read: Mutex::new((Instant::now(), states)) })
     }
 
+    /// As of now: whoever asks from now on knows what was decided until now.
+    pub fn refresh(&self) -> Result<(), BackendError> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        *read = (Instant::now(), Arc::new(self.file.all()?));
+        Ok(())
+    }
+
     /// Where reading fails, what was read last goes on.
     pub fn now(&self) -> Arc<States> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);

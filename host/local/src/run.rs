@@ -10,6 +10,8 @@ use crate::file_output::FileOutput;
 use crate::http::{HttpDoor, bind};
 use crate::inbox::Inbox;
 use crate::input::{DeclaredSource, Found, Input, file_source, open, stdin_source};
+use crate::intel;
+use crate::ioc_table::SqliteIocs;
 use crate::native_outputs::native_outputs;
 use crate::promotion::Promotion;
 use crate::reload::{self, PluginSource};
@@ -35,6 +37,7 @@ use streamalert_archive::Keeper;
 use streamalert_delivery::metrics::Counts;
 use streamalert_delivery::{self as delivery, Post, real_clock};
 use streamalert_intake::{Piece, Pieces};
+use streamalert_intel::Downloader;
 use streamalert_pipeline::alert::{Alert, Hit};
 use streamalert_pipeline::backend::{AlertDesk, BackendError, Backlog, SecretStore};
 use streamalert_pipeline::classifier::Framing;
@@ -132,6 +135,11 @@ impl DataFolder {
         self.0.join("queries")
     }
 
+    /// Indicators of compromise.
+    pub fn iocs(&self) -> Result<SqliteIocs> {
+        Ok(SqliteIocs::open(&self.0.join("threat_intel.sqlite"))?)
+    }
+
     /// Credentials of outputs, unless they are kept elsewhere.
     pub fn secrets(&self) -> PathBuf {
         self.0.join("secrets.json")
@@ -154,6 +162,8 @@ pub struct Options {
     pub secrets: Arc<dyn SecretStore>,
     /// What outputs may reach.
     pub world: Arc<dyn World>,
+    /// By which sources of threat intelligence are asked, if there are any.
+    pub feeds: Option<Downloader>,
     /// How long the end of a run waits for deliveries.
     pub drain: Duration,
     /// Whether the end of all inputs ends the waiting of alerts that are to be merged.
@@ -309,8 +319,10 @@ pub fn run(
         archive,
         rule_staging,
         scheduled_queries: queries,
+        threat_intel,
         ..
     } = config;
+    let enricher = intel::enricher(&options.data, &threat_intel, &clusters)?;
     let lacking = scheduled_queries::lacking(&queries, &schemas);
     if options.fetch != Fetch::Nothing {
         let unknown = nobodys(&apps, &clusters, FILE);
@@ -326,7 +338,9 @@ pub fn run(
             folder.display()
         ));
     }
+    let states = Arc::new(CurrentStates::open(options.data.rules())?);
     let staging = options.data.staging(rule_staging.clone(), &folder, options.skip_rule_staging);
+    let staging = staging.seen_by(states.clone());
     let older = staging.settle(&loaded.set, None, source.as_mut(), &mut |notice| progress.tell(notice))?;
     let (live, faults) = Live::new(loaded.set, &base, None);
     faults.iter().for_each(|fault| progress.tell(&fault.to_string()));
@@ -360,14 +374,20 @@ pub fn run(
     };
     // Before the first record: trials whose time is over are over.
     promotion.look()?;
-    let states = Arc::new(CurrentStates::open(options.data.rules())?);
+    states.refresh()?;
     promotion.start(stop.clone())?;
     let archive = {
         let progress = progress.clone();
         options.data.keeper(&archive, &live, move |notice| progress.tell(notice))?
     };
+    if let Some(downloader) = options.feeds {
+        let progress = progress.clone();
+        // Never joined: it may be waiting for an answer.
+        intel::start(downloader, threat_intel, stop.clone(), move |notice| progress.tell(notice))?;
+    }
     let setup = Setup {
         archive: archive.clone(),
+        enricher,
         live: live.clone(),
         post: post.clone(),
         dead,
@@ -412,7 +432,7 @@ pub fn run(
             door: runner.door(),
             stop: stop.clone(),
             progress: progress.clone(),
-        })),
+        })?),
     };
     let mut turns = None;
     match (&options.fetch, &fetching) {

@@ -6,7 +6,7 @@
 
 use crate::clock::millis;
 use crate::reload::PluginSource;
-use crate::rule_table::RuleFile;
+use crate::rule_table::{CurrentStates, RuleFile};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +34,8 @@ pub struct Staging {
     copies: PathBuf,
     /// What comes goes live at once.
     skip: bool,
+    /// Who is to know what is decided before it is live.
+    seen: Option<Arc<CurrentStates>>,
 }
 
 /// What was live at the last look.
@@ -55,7 +57,13 @@ impl Staging {
             known: data.join("live-rules.json"),
             copies: data.join("live-components"),
             skip,
+            seen: None,
         }
+    }
+
+    pub fn seen_by(mut self, states: Arc<CurrentStates>) -> Self {
+        self.seen = Some(states);
+        self
     }
 
     /// Decides about what is new or changed in `set`, which is not live yet, and gives the older versions that stay live. After an
@@ -99,6 +107,9 @@ impl Staging {
         }
         // Also where nothing new goes on trial: trials that have begun go on.
         let states = self.table.all()?;
+        if let Some(seen) = &self.seen {
+            seen.refresh()?;
+        }
         let older = kept(&fleet, &states, now);
         let mut stay = PluginSet::default();
         for digest in &older {

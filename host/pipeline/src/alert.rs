@@ -169,6 +169,18 @@ pub enum Hit {
     Lost,
 }
 
+/// Under this key of its context, an alert on trial says in the archive which version has raised it, and what kind of hit it is.
+pub const TRIAL_KEY: &str = "streamalert:trial";
+
+impl Alert {
+    /// Makes it one that is kept for searching, and nobody is told of.
+    pub fn put_on_trial(&mut self, trial: Trial) {
+        self.staged = true;
+        self.context.insert(TRIAL_KEY.into(), serde_json::json!({"digest": trial.digest, "hit": trial.hit}));
+        self.trial = Some(trial);
+    }
+}
+
 impl Hit {
     pub fn name(self) -> &'static str {
         match self {

@@ -77,8 +77,8 @@ pub fn mark(alerts: &mut [Alert], states: &States, now: Millis) {
         if Standing::of(states, &alert.rule_name, &alert.component_digest, now) == Standing::Staged
             && let Some(state) = states.get(&alert.rule_name)
         {
-            alert.staged = true;
-            alert.trial = Some(Trial { digest: alert.component_digest.clone(), since: state.since, hit: Hit::Alone });
+            let digest = alert.component_digest.clone();
+            alert.put_on_trial(Trial { digest, since: state.since, hit: Hit::Alone });
         }
     }
 }
