@@ -11,10 +11,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
+use streamalert_archive::Archive;
+use streamalert_archive::backtest::{Chosen, Options, Progress, Sides, backtest};
+use streamalert_archive::convert::convert;
+use streamalert_archive::journal::{Journal, Kind};
+use streamalert_archive::table::Tables;
 use streamalert_packed::Record;
-use streamalert_pipeline::classifier::Classifier;
+use streamalert_pipeline::classifier::{Classifier, Worker};
 use streamalert_pipeline::config::{Clusters, Schemas};
 use streamalert_pipeline::log_record::{LogBatch, Payload, Source};
+use streamalert_pipeline::record_batch::RecordBatch;
 use streamalert_pipeline::plugin::{Batch, Condition, PluginSet, RuleInfo, RuleOptions, RulePlugin, RuleSession, Test};
 use streamalert_pipeline::rules_engine::Rules;
 use streamalert_plugins::measure::{Effort, measure};
@@ -184,6 +190,7 @@ impl Inputs {
             ..PluginSet::default()
         };
         let count: usize = set.plugins.iter().map(|plugin| plugin.rules().len()).sum();
+        let timed_rules = Rules::new(set.clone(), &self.schemas).timed_by(streamalert_local::clock::nanoseconds);
         let rules = Rules::new(set, &self.schemas);
         let (mut alerts, mut records) = (0, 0);
         let whole = best(|| {
@@ -196,6 +203,17 @@ impl Inputs {
             }
             per_round
         });
+        let timed = best(|| {
+            for (payload, _) in &payloads {
+                let classified = worker.classify(payload.clone());
+                std::hint::black_box(timed_rules.judge(&classified.batch, "2026-01-01T00:00:00Z"));
+            }
+            per_round
+        });
+        let archived = self.archived(&mut worker);
+        let sides = Sides { new: &rules, current: None, schemas: &self.schemas };
+        let options = Options { threads: 1, examples: 3 };
+        let backtested = best(|| backtest(&archived.chosen, &sides, &options, &Nobody).unwrap().records as usize);
         let after = yardstick(root, &texts);
         let yard = before.max(after);
         println!("  {:<58} {:>12}", "", "per second");
@@ -205,7 +223,42 @@ impl Inputs {
         line("classification", classified);
         line("classification, each input a payload of its own", one_by_one);
         line(&format!("classification and {count} rules to alerts, in memory"), whole);
+        line("the same, and the time that each rule takes", timed);
+        println!("  ({:.1} % for taking the time of rules)", 100.0 * (whole / timed - 1.0));
+        line("backtest: from the archive through the same rules", backtested);
+        let each = archived.records as f64 / archived.inputs as f64;
+        println!("  (backtest: {:.2} of the records that go through classification and rules)", backtested / (whole * each));
         println!("  ({:.0} % of the records raise an alert)", 100.0 * alerts as f64 / records.max(1) as f64);
+    }
+
+    /// What a run would have kept of the inputs, several times over.
+    fn archived(&self, worker: &mut Worker) -> Archived {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = Archive::open(folder.path()).unwrap();
+        let journal = Journal::open(folder.path(), "bench").unwrap();
+        let (mut records, mut inputs) = (0, 0);
+        for number in 0..if tried_only() { 1 } else { ARCHIVED_TIMES } {
+            for (payload, count) in self.payloads() {
+                // Of an object of its own each time, so that no record is another's copy.
+                let source = Source { object: format!("bench-{number}"), ..(*payload.source).clone() };
+                let batch = worker.classify(Payload { source: Arc::new(source), ..payload }).batch;
+                let texts: Vec<String> = RecordBatch::of(&batch, 0).iter().map(RecordBatch::to_text).collect();
+                let frames: Vec<(Kind, &[u8])> = texts.iter().map(|text| (Kind::Records, text.as_bytes())).collect();
+                journal.begin(&frames).unwrap();
+                records += batch.records.len();
+                inputs += count;
+            }
+        }
+        let tables = Tables::of(&self.schemas);
+        convert(&archive, &tables, &journal.close_all().unwrap()).unwrap();
+        let mut chosen = Vec::new();
+        for table in archive.tables().unwrap() {
+            for hour in archive.hours(&table).unwrap() {
+                let files = archive.files(&table, &hour).unwrap().into_iter();
+                chosen.extend(files.map(|file| Chosen { file, log_type: None }));
+            }
+        }
+        Archived { chosen, records, inputs, _folder: folder }
     }
 
     /// The inputs of each source behind one another, repeated to at least a full batch; with the number of inputs.
@@ -230,6 +283,23 @@ impl Inputs {
             })
             .collect()
     }
+}
+
+/// How often the inputs are archived: hours have many records.
+const ARCHIVED_TIMES: usize = 20;
+
+struct Archived {
+    chosen: Vec<Chosen>,
+    records: usize,
+    inputs: usize,
+    _folder: tempfile::TempDir,
+}
+
+struct Nobody;
+
+impl Progress for Nobody {
+    fn length(&self, _: u64) {}
+    fn done(&self, _: u64, _: u64) {}
 }
 
 fn payload(service: &str, resource: &str, bytes: &[u8]) -> Payload {
