@@ -54,7 +54,7 @@ impl App for ActionTrail {
         let mut parameters = vec![
             ("Action", "LookupEvents".to_owned()),
             ("Direction", "FORWARD".to_owned()),
-            ("EndTime", time::rfc3339(round.until())),
+            ("EndTime", time::rfc3339(round.until() + 1)),
             ("MaxResults", LIMIT.to_string()),
             ("StartTime", time::rfc3339(round.from())),
             ("Version", "2020-07-06".to_owned()),
@@ -62,7 +62,7 @@ impl App for ActionTrail {
         if let Some(token) = round.token() {
             parameters.push(("NextToken", token.to_owned()));
         }
-        let answer = match rpc::call(ask, http, &parameters)? {
+        let answer = match rpc::call(ask, http, round.now(), &parameters)? {
             rpc::Answer::Good(answer) => answer,
             rpc::Answer::TokenIsGone => {
                 log::warn(

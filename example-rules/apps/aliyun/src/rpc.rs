@@ -11,12 +11,13 @@ pub enum Answer {
     TokenIsGone,
 }
 
-pub fn call(ask: &Ask, http: &dyn Http, parameters: &[(&str, String)]) -> Result<Answer, Stop> {
-    let mut answer = http.send(request(ask, ask.now, parameters));
+/// `now` is the service's, as far as it is known.
+pub fn call(ask: &Ask, http: &dyn Http, now: i64, parameters: &[(&str, String)]) -> Result<Answer, Stop> {
+    let mut answer = http.send(request(ask, now, parameters));
     // A time that is not its own is refused after some minutes; the answer says what its own is.
     if let Ok(refused) = &answer
         && code(refused).contains("TimeStamp")
-        && let Some(theirs) = time::date(refused).filter(|theirs| theirs.abs_diff(ask.now) > 30)
+        && let Some(theirs) = time::date(refused).filter(|theirs| theirs.abs_diff(now) > 30)
     {
         answer = http.send(request(ask, theirs, parameters));
     }

@@ -54,7 +54,7 @@ fn events_come_page_by_page_and_late_ones_with_the_next_round() {
         (of(0, "Action"), of(0, "Version"), of(0, "MaxResults")),
         ("LookupEvents".into(), "2020-07-06".into(), "50".into())
     );
-    assert_eq!((of(0, "StartTime"), of(0, "EndTime")), ("2026-01-02T11:00:00Z".into(), "2026-01-02T12:00:00Z".into()));
+    assert_eq!((of(0, "StartTime"), of(0, "EndTime")), ("2026-01-02T11:00:00Z".into(), "2026-01-02T12:00:01Z".into()));
     assert_eq!(
         (of(1, "StartTime"), of(1, "EndTime"), of(1, "NextToken")),
         (of(0, "StartTime"), of(0, "EndTime"), "eyJ0=".into())
@@ -73,8 +73,8 @@ fn weeks_are_fetched_one_by_one() {
     let mut poller = poller().since(1_767_355_200 - 14 * 86_400);
     assert_eq!(ids(&poller.poll_all(&http).unwrap()), ["a", "b"]);
     let of = |number: usize, name: &str| query_of(&http.requests()[number].url, name).unwrap_or_default();
-    assert_eq!((of(0, "StartTime"), of(0, "EndTime")), ("2025-12-19T12:00:00Z".into(), "2025-12-26T12:00:00Z".into()));
-    assert_eq!((of(1, "StartTime"), of(2, "EndTime")), ("2025-12-26T11:30:00Z".into(), "2026-01-02T12:00:00Z".into()));
+    assert_eq!((of(0, "StartTime"), of(0, "EndTime")), ("2025-12-19T12:00:00Z".into(), "2025-12-26T12:00:01Z".into()));
+    assert_eq!((of(1, "StartTime"), of(2, "EndTime")), ("2025-12-26T11:30:00Z".into(), "2026-01-02T12:00:01Z".into()));
 }
 
 #[test]
@@ -90,8 +90,11 @@ fn a_clock_that_is_wrong_is_set_by_the_services() {
     poller.pass(60);
     assert_eq!(ids(&poller.poll_all(&http).unwrap()), ["b"]);
     let of = |number: usize, name: &str| query_of(&http.requests()[number].url, name).unwrap_or_default();
-    assert_eq!(of(1, "Timestamp"), "2026-01-02T11:00:00Z");
-    assert_eq!((of(2, "StartTime"), of(2, "EndTime")), ("2026-01-02T10:30:01Z".into(), "2026-01-02T11:01:01Z".into()));
+    assert_eq!(
+        (of(1, "Timestamp"), of(2, "Timestamp")),
+        ("2026-01-02T11:00:00Z".into(), "2026-01-02T11:01:01Z".into())
+    );
+    assert_eq!((of(2, "StartTime"), of(2, "EndTime")), ("2026-01-02T10:30:01Z".into(), "2026-01-02T11:01:02Z".into()));
 }
 
 #[test]

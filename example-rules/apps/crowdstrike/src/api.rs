@@ -9,6 +9,8 @@ pub struct Api<'a> {
     ask: &'a Ask,
     http: &'a dyn Http,
     token: String,
+    /// What the API client has to have.
+    scope: &'static str,
 }
 
 pub enum Answer {
@@ -18,12 +20,12 @@ pub enum Answer {
 }
 
 impl<'a> Api<'a> {
-    pub fn log_in(ask: &'a Ask, http: &'a dyn Http) -> Result<Self, Stop> {
+    pub fn log_in(ask: &'a Ask, http: &'a dyn Http, scope: &'static str) -> Result<Self, Stop> {
         let mut form = vec![("client_id", ask.required("client_id")), ("client_secret", ask.required("client_secret"))];
         if let Some(member) = ask.setting("member_cid") {
             form.push(("member_cid", member));
         }
-        let mut api = Api { ask, http, token: String::new() };
+        let mut api = Api { ask, http, token: String::new(), scope };
         let answer = http.send(Request::post(format!("{}/oauth2/token", ask.base("url"))).form(form));
         match api.answered(answer)? {
             Answer::Good(answer) => {
@@ -40,6 +42,12 @@ impl<'a> Api<'a> {
     pub fn post(&self, path: &str, body: &Value) -> Result<Answer, Stop> {
         let url = format!("{}{path}", self.ask.base("url"));
         self.answered(self.http.send(Request::post(url).bearer(&self.token).json(body)))
+    }
+
+    pub fn get(&self, path: &str, parameters: &[(&str, String)]) -> Result<Answer, Stop> {
+        let request = Request::get(format!("{}{path}", self.ask.base("url"))).bearer(&self.token);
+        let request = parameters.iter().fold(request, |request, (name, value)| request.query(name, value));
+        self.answered(self.http.send(request))
     }
 
     fn answered(&self, answer: Result<Response, Failure>) -> Result<Answer, Stop> {
@@ -60,8 +68,8 @@ impl<'a> Api<'a> {
             ))),
             401 | 403 => {
                 let advice = match self.token.is_empty() {
-                    true => "is `url` that of the customer's cloud, and the API client still there?",
-                    false => "the API client needs the scope `Alerts: Read`",
+                    true => "is `url` that of the customer's cloud, and the API client still there?".to_owned(),
+                    false => format!("the API client needs the scope `{}`", self.scope),
                 };
                 Err(reject(format!("{}: {advice}", said(&error).1)))
             }

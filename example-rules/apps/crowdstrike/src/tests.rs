@@ -3,6 +3,10 @@ use super::*;
 const SECRET: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCD";
 
 fn poller() -> Poller<Alerts> {
+    poller_of()
+}
+
+fn poller_of<A: App>() -> Poller<A> {
     Poller::new()
         .with("url", "https://api.eu-1.crowdstrike.com")
         .with("client_id", "0123456789abcdef0123456789abcdef")
@@ -132,4 +136,41 @@ fn settings_are_checked_without_showing_them() {
         faults,
         [Fault::new("client_id", "is 32 hexadecimal digits"), Fault::new("client_secret", "is 40 letters and digits")]
     );
+}
+
+fn sessions(sessions: &[(&str, u64)], total: u64) -> Value {
+    let sessions: Vec<Value> =
+        sessions.iter().map(|(id, duration)| json!({"composite_id": id, "duration": duration})).collect();
+    json!({"meta": {"pagination": {"offset": 0, "limit": 200, "total": total}}, "errors": [], "resources": sessions})
+}
+
+#[test]
+fn sessions_come_again_when_something_was_done_in_them() {
+    let http = FakeHttp::new()
+        .json(201, token())
+        .json(200, sessions(&[("a", 1), ("b", 1)], 3))
+        .json(201, token())
+        .json(200, sessions(&[("c", 1)], 3))
+        .json(201, token())
+        .json(200, sessions(&[("a", 1), ("b", 60), ("c", 1), ("d", 1)], 4));
+    let mut poller = poller_of::<Sessions>();
+    assert_eq!(ids(&poller.poll_all(&http).unwrap()), ["a", "b", "c"]);
+    poller.pass(300);
+    assert_eq!(ids(&poller.poll_all(&http).unwrap()), ["b", "d"]);
+    let of = |number: usize, name: &str| query_of(&http.requests()[number].url, name).unwrap_or_default();
+    assert!(
+        http.requests()[1]
+            .url
+            .starts_with("https://api.eu-1.crowdstrike.com/real-time-response-audit/combined/sessions/v1?")
+    );
+    assert_eq!(of(1, "filter"), "created_at:>='2026-01-02T11:00:00Z'+created_at:<='2026-01-02T12:00:00Z'");
+    assert_eq!((of(1, "offset"), of(3, "offset"), of(3, "sort")), ("0".into(), "2".into(), "created_at|asc".into()));
+    assert_eq!(of(1, "with_command_info"), "true");
+}
+
+#[test]
+fn sessions_need_a_scope_of_their_own() {
+    let http = FakeHttp::new().json(201, token()).json(403, failure(403, "access denied, authorization failed"));
+    let stop = poller_of::<Sessions>().poll(&http).unwrap_err();
+    assert!(matches!(&stop, Stop::Reject(reason) if reason.contains("`Real time response (audit): Read`")), "{stop:?}");
 }
