@@ -23,7 +23,7 @@ use streamalert_pipeline::time::{parse, rfc3339};
 /// Rows that are handed to a file at once: bounds the memory for one piece.
 const ROWS_BYTES: usize = 64 << 20;
 /// Rows in a group of a file: what a query can pass over or must read.
-const GROUP_ROWS: usize = 256 << 10;
+const GROUP_ROWS: usize = 128 << 10;
 /// What a file says of itself: the log type whose records it has.
 pub const LOG_TYPE: &str = "streamalert.log_type";
 
@@ -115,11 +115,26 @@ impl Open {
     }
 }
 
+/// What becomes of records whose log type no schema has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// Files have what is known of them whatever their log type is.
+    Keep,
+    /// The piece waits for somebody who knows more: a parser component brings log types.
+    Leave,
+}
+
 /// Makes files of a piece and removes it. If it is broken off anywhere, doing it again comes to the same files.
-pub fn convert(archive: &Archive, tables: &Tables, piece: &Path) -> Result<Converted> {
+pub fn convert(archive: &Archive, tables: &Tables, piece: &Path, unknown: Unknown) -> Result<Converted> {
     let bytes = fs::read(piece).map_err(failed("read", piece))?;
     let (frames, wrong) = frames(&bytes);
     let mut done = Converted::default();
+    if unknown == Unknown::Leave {
+        let mut batches = frames.iter().filter(|(kind, _)| *kind == Kind::Records);
+        if batches.any(|(_, content)| log_type(content).is_some_and(|log_type| !tables.knows(&log_type))) {
+            return Ok(done);
+        }
+    }
     let mut trouble = wrong;
     let mut open: BTreeMap<(String, String, Option<String>), Open> = BTreeMap::new();
     let mut packer = Packer::default();
@@ -173,6 +188,13 @@ pub fn convert(archive: &Archive, tables: &Tables, piece: &Path) -> Result<Conve
         }
     }
     Ok(done)
+}
+
+/// What a batch says in its first line.
+fn log_type(batch: &[u8]) -> Option<String> {
+    let line = batch.split(|byte| *byte == b'\n').next()?;
+    let head: serde_json::Value = serde_json::from_slice(line).ok()?;
+    Some(head["log_type"].as_str()?.to_owned())
 }
 
 fn add_records(

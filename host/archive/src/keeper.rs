@@ -2,7 +2,7 @@
 //! files soon after.
 
 use crate::compact::{compact, expire};
-use crate::convert::convert;
+use crate::convert::{Unknown, convert};
 use crate::folder::{Archive, hour};
 use crate::journal::{Journal, Kind, left};
 use crate::table::Tables;
@@ -32,6 +32,8 @@ const FILES_MANY: usize = 16;
 const BACKLOG_MAX: u64 = 1 << 30;
 /// How often the run looks whether the backlog is smaller.
 const BACKLOG_LOOK: Duration = Duration::from_millis(20);
+/// How long what could not be written waits: a disk that is full stays so for a while.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
 /// How often old hours are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(600);
 
@@ -162,8 +164,9 @@ impl Shared {
 
     fn work(&self, waiting: &Receiver<PathBuf>) {
         let mut touched = BTreeSet::new();
-        settle_left(&self.archive, &(self.schemas)(), &mut touched, &self.tell);
+        settle_left(&self.archive, &(self.schemas)(), Unknown::Keep, &mut touched, &self.tell);
         let mut failed = Vec::new();
+        let mut tried = Instant::now();
         let mut expired: Option<Instant> = None;
         loop {
             match waiting.recv_timeout(LOOK_EVERY) {
@@ -175,6 +178,12 @@ impl Shared {
                         self.piece(piece, &mut touched, &mut failed);
                     }
                     self.merge_past(&mut touched);
+                    if !failed.is_empty() && tried.elapsed() >= TRY_AGAIN {
+                        for piece in std::mem::take(&mut failed) {
+                            self.piece(piece, &mut touched, &mut failed);
+                        }
+                        tried = Instant::now();
+                    }
                 }
             }
             for (table, hour) in &touched {
@@ -203,7 +212,7 @@ impl Shared {
 
     fn piece(&self, piece: PathBuf, touched: &mut BTreeSet<(String, String)>, failed: &mut Vec<PathBuf>) {
         let bytes = fs::metadata(&piece).map_or(0, |file| file.len());
-        match convert(&self.archive, &Tables::of(&(self.schemas)()), &piece) {
+        match convert(&self.archive, &Tables::of(&(self.schemas)()), &piece, Unknown::Keep) {
             Ok(done) => {
                 done.notices.iter().for_each(|notice| (self.tell)(notice));
                 touched.extend(done.touched);
@@ -255,7 +264,13 @@ fn process_name(now: Millis) -> String {
     format!("{now:013}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-fn settle_left(archive: &Archive, schemas: &Schemas, touched: &mut BTreeSet<(String, String)>, tell: &Tell) {
+fn settle_left(
+    archive: &Archive,
+    schemas: &Schemas,
+    unknown: Unknown,
+    touched: &mut BTreeSet<(String, String)>,
+    tell: &Tell,
+) {
     let found = match left(archive.root()) {
         Ok(found) => found,
         Err(error) => return tell(&format!("warning: the archive's journal was not looked at: {}", told(&error))),
@@ -267,7 +282,7 @@ fn settle_left(archive: &Archive, schemas: &Schemas, touched: &mut BTreeSet<(Str
     let tables = Tables::of(schemas);
     for left in found {
         for piece in &left.pieces {
-            match convert(archive, &tables, piece) {
+            match convert(archive, &tables, piece, unknown) {
                 Ok(done) => {
                     done.notices.iter().for_each(|notice| tell(notice));
                     touched.extend(done.touched);
@@ -289,7 +304,7 @@ pub fn settle(root: &Path, schemas: &Schemas, clock: Clock, tell: Tell) {
     }
     let archive = Archive::at(root);
     let mut touched = BTreeSet::new();
-    settle_left(&archive, schemas, &mut touched, &tell);
+    settle_left(&archive, schemas, Unknown::Leave, &mut touched, &tell);
     let name = process_name(clock());
     for (number, (table, hour)) in touched.iter().enumerate() {
         if let Err(error) = compact(&archive, table, hour, 2, &format!("{name}-{number}")) {

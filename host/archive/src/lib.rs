@@ -8,8 +8,13 @@
 //! | [`table`], [`rows`] | what a table's columns are, and a record as one row of them |
 //! | [`folder`] | the files of an hour: written whole or not at all, each row seen once |
 //! | [`compact`] | small files become large ones, copies of a row are dropped; hours that are too old are removed |
+//! | [`bounds`] | from when to when |
+//! | [`stored`] | what lies there, for a look |
 //! | [`read`] | records back from files, to the last digit |
+//! | [`backtest`] | rules are asked about archived records, one set of them against another |
 
+pub mod backtest;
+pub mod bounds;
 pub mod compact;
 pub mod convert;
 pub mod folder;
@@ -17,8 +22,10 @@ pub mod journal;
 pub mod keeper;
 pub mod read;
 pub mod rows;
+pub mod stored;
 pub mod table;
 
+pub use bounds::Bounds;
 pub use folder::Archive;
 pub use keeper::Keeper;
 

@@ -1,6 +1,6 @@
 //! Records back from files, to the last digit: what rules are asked about again.
 
-use crate::compact::log_type;
+use crate::compact::log_type as said;
 use crate::folder::DataFile;
 use crate::{Result, failed};
 use arrow::array::{Array, AsArray, RecordBatch as Columns};
@@ -26,11 +26,20 @@ pub struct Records {
     ready: Vec<RecordBatch>,
 }
 
-/// Records of a file of the archive, at most so many in a batch.
-pub fn records(file: &DataFile, at_once: usize) -> Result<Records> {
+/// Parts of a file that can be read by themselves, each with its rows and bytes.
+pub fn parts(file: &DataFile) -> Result<Vec<(u64, u64)>> {
     let opened = File::open(&file.path).map_err(failed("read", &file.path))?;
     let opened = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(failed("read", &file.path))?;
-    let log_type = log_type(&opened)
+    let groups = opened.metadata().row_groups().iter();
+    Ok(groups.map(|group| (group.num_rows() as u64, group.compressed_size() as u64)).collect())
+}
+
+/// Records of a part of a file of the archive, at most so many in a batch. `log_type` is theirs if the file does not say it.
+pub fn records(file: &DataFile, part: usize, log_type: Option<&str>, at_once: usize) -> Result<Records> {
+    let opened = File::open(&file.path).map_err(failed("read", &file.path))?;
+    let opened = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(failed("read", &file.path))?;
+    let log_type = said(&opened)
+        .or_else(|| log_type.map(str::to_owned))
         .ok_or_else(|| failed("read", &file.path)("it does not say of which log type its records are"))?;
     let schema = opened.schema();
     let mut roots = Vec::new();
@@ -39,7 +48,12 @@ pub fn records(file: &DataFile, at_once: usize) -> Result<Records> {
         roots.push(schema.index_of(name).map_err(missing)?);
     }
     let mask = ProjectionMask::roots(opened.parquet_schema(), roots);
-    let rows = opened.with_projection(mask).with_batch_size(at_once).build().map_err(failed("read", &file.path))?;
+    let rows = opened
+        .with_row_groups(vec![part])
+        .with_projection(mask)
+        .with_batch_size(at_once)
+        .build()
+        .map_err(failed("read", &file.path))?;
     let source = Arc::new(Source::new("", "", ""));
     Ok(Records { path: file.path.clone(), log_type, rows, source, ready: Vec::new() })
 }

@@ -162,6 +162,11 @@ impl Tables {
         }
     }
 
+    /// Whether a schema has the log type.
+    pub fn knows(&self, log_type: &str) -> bool {
+        self.by_log_type.contains_key(log_type)
+    }
+
     /// All, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Table>> {
         let mut tables: Vec<&Arc<Table>> = self.by_log_type.values().chain([alerts()]).collect();

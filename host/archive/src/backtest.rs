@@ -1,0 +1,349 @@
+//! Rules are asked about archived records: what one set of them finds that another does not, and what each takes for it.
+
+use crate::folder::DataFile;
+use crate::read::{parts, records};
+use crate::{ArchiveError, Result};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::classifier::log_batch;
+use streamalert_pipeline::config::Schemas;
+use streamalert_pipeline::limits::BATCH_RECORDS;
+use streamalert_pipeline::log_record::{LogBatch, Position, Source};
+use streamalert_pipeline::rules_engine::{Detected, Rules};
+
+/// Records that are read at once: rules see them in batches as they do live.
+const ROWS_AT_ONCE: usize = 8 * BATCH_RECORDS;
+/// Hits whose ids are remembered, so that a record that was archived twice is hit once; beyond that it may be counted twice.
+const HITS_REMEMBERED: usize = 8 << 20;
+
+/// The rules that are tried, and those that are there now.
+pub struct Sides<'a> {
+    pub new: &'a Rules,
+    pub current: Option<&'a Rules>,
+    pub schemas: &'a Schemas,
+}
+
+/// What is to be read.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    pub file: DataFile,
+    /// Of its records, if the file does not say it.
+    pub log_type: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub threads: usize,
+    /// Hits of each kind that are shown for each rule.
+    pub examples: usize,
+}
+
+/// What it came to.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    pub records: u64,
+    /// Records that rules cannot be asked about any more, by why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<String, u64>,
+    pub rules: BTreeMap<String, RuleReport>,
+    /// More hits than can be remembered: records that were archived twice may be counted twice.
+    pub repeats_counted: bool,
+    #[serde(skip)]
+    hits: HashMap<(String, u128), u8>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RuleReport {
+    pub new: Cost,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<Cost>,
+    pub new_hits: u64,
+    pub lost_hits: u64,
+    pub same_hits: u64,
+    /// Of new and of lost hits.
+    pub examples: Examples,
+}
+
+/// What one set of rules took.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Cost {
+    pub evaluations: u64,
+    pub hits: u64,
+    pub fuel: u64,
+    pub faults: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Examples {
+    pub new: Vec<Hit>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Hit>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Hit {
+    /// As the alert has it that was or would be raised.
+    pub alert: String,
+    /// As `streamalert_id` has it.
+    pub record: String,
+    pub log_type: String,
+    pub title: String,
+    pub time: Option<String>,
+    #[serde(flatten)]
+    pub source: Source,
+    #[serde(flatten)]
+    pub position: Position,
+}
+
+/// How far it is.
+pub trait Progress: Sync {
+    fn length(&self, bytes: u64);
+    fn done(&self, bytes: u64, records: u64);
+}
+
+const IS_NEW: u8 = 1;
+const IS_CURRENT: u8 = 2;
+
+impl Report {
+    /// With every rule of both sides, whether it is ever asked or not.
+    pub fn begin(sides: &Sides<'_>) -> Report {
+        let mut report = Report::default();
+        for (_, rule) in sides.new.iter() {
+            report.rules.entry(rule.name.clone()).or_default();
+        }
+        if let Some(current) = sides.current {
+            current.iter().for_each(|(_, rule)| drop(report.rules.entry(rule.name.clone()).or_default()));
+            report.rules.values_mut().for_each(|rule| rule.current = Some(Cost::default()));
+        }
+        report
+    }
+
+    /// Adds what rules make of records.
+    fn judge(&mut self, batch: &LogBatch, sides: &Sides<'_>, options: &Options) {
+        self.records += batch.records.len() as u64;
+        let new = sides.new.judge(batch, "");
+        let current = sides.current.map(|current| current.judge(batch, ""));
+        self.costs(&new, false);
+        if let Some(current) = &current {
+            self.costs(current, true);
+        }
+        // Alerts have the ids that they have live, by rule and record.
+        let mut found: HashMap<(&str, &str), (u8, &Alert)> = HashMap::new();
+        let sides = [(IS_NEW, Some(&new)), (IS_CURRENT, current.as_ref())];
+        for (side, detected) in sides {
+            for alert in detected.into_iter().flat_map(|detected| &detected.alerts) {
+                found.entry((&alert.rule_name, &alert.id)).or_insert((0, alert)).0 |= side;
+            }
+        }
+        let mut rows: HashMap<(Position, &Source), usize> = HashMap::new();
+        if !found.is_empty() {
+            rows.extend((0..batch.records.len()).map(|at| ((batch.records[at].position, &**batch.source(at)), at)));
+        }
+        let mut found: Vec<_> = found.into_iter().collect();
+        found.sort_by_key(|((rule, id), _)| (*rule, *id));
+        for ((rule, id), (side, alert)) in found {
+            let id = u128::from_str_radix(id, 16).unwrap_or_default();
+            if self.hits.len() < HITS_REMEMBERED {
+                // Archived twice, it is the same record.
+                if self.hits.insert((rule.to_owned(), id), side).is_some() {
+                    continue;
+                }
+            } else {
+                self.repeats_counted = true;
+            }
+            let row = rows.get(&(alert.position, &alert.source));
+            let record = row.map(|row| hex(&batch.identity(*row))).unwrap_or_default();
+            let Some(report) = self.rules.get_mut(rule) else { continue };
+            report.count(side, options, || Hit {
+                alert: alert.id.clone(),
+                record,
+                log_type: alert.log_source.clone(),
+                title: alert.title.clone(),
+                time: alert.event_time.clone(),
+                source: alert.source.clone(),
+                position: alert.position,
+            });
+        }
+    }
+
+    fn costs(&mut self, detected: &Detected, current: bool) {
+        for (rule, stats) in &detected.stats {
+            let report = self.rules.entry(rule.clone()).or_default();
+            let cost = if current { report.current.get_or_insert_default() } else { &mut report.new };
+            cost.evaluations += stats.rows;
+            cost.fuel += stats.fuel;
+            cost.faults += stats.faults;
+            if let Some(error) = &stats.last_error {
+                cost.last_error = Some(error.to_string());
+            }
+        }
+    }
+
+    /// Adds what another part came to.
+    pub fn add(&mut self, other: Report, options: &Options) {
+        self.records += other.records;
+        self.repeats_counted |= other.repeats_counted;
+        for (why, count) in other.unread {
+            *self.unread.entry(why).or_default() += count;
+        }
+        // Both have seen the same record: it is counted once.
+        let mut twice: BTreeMap<String, [u64; 4]> = BTreeMap::new();
+        for ((rule, id), side) in other.hits {
+            if self.hits.len() >= HITS_REMEMBERED && !self.hits.contains_key(&(rule.clone(), id)) {
+                self.repeats_counted = true;
+                continue;
+            }
+            if self.hits.insert((rule.clone(), id), side).is_some() {
+                twice.entry(rule).or_default()[side as usize] += 1;
+            }
+        }
+        for (rule, more) in other.rules {
+            let sum = self.rules.entry(rule.clone()).or_default();
+            sum.add(more, options);
+            let [_, new, lost, same] = twice.remove(&rule).unwrap_or_default();
+            sum.new_hits -= new;
+            sum.lost_hits -= lost;
+            sum.same_hits -= same;
+            sum.new.hits -= new + same;
+            if let Some(current) = &mut sum.current {
+                current.hits -= lost + same;
+            }
+        }
+    }
+
+    /// Rules whose hits differ, or that failed where they did not before.
+    pub fn differs(&self) -> bool {
+        self.rules.values().any(|rule| rule.new_hits > 0 || rule.lost_hits > 0)
+    }
+}
+
+impl RuleReport {
+    fn count(&mut self, side: u8, options: &Options, hit: impl FnOnce() -> Hit) {
+        if side & IS_NEW != 0 {
+            self.new.hits += 1;
+        }
+        if side & IS_CURRENT != 0 {
+            self.current.get_or_insert_default().hits += 1;
+        }
+        let (count, examples) = match side {
+            IS_NEW => (&mut self.new_hits, &mut self.examples.new),
+            IS_CURRENT => (&mut self.lost_hits, &mut self.examples.lost),
+            _ => {
+                self.same_hits += 1;
+                return;
+            }
+        };
+        *count += 1;
+        if examples.len() < options.examples {
+            examples.push(hit());
+        }
+    }
+
+    fn add(&mut self, more: RuleReport, options: &Options) {
+        self.new.add(more.new);
+        if let Some(current) = more.current {
+            self.current.get_or_insert_default().add(current);
+        }
+        self.new_hits += more.new_hits;
+        self.lost_hits += more.lost_hits;
+        self.same_hits += more.same_hits;
+        for (mine, theirs) in
+            [(&mut self.examples.new, more.examples.new), (&mut self.examples.lost, more.examples.lost)]
+        {
+            let fresh: Vec<Hit> =
+                theirs.into_iter().filter(|hit| mine.iter().all(|known| known.alert != hit.alert)).collect();
+            mine.extend(fresh);
+            mine.sort_by(|a, b| a.alert.cmp(&b.alert));
+            mine.truncate(options.examples);
+        }
+    }
+}
+
+impl Cost {
+    fn add(&mut self, more: Cost) {
+        self.evaluations += more.evaluations;
+        self.hits += more.hits;
+        self.fuel += more.fuel;
+        self.faults += more.faults;
+        if more.last_error.is_some() {
+            self.last_error = more.last_error;
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(2 * bytes.len());
+    streamalert_pipeline::record_batch::push_hex(bytes, &mut out);
+    out
+}
+
+/// Asks about all records of the files, on all threads.
+pub fn backtest(chosen: &[Chosen], sides: &Sides<'_>, options: &Options, progress: &dyn Progress) -> Result<Report> {
+    let mut work: Vec<(&Chosen, usize, u64)> = Vec::new();
+    for one in chosen {
+        let all = parts(&one.file)?.into_iter().enumerate();
+        work.extend(all.map(|(part, (_, bytes))| (one, part, bytes)));
+    }
+    progress.length(work.iter().map(|(_, _, bytes)| bytes).sum());
+    let threads = options.threads.clamp(1, work.len().max(1));
+    let next = AtomicUsize::new(0);
+    let broken = AtomicBool::new(false);
+    let total = Mutex::new((Report::begin(sides), None::<ArchiveError>));
+    let work = || {
+        let mut report = Report::begin(sides);
+        let mut error = None;
+        while !broken.load(Ordering::Relaxed) {
+            let Some((one, part, bytes)) = work.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+            if let Err(why) = read(one, *part, *bytes, sides, options, progress, &mut report) {
+                broken.store(true, Ordering::Relaxed);
+                error = Some(why);
+            }
+        }
+        let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+        total.0.add(report, options);
+        total.1 = total.1.take().or(error);
+    };
+    thread::scope(|scope| {
+        // The caller's own thread is one of them.
+        (1..threads).for_each(|_| drop(scope.spawn(&work)));
+        work();
+    });
+    match total.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        (_, Some(error)) => Err(error),
+        (report, None) => Ok(report),
+    }
+}
+
+fn read(
+    one: &Chosen,
+    part: usize,
+    bytes: u64,
+    sides: &Sides<'_>,
+    options: &Options,
+    progress: &dyn Progress,
+    report: &mut Report,
+) -> Result<()> {
+    let (mut rest, mut batches) = (bytes, 0u64);
+    for batch in records(&one.file, part, one.log_type.as_deref(), ROWS_AT_ONCE)? {
+        let batch = batch?;
+        let count = batch.records.len() as u64;
+        let (batch, dead) = log_batch(batch, sides.schemas);
+        for letter in dead {
+            *report.unread.entry(letter.message).or_default() += 1;
+        }
+        report.judge(&batch, sides, options);
+        batches += 1;
+        // About as far as its bytes, which nobody counts one by one.
+        let step = (bytes / 64).min(rest);
+        rest -= step;
+        progress.done(if batches <= 64 { step } else { 0 }, count);
+    }
+    progress.done(rest, 0);
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! A query and its answer, within bounds of time and memory.
+
+use crate::json;
+use crate::tables::Folders;
+use anyhow::{Context, Result, anyhow};
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
+use datafusion::common::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use streamalert_archive::folder::Reading;
+use streamalert_archive::table::Tables;
+use streamalert_archive::{Archive, Bounds};
+
+/// What a query may look at and use.
+pub struct Settings {
+    pub archive: Archive,
+    /// Tables that are there whether they have files or not.
+    pub tables: Tables,
+    pub bounds: Bounds,
+    /// Bytes; what sorts or groups more than that goes by way of files, or is refused.
+    pub memory: usize,
+    pub threads: usize,
+}
+
+pub struct Engine {
+    context: SessionContext,
+    folders: Arc<Folders>,
+    memory: usize,
+    /// Files that were listed stay.
+    _reading: Reading,
+}
+
+/// Operators that are named when there is not enough memory.
+const CONSUMERS_NAMED: usize = 3;
+const CATALOG: &str = "streamalert";
+const SCHEMA: &str = "archive";
+
+impl Engine {
+    pub fn open(settings: Settings) -> Result<Engine> {
+        let reading = settings.archive.reading().context("open the archive")?;
+        let mut config = SessionConfig::new()
+            .with_target_partitions(settings.threads)
+            .with_information_schema(true)
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            // Footers are read when files are; counting all rows of a table is not what people wait for.
+            .with_collect_statistics(false);
+        let parquet = &mut config.options_mut().execution.parquet;
+        // A record's own text is most of a row: of rows that do not fit it is not unpacked.
+        parquet.pushdown_filters = true;
+        parquet.reorder_filters = true;
+        let memory = TrackConsumersPool::new(
+            FairSpillPool::new(settings.memory),
+            NonZeroUsize::new(CONSUMERS_NAMED).unwrap_or(NonZeroUsize::MIN),
+        );
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(memory)).build_arc()?;
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        let folders = Arc::new(Folders::new(settings.archive, &settings.tables, settings.bounds)?);
+        let catalog = Arc::new(MemoryCatalogProvider::new());
+        catalog.register_schema(SCHEMA, folders.clone())?;
+        context.register_catalog(CATALOG, catalog);
+        json::functions().into_iter().for_each(|function| context.register_udf(function));
+        Ok(Engine { context, folders, memory: settings.memory, _reading: reading })
+    }
+
+    pub fn folders(&self) -> &Folders {
+        &self.folders
+    }
+
+    /// The answer to a query, batch by batch. What would change something is refused.
+    pub async fn query(&self, sql: &str) -> Result<SendableRecordBatchStream> {
+        let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let frame = self.context.sql_with_options(sql, options).await.map_err(|error| self.told(error))?;
+        frame.execute_stream().await.map_err(|error| self.told(error))
+    }
+
+    /// What to do about it, where that can be said.
+    pub fn told(&self, error: DataFusionError) -> anyhow::Error {
+        let exhausted = matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
+        let text = error.strip_backtrace();
+        if exhausted {
+            let memory = self.memory >> 20;
+            return anyhow!(
+                "the query needs more than {memory} MB: name fewer columns, add a condition on dt or --since, or allow it more by --memory-mb: {text}"
+            );
+        }
+        if text.contains("not found") && text.contains("table ") {
+            return anyhow!("{text}; `streamalert search --tables` lists the tables");
+        }
+        anyhow!("{text}")
+    }
+}

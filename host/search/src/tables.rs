@@ -1,0 +1,241 @@
+//! What tables there are, and which files a query reads.
+
+use crate::fit::FitFactory;
+use anyhow::Result as Anyhow;
+use async_trait::async_trait;
+use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use datafusion::catalog::{SchemaProvider, Session, TableProvider};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, config::TableParquetOptions};
+use datafusion::datasource::TableType;
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingTableUrl, PartitionedFile};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use streamalert_archive::folder::DataFile;
+use streamalert_archive::table::{Table, Tables};
+use streamalert_archive::{Archive, Bounds};
+use streamalert_pipeline::columns::PARTITION;
+
+/// Hours whose files are asked which columns they have; schemas seldom change.
+const HOURS_ASKED: usize = 16;
+
+/// The tables of an archive.
+#[derive(Debug)]
+pub struct Folders {
+    archive: Archive,
+    known: BTreeMap<String, Arc<Table>>,
+    /// Folders that are there.
+    found: Vec<String>,
+    bounds: Bounds,
+}
+
+impl Folders {
+    pub fn new(archive: Archive, tables: &Tables, bounds: Bounds) -> Anyhow<Folders> {
+        let known = tables.iter().map(|table| (table.name.clone(), table.clone())).collect();
+        let found = archive.tables()?;
+        Ok(Folders { archive, known, found, bounds })
+    }
+
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// The table as the schemas have it.
+    pub fn known(&self, name: &str) -> Option<&Arc<Table>> {
+        self.known.get(name)
+    }
+
+    /// The columns of a table without its partition: what the schema says, and what files have besides.
+    pub fn schema(&self, name: &str) -> Anyhow<Option<SchemaRef>> {
+        let known = self.known.get(name);
+        if known.is_none() && !self.found.iter().any(|found| found == name) {
+            return Ok(None);
+        }
+        let mut fields: Vec<Field> = known
+            .map(|table| table.schema.fields().iter().map(|field| (**field).clone()).collect())
+            .unwrap_or_default();
+        for file in self.sample(name)? {
+            let file = File::open(&file.path)?;
+            let metadata = ArrowReaderMetadata::load(&file, Default::default())?;
+            for field in metadata.schema().fields() {
+                if fields.iter().all(|known| known.name() != field.name()) {
+                    fields.push(field.as_ref().clone().with_nullable(true));
+                }
+            }
+        }
+        // As the engine reads texts fastest.
+        let fields = fields.into_iter().map(|field| match field.data_type() {
+            DataType::Utf8 => field.with_data_type(DataType::Utf8View),
+            _ => field,
+        });
+        Ok(Some(Arc::new(Schema::new(fields.collect::<Fields>()))))
+    }
+
+    /// The newest files first, so that of two types the later one counts.
+    fn sample(&self, name: &str) -> Anyhow<Vec<DataFile>> {
+        let hours = self.archive.hours(name)?;
+        let step = hours.len().div_ceil(HOURS_ASKED).max(1);
+        let mut files = Vec::new();
+        for hour in hours.iter().rev().step_by(step).chain(hours.first()) {
+            let mut there = self.archive.files(name, hour)?;
+            files.extend(there.pop());
+            files.extend(there.into_iter().next());
+        }
+        Ok(files)
+    }
+}
+
+fn failed(error: anyhow::Error) -> DataFusionError {
+    DataFusionError::Execution(format!("{error:#}"))
+}
+
+#[async_trait]
+impl SchemaProvider for Folders {
+    fn table_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.known.keys().chain(&self.found).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(columns) = self.schema(name).map_err(failed)? else { return Ok(None) };
+        let partition = Arc::new(Field::new(PARTITION, DataType::Utf8, false));
+        let schema = TableSchema::builder(columns).with_table_partition_cols(vec![partition]).build();
+        Ok(Some(Arc::new(Hours {
+            archive: self.archive.clone(),
+            name: name.to_owned(),
+            bounds: self.bounds.clone(),
+            schema,
+        })))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.known.contains_key(name) || self.found.iter().any(|found| found == name)
+    }
+}
+
+/// A table whose rows lie in folders, one for each hour.
+#[derive(Debug)]
+struct Hours {
+    archive: Archive,
+    name: String,
+    bounds: Bounds,
+    schema: TableSchema,
+}
+
+impl Hours {
+    /// Hours that the bounds and the conditions on the partition leave.
+    fn hours(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<String>> {
+        let mut hours = self.archive.hours(&self.name).map_err(|error| failed(error.into()))?;
+        hours.retain(|hour| self.bounds.holds(hour));
+        let filters: Vec<&Expr> = filters.iter().filter(|filter| is_about_hours(filter)).collect();
+        if filters.is_empty() || hours.is_empty() {
+            return Ok(hours);
+        }
+        let schema = Arc::new(Schema::new(vec![Field::new(PARTITION, DataType::Utf8, false)]));
+        let names = RecordBatch::try_new(schema.clone(), vec![Arc::new(StringArray::from(hours.clone()))])?;
+        let named = DFSchema::try_from(schema)?;
+        for filter in filters {
+            let fits = state.create_physical_expr(filter.clone(), &named)?.evaluate(&names)?;
+            let fits = fits.into_array(names.num_rows())?;
+            let fits: &BooleanArray = fits.as_boolean();
+            // Of an hour that an earlier condition took the name is empty.
+            for (at, hour) in hours.iter_mut().enumerate() {
+                if fits.is_null(at) || !fits.value(at) {
+                    hour.clear();
+                }
+            }
+        }
+        hours.retain(|hour| !hour.is_empty());
+        Ok(hours)
+    }
+}
+
+/// It can be decided by the name of the hour alone.
+fn is_about_hours(filter: &Expr) -> bool {
+    let columns = filter.column_refs();
+    !columns.is_empty()
+        && columns.iter().all(|column| column.name == PARTITION)
+        && !filter.is_volatile()
+        && !matches!(filter, Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_))
+}
+
+#[async_trait]
+impl TableProvider for Hours {
+    fn schema(&self) -> SchemaRef {
+        self.schema.table_schema().clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let answer = |filter: &&Expr| match is_about_hours(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        Ok(filters.iter().map(answer).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut files = Vec::new();
+        for hour in self.hours(state, filters)? {
+            for file in self.archive.files(&self.name, &hour).map_err(|error| failed(error.into()))? {
+                let mut scanned = PartitionedFile::new("", file.bytes);
+                scanned.object_meta.location = ListingTableUrl::parse(url(&file.path)?)?.prefix().clone();
+                files.push(scanned.with_partition_values(vec![ScalarValue::Utf8(Some(hour.clone()))]));
+            }
+        }
+        if files.is_empty() {
+            let schema = self.schema();
+            let schema = match projection {
+                Some(columns) => Arc::new(schema.project(columns)?),
+                None => schema,
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let options =
+            TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
+        let source = ParquetSource::new(self.schema.clone()).with_table_parquet_options(options.clone());
+        let groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        // A limit counts only where every row that is read is one of the answer.
+        let limit = limit.filter(|_| filters.iter().all(is_about_hours));
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .with_expr_adapter(Some(Arc::new(FitFactory)))
+            .build();
+        ParquetFormat::default().with_options(options).create_physical_plan(state, config).await
+    }
+}
+
+fn url(path: &Path) -> Result<String> {
+    let path = std::path::absolute(path)?;
+    let url = url::Url::from_file_path(&path);
+    let told = || DataFusionError::Execution(format!("{} is no path that can be read", path.display()));
+    Ok(url.map_err(|()| told())?.into())
+}

@@ -1,0 +1,101 @@
+//! `streamalert backtest`: rules over archived records find what they found live.
+
+use crate::archive::{run, told};
+use crate::run_world::{World, every_row, rows};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+#[track_caller]
+fn backtest(world: &World, arguments: &[&str]) -> Value {
+    let all: Vec<&str> = ["backtest", "--output", "json"].into_iter().chain(arguments.iter().copied()).collect();
+    let output = world.streamalert(&all);
+    assert!(output.status.success(), "{arguments:?}: {}", told(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+#[test]
+fn hits_over_the_archive_are_the_alerts_that_were_raised_live() {
+    let world = World::new();
+    let root = root();
+    let (conf, samples) = (root.join("conf"), root.join("samples"));
+    let plugins = root.join("target/guests/example-rules");
+    let [conf, samples, plugins] = [&conf, &samples, &plugins].map(|path| path.to_str().unwrap());
+    run(&world, &["--config", conf, "--plugins", plugins, "--input", samples]);
+    let live: BTreeSet<(String, String)> = world.alerts().into_iter().map(|alert| (alert.rule_name, alert.id)).collect();
+    assert!(live.len() > 10, "the samples have an intrusion in them");
+    let report = backtest(&world, &["--config", conf, "--plugins", plugins, "--examples", "100000"]);
+    let mut found = BTreeSet::new();
+    for (rule, told) in report["rules"].as_object().unwrap() {
+        let hits = told["examples"]["new"].as_array().unwrap();
+        assert_eq!(told["new"]["hits"], hits.len(), "{rule}");
+        found.extend(hits.iter().map(|hit| (rule.clone(), hit["alert"].as_str().unwrap().to_owned())));
+    }
+    assert_eq!(found, live);
+
+    // Against themselves nothing differs.
+    let report = backtest(&world, &["--config", conf, "--plugins", plugins, "--against", plugins, "--since", "1d"]);
+    let rules = report["rules"].as_object().unwrap();
+    let same: u64 = rules.values().map(|rule| rule["same_hits"].as_u64().unwrap()).sum();
+    assert_eq!(same, live.len() as u64);
+    for (name, rule) in rules {
+        assert_eq!((&rule["new_hits"], &rule["lost_hits"]), (&0.into(), &0.into()), "{name}");
+        assert_eq!(rule["new"]["evaluations"], rule["current"]["evaluations"], "{name}");
+        assert_eq!(rule["new"]["fuel"], rule["current"]["fuel"], "{name}");
+    }
+    // Of other hours there is nothing.
+    let report = backtest(&world, &["--config", conf, "--plugins", plugins, "--until", "2020-01-01"]);
+    assert_eq!(report["records"], 0);
+    let report = backtest(&world, &["--config", conf, "--plugins", plugins, "--logs", "cloudtrail"]);
+    assert!(report["records"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn what_is_new_what_is_lost_and_what_it_takes_is_told() {
+    let world = World::new();
+    world.write("a.json", rows(0..40));
+    run(&world, &["--input", "a.json"]);
+    // Archived twice, it is the same record.
+    run(&world, &["--input", "a.json"]);
+    world.write("none/other.wasm", crate::run_world::Guest { rules: vec![("other", crate::run_world::EVERY_ROW)], logs: "test:row", ..Default::default() }.build());
+    let report = backtest(&world, &["--plugins", "plugins", "--against", "none", "--examples", "2"]);
+    let (every, other) = (&report["rules"]["every_row"], &report["rules"]["other"]);
+    assert_eq!((&every["new_hits"], &every["lost_hits"], &every["same_hits"]), (&40.into(), &0.into(), &0.into()));
+    assert_eq!((&other["new_hits"], &other["lost_hits"], &other["same_hits"]), (&0.into(), &40.into(), &0.into()));
+    assert!(every["new"]["fuel"].as_u64().unwrap() > 0 && other["current"]["fuel"].as_u64().unwrap() > 0);
+    let example = &every["examples"]["new"][0];
+    assert!(world.alert_ids().contains(example["alert"].as_str().unwrap()), "{example}");
+    let record = crate::archive::search(
+        &world,
+        &[&format!("SELECT n FROM test_row WHERE streamalert_id = '{}'", example["record"].as_str().unwrap())],
+    );
+    assert!(!record.is_empty(), "the record of an example is found by its id");
+    assert_eq!(other["examples"]["lost"].as_array().unwrap().len(), 2);
+
+    // One component by itself; the same for a person.
+    let text = world.streamalert(&["backtest", "--plugins", "plugins/every_row.wasm", "--against", "none/other.wasm"]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("new hits") && text.contains("    lost: alert "), "{text}");
+
+    let code = |arguments: &[&str]| {
+        let output = world.streamalert(&["backtest"].into_iter().chain(arguments.iter().copied()).collect::<Vec<_>>());
+        (output.status.code(), told(&output))
+    };
+    assert_eq!(code(&["--plugins", "plugins", "--against", "none", "--fail-on-difference"]).0, Some(1));
+    assert_eq!(code(&["--plugins", "plugins", "--against", "plugins", "--fail-on-difference"]).0, Some(0));
+    let (status, told) = code(&["--plugins", "nowhere"]);
+    assert!(status == Some(2) && told.contains("there is no folder or component nowhere"), "{told}");
+    let (status, told) = code(&["--plugins", "plugins", "--rules", "no_such"]);
+    assert!(status == Some(2) && told.contains("there is no rule no_such"), "{told}");
+    let (status, told) = code(&["--plugins", "plugins", "--local", "nowhere"]);
+    assert!(status == Some(2) && told.contains("there is no data folder nowhere"), "{told}");
+    world.write("broken/x.wasm", "not a component");
+    let (status, told) = code(&["--plugins", "broken"]);
+    assert!(status == Some(2) && told.contains("refused"), "{told}");
+    world.write("plugins/every_row.wasm", every_row("high"));
+    assert_eq!(code(&["--plugins", "plugins", "--until", "2020-01-01"]).1.contains("no archived records"), true);
+}
