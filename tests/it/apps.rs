@@ -12,6 +12,8 @@ mod intercom;
 mod okta;
 mod onelogin;
 mod onepassword;
+mod on_aws;
+mod running;
 mod salesforce;
 mod samples;
 pub mod site;

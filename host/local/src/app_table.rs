@@ -1,7 +1,12 @@
 //! What is known of apps, in SQLite: one row for each.
+//!
+//! Whoever takes leases here holds a lock on a file of his own, which ends with his process: the lease of one who is gone means nothing,
+//! so that after a crash nobody waits for it.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -48,8 +53,60 @@ impl SqliteApps {
     }
 
     fn read(&self, revision: i64, text: &str) -> Result<AppState, BackendError> {
-        let state: AppState = serde_json::from_str(text).map_err(|error| self.failed("read", error))?;
+        let mut state: AppState = serde_json::from_str(text).map_err(|error| self.failed("read", error))?;
+        if state.lease.as_ref().is_some_and(|lease| !self.is_there(&lease.owner)) {
+            state.lease = None;
+        }
         Ok(AppState { revision: revision.unsigned_abs(), ..state })
+    }
+
+    fn owners(&self) -> PathBuf {
+        self.path.with_extension("owners")
+    }
+
+    /// Becomes somebody who may take leases, until the owner is dropped or the process ends. Names of leases are the owner's, with
+    /// `.` and a number.
+    pub fn owner(&self) -> Result<Owner, BackendError> {
+        let make = || -> io::Result<Owner> {
+            let folder = self.owners();
+            fs::create_dir_all(&folder)?;
+            // Under another name until it is locked: nobody is to think that its owner is gone.
+            let file = tempfile::Builder::new().prefix("new-").tempfile_in(&folder)?;
+            file.as_file().lock()?;
+            let random = file.path().file_name().unwrap_or_default().to_string_lossy().replace("new-", "");
+            let name = format!("{}-{}", std::process::id(), random.trim_start_matches('.'));
+            let path = folder.join(&name);
+            let file = file.persist(&path)?;
+            Ok(Owner { name, path, _lock: file })
+        };
+        make().map_err(|error| self.failed("become an owner in", error))
+    }
+
+    /// Whether the owner of a lease is still at it.
+    fn is_there(&self, owner: &str) -> bool {
+        let name = owner.split('.').next().unwrap_or_default();
+        let path = self.owners().join(name);
+        match File::open(&path).map(|file| file.try_lock()) {
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+            Ok(Err(TryLockError::WouldBlock | TryLockError::Error(_))) => true,
+            Ok(Ok(())) => {
+                let _ = fs::remove_file(&path);
+                false
+            }
+        }
+    }
+}
+
+/// Somebody who takes leases.
+pub struct Owner {
+    pub name: String,
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -112,6 +169,24 @@ impl AppTable for SqliteApps {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lease_of_one_who_is_gone_means_nothing() {
+        use streamalert_pipeline::apps::AppLease;
+        let folder = tempfile::tempdir().unwrap();
+        let table = SqliteApps::open(&folder.path().join("apps.sqlite")).unwrap();
+        let owner = table.owner().unwrap();
+        let lease = |owner: &str| Some(AppLease { owner: format!("{owner}.7"), until: i64::MAX });
+        let state = AppState { lease: lease(&owner.name), ..AppState::default() };
+        table.put("a", &state, None).unwrap();
+        table.put("b", &AppState { lease: lease("4711-gone"), ..AppState::default() }, None).unwrap();
+        let other = table.owner().unwrap();
+        assert_ne!(other.name, owner.name);
+        assert!(table.get("a").unwrap().unwrap().lease.is_some());
+        assert!(table.get("b").unwrap().unwrap().lease.is_none());
+        drop(owner);
+        assert!(table.all().unwrap()["a"].lease.is_none());
+    }
 
     #[test]
     fn of_two_who_write_after_the_same_state_one_succeeds() {

@@ -1,13 +1,13 @@
 //! The apps of a run: whose turn it is gets a thread, and what it fetches goes through the door as all logs do.
 
 use crate::alert_text::printable;
+use crate::app_table::{Owner, SqliteApps};
 use crate::clock::millis;
 use crate::run::Progress;
 use crate::runner::{Door, Receipt};
 use crate::stop::Stop;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -32,7 +32,7 @@ const WAIT_LOOK: Duration = Duration::from_millis(100);
 /// What the apps of a run are made of.
 pub struct Setup {
     pub configs: AppConfigs,
-    pub table: Arc<dyn AppTable>,
+    pub table: Arc<SqliteApps>,
     pub live: Arc<ArcSwap<Live>>,
     pub secrets: Arc<dyn SecretStore>,
     pub world: Arc<dyn World>,
@@ -67,7 +67,7 @@ pub enum TurnError {
 
 pub struct Apps {
     setup: Setup,
-    owner: String,
+    owner: Owner,
     turns: AtomicU64,
     running: Mutex<BTreeSet<String>>,
     /// What was told of each app last, so that it is told once.
@@ -75,10 +75,9 @@ pub struct Apps {
 }
 
 impl Apps {
-    pub fn new(setup: Setup) -> Arc<Self> {
-        // Like no other process, on whatever machine.
-        let owner = format!("{:016x}-{}", RandomState::new().hash_one(millis()), std::process::id());
-        Arc::new(Apps { setup, owner, turns: AtomicU64::new(0), running: Mutex::default(), told: Mutex::default() })
+    pub fn new(setup: Setup) -> Result<Arc<Self>, BackendError> {
+        let owner = setup.table.owner()?;
+        Ok(Arc::new(Apps { setup, owner, turns: AtomicU64::new(0), running: Mutex::default(), told: Mutex::default() }))
     }
 
     /// Looks whose turn it is until the run is stopped; then waits for the turns that are under way.
@@ -181,7 +180,7 @@ impl Apps {
             return Err(TurnError::NotReady(format!("is not ready: {}", told.join("; "))));
         }
         let number = self.turns.fetch_add(1, Ordering::Relaxed);
-        let owner = format!("{}-{number}", self.owner);
+        let owner = format!("{}.{number}", self.owner.name);
         let (caller, asks) = (info.caller(), config.caller());
         let turn = Turn {
             app,

@@ -33,7 +33,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use streamalert_archive::Keeper;
+use streamalert_archive::stored::{Stored, stored};
+use streamalert_archive::{Archive, Keeper};
 use streamalert_delivery::metrics::Counts;
 use streamalert_delivery::{self as delivery, Post, real_clock};
 use streamalert_intake::{Piece, Pieces};
@@ -42,7 +43,7 @@ use streamalert_pipeline::alert::{Alert, Hit};
 use streamalert_pipeline::backend::{AlertDesk, BackendError, Backlog, SecretStore};
 use streamalert_pipeline::classifier::Framing;
 use streamalert_pipeline::config::apps::{FILE, nobodys};
-use streamalert_pipeline::config::{ArchiveConfig, RuleStaging};
+use streamalert_pipeline::config::{ArchiveConfig, RuleStaging, Schemas};
 use streamalert_pipeline::live::{Base, Live};
 use streamalert_pipeline::plugin::World;
 
@@ -113,19 +114,26 @@ impl DataFolder {
         self.0.join("archive")
     }
 
+    /// The tables of the archive as they lie there.
+    pub fn stored(&self) -> Result<BTreeMap<String, Stored>> {
+        let archive = Archive::at(self.archive());
+        let tables = archive.tables()?.into_iter().map(|table| {
+            let of = stored(&archive, &table)?;
+            Ok((table, of))
+        });
+        tables.collect()
+    }
+
     /// Begins to keep records and alerts, if the configuration does not say otherwise.
     pub fn keeper(
         &self,
         config: &ArchiveConfig,
-        live: &Arc<ArcSwap<Live>>,
+        schemas: impl Fn() -> Arc<Schemas> + Send + Sync + 'static,
         tell: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Option<Arc<Keeper>>> {
         if !config.enabled {
             return Ok(None);
         }
-        let live = live.clone();
-        // Parsers bring log types of their own.
-        let schemas = move || live.load().classifier.schemas().clone();
         let keeper = Keeper::start(&self.archive(), config.clone(), Box::new(schemas), clock::millis, Box::new(tell));
         Ok(Some(Arc::new(keeper.context("open the archive")?)))
     }
@@ -378,7 +386,10 @@ pub fn run(
     promotion.start(stop.clone())?;
     let archive = {
         let progress = progress.clone();
-        options.data.keeper(&archive, &live, move |notice| progress.tell(notice))?
+        let live = live.clone();
+        // Parsers bring log types of their own.
+        let schemas = move || live.load().classifier.schemas().clone();
+        options.data.keeper(&archive, schemas, move |notice| progress.tell(notice))?
     };
     if let Some(downloader) = options.feeds {
         let progress = progress.clone();

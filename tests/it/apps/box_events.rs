@@ -48,12 +48,21 @@ impl Vendor for Enterprise {
             let refused = |why: &str| Reply::json(400, json!({"error": "invalid_grant", "error_description": why}));
             let until = claims["exp"].as_i64().unwrap_or(0);
             return match () {
-                () if tokens::form(seen, "client_id") != "c1ient" || tokens::form(seen, "client_secret") != "s3cret" => {
-                    Reply::json(400, json!({"error": "invalid_client", "error_description": "The client credentials are invalid"}))
+                () if tokens::form(seen, "client_id") != "c1ient"
+                    || tokens::form(seen, "client_secret") != "s3cret" =>
+                {
+                    Reply::json(
+                        400,
+                        json!({"error": "invalid_client", "error_description": "The client credentials are invalid"}),
+                    )
                 }
-                () if claims["sub"] != "801234" || claims["box_sub_type"] != "enterprise" => refused("Please check the 'sub' claim."),
+                () if claims["sub"] != "801234" || claims["box_sub_type"] != "enterprise" => {
+                    refused("Please check the 'sub' claim.")
+                }
                 () if until <= now || until > now + 60 => refused("Please check the 'exp' claim."),
-                () if !self.assertions.insert(claims["jti"].to_string()) => refused("A unique 'jti' value is required."),
+                () if !self.assertions.insert(claims["jti"].to_string()) => {
+                    refused("A unique 'jti' value is required.")
+                }
                 () => Reply::json(200, json!({"access_token": "t0ken", "expires_in": 4000, "token_type": "bearer"})),
             };
         }
@@ -65,10 +74,14 @@ impl Vendor for Enterprise {
             return Reply::text(403, "not as documented");
         }
         let from = match seen.query("stream_position").split_once("000111") {
-            Some((_, given)) if now - given.parse::<i64>().unwrap() > 6_000 => return Reply::json(400, json!({"code": "bad_request"})),
+            Some((_, given)) if now - given.parse::<i64>().unwrap() > 6_000 => {
+                return Reply::json(400, json!({"code": "bad_request"}));
+            }
             Some((place, _)) => place.parse::<usize>().unwrap() - 1,
             None => {
-                let Some(after) = seconds(seen.query("created_after")) else { return Reply::text(403, "created_after is no time") };
+                let Some(after) = seconds(seen.query("created_after")) else {
+                    return Reply::text(403, "created_after is no time");
+                };
                 visible.iter().position(|event| event.at >= after).unwrap_or(visible.len())
             }
         };

@@ -50,10 +50,12 @@ impl Vendor for Google {
             return match () {
                 () if claims["iss"] != "sa@p.iam.gserviceaccount.com" => refused("Invalid grant: account not found"),
                 () if claims["aud"] != "https://oauth2.googleapis.com/token" => refused("Invalid audience"),
-                () if (issued - now).abs() > 300 || until > now + 3_900 => {
-                    refused("Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.")
+                () if (issued - now).abs() > 300 || until > now + 3_900 => refused(
+                    "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.",
+                ),
+                () => {
+                    Reply::json(200, json!({"access_token": "ya29.t0ken", "expires_in": 3599, "token_type": "Bearer"}))
                 }
-                () => Reply::json(200, json!({"access_token": "ya29.t0ken", "expires_in": 3599, "token_type": "Bearer"})),
             };
         }
         if seen.header("authorization") != "Bearer ya29.t0ken" {
@@ -71,7 +73,9 @@ impl Vendor for Google {
         all.sort_by_key(|event| (-event.at, self.id(&event.log)));
         // By the last activity of the page before, so that none is left out when others become visible meanwhile.
         let start = match seen.query("pageToken").split_once('|') {
-            Some((_, given)) if now - given.parse::<i64>().unwrap() > 3_600 => return Reply::text(400, "Invalid Value"),
+            Some((_, given)) if now - given.parse::<i64>().unwrap() > 3_600 => {
+                return Reply::text(400, "Invalid Value");
+            }
             Some((last, _)) => all.iter().position(|event| self.id(&event.log) == last).map_or(0, |at| at + 1),
             None => 0,
         };

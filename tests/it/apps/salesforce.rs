@@ -43,9 +43,17 @@ impl Vendor for Org {
     fn answer(&mut self, seen: &Seen, visible: &[Event], now: i64) -> Reply {
         if seen.path == "/services/oauth2/token" {
             let form = |name| tokens::form(seen, name);
-            return match form("grant_type") == "client_credentials" && form("client_id") == "3MVG9" && form("client_secret") == "s3cret-s3cret" {
-                true => Reply::json(200, json!({"access_token": "00D!t0ken", "instance_url": "https://elsewhere.example"})),
-                false => Reply::json(400, json!({"error": "invalid_client", "error_description": "invalid client credentials"})),
+            return match form("grant_type") == "client_credentials"
+                && form("client_id") == "3MVG9"
+                && form("client_secret") == "s3cret-s3cret"
+            {
+                true => {
+                    Reply::json(200, json!({"access_token": "00D!t0ken", "instance_url": "https://elsewhere.example"}))
+                }
+                false => Reply::json(
+                    400,
+                    json!({"error": "invalid_client", "error_description": "invalid client credentials"}),
+                ),
             };
         }
         if seen.header("authorization") != "Bearer 00D!t0ken" {
@@ -53,12 +61,15 @@ impl Vendor for Org {
         }
         let files = self.files(visible, now);
         let id = |(made, hour): &(i64, i64)| format!("0AT{made}x{hour}");
-        let time = |at: i64| jiff::Timestamp::from_second(at).unwrap().strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string();
+        let time =
+            |at: i64| jiff::Timestamp::from_second(at).unwrap().strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string();
         if seen.path == "/services/data/v62.0/query" {
             let query = seen.query("q");
             let wanted = "FROM EventLogFile WHERE EventType = 'Login' AND Interval = 'Hourly' AND CreatedDate >= ";
             let Some((_, rest)) = query.split_once(wanted) else { return Reply::text(400, "MALFORMED_QUERY") };
-            let Some(from) = rest.split(' ').next().and_then(seconds) else { return Reply::text(400, "MALFORMED_QUERY") };
+            let Some(from) = rest.split(' ').next().and_then(seconds) else {
+                return Reply::text(400, "MALFORMED_QUERY");
+            };
             let limit: usize = query.rsplit(' ').next().and_then(|limit| limit.parse().ok()).unwrap_or(0);
             let records: Vec<Value> = files
                 .keys()
@@ -68,7 +79,10 @@ impl Vendor for Org {
                 .collect();
             return Reply::json(200, json!({"totalSize": records.len(), "done": true, "records": records}));
         }
-        let name = seen.path.strip_prefix("/services/data/v62.0/sobjects/EventLogFile/").and_then(|rest| rest.strip_suffix("/LogFile"));
+        let name = seen
+            .path
+            .strip_prefix("/services/data/v62.0/sobjects/EventLogFile/")
+            .and_then(|rest| rest.strip_suffix("/LogFile"));
         let Some((_, rows)) = files.iter().find(|(key, _)| Some(id(key).as_str()) == name) else {
             return Reply::json(404, json!([{"errorCode": "NOT_FOUND"}]));
         };

@@ -321,6 +321,34 @@ impl<'a> Day<'a> {
     }
 }
 
+/// A service at which all of this happened already, and nothing more does.
+pub struct Quiet {
+    shared: Arc<Mutex<Shared>>,
+    pub url: String,
+}
+
+impl Quiet {
+    pub fn start(vendor: Box<dyn Vendor>, events: Vec<Event>, now: i64) -> Self {
+        let shared = Shared { vendor, events, now, trouble: vec![], requests: vec![] };
+        let shared = Arc::new(Mutex::new(shared));
+        Quiet { url: serve(shared.clone()), shared }
+    }
+
+    pub fn origin(&self) -> &str {
+        self.url.trim_end_matches("/site")
+    }
+
+    pub fn requests(&self) -> usize {
+        self.shared.lock().unwrap().requests.len()
+    }
+}
+
+/// The file of a component that comes along.
+pub fn component(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests/example-rules").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: `make guests` builds it", path.display()))
+}
+
 /// Serves until the test's process ends. Says where.
 fn serve(shared: Arc<Mutex<Shared>>) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();

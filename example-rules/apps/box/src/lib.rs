@@ -37,12 +37,14 @@ struct Application {
 
 impl Application {
     fn read(keyfile: &str) -> Result<Application, String> {
-        let json: Value =
-            serde_json::from_str(keyfile).map_err(|_| "is no JSON: give what is in the file of settings, not its path".to_owned())?;
+        let json: Value = serde_json::from_str(keyfile)
+            .map_err(|_| "is no JSON: give what is in the file of settings, not its path".to_owned())?;
         let text = |path: &[&str]| {
             let value = path.iter().fold(&json, |value, key| &value[*key]);
             let text = value.as_str().filter(|text| !text.is_empty());
-            text.map(str::to_owned).ok_or_else(|| format!("has no {}: it is the file of settings that Box's console makes", path.join(".")))
+            text.map(str::to_owned).ok_or_else(|| {
+                format!("has no {}: it is the file of settings that Box's console makes", path.join("."))
+            })
         };
         let settings = "boxAppSettings";
         let passphrase = text(&[settings, "appAuth", "passphrase"]).ok();
@@ -99,9 +101,13 @@ fn api(ask: &Ask) -> &str {
 
 impl App for AdminEvents {
     const NAME: &'static str = "box_admin_events";
-    const DESCRIPTION: &'static str = "Events of an enterprise at Box: logins, shares, downloads, changes of users and policies";
+    const DESCRIPTION: &'static str =
+        "Events of an enterprise at Box: logins, shares, downloads, changes of users and policies";
     const SETTINGS: &'static [Setting] = &[
-        Setting::secret("keyfile", "The JSON file of settings of an application with server authentication (JWT), its content"),
+        Setting::secret(
+            "keyfile",
+            "The JSON file of settings of an application with server authentication (JWT), its content",
+        ),
         Setting::plain("url", "Of a proxy, instead of Box's own host").optional(),
     ];
     const HOSTS: &'static [&'static str] = &["api.box.com", "{url}"];
@@ -219,8 +225,20 @@ mod tests {
             .take(2)
             .map(|part| serde_json::from_slice(&sign::unbase64_url(part).unwrap()).unwrap())
             .collect();
-        assert_eq!((&parts[0]["alg"], &parts[0]["kid"], &parts[1]["sub"]), (&json!("RS512"), &json!("k1"), &json!("801234")));
-        assert!(requests.iter().filter(|request| request.method == "POST").map(|r| r.body_text().into_owned()).collect::<std::collections::BTreeSet<_>>().len() >= 3, "no two assertions alike");
+        assert_eq!(
+            (&parts[0]["alg"], &parts[0]["kid"], &parts[1]["sub"]),
+            (&json!("RS512"), &json!("k1"), &json!("801234"))
+        );
+        assert!(
+            requests
+                .iter()
+                .filter(|request| request.method == "POST")
+                .map(|r| r.body_text().into_owned())
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
+                >= 3,
+            "no two assertions alike"
+        );
     }
 
     #[test]

@@ -47,8 +47,8 @@ struct Account {
 
 impl Account {
     fn read(keyfile: &str) -> Result<Account, String> {
-        let json: Value =
-            serde_json::from_str(keyfile).map_err(|_| "is no JSON: give what is in the key file, not its path".to_owned())?;
+        let json: Value = serde_json::from_str(keyfile)
+            .map_err(|_| "is no JSON: give what is in the key file, not its path".to_owned())?;
         let (Some(email), Some(pem)) = (json["client_email"].as_str(), json["private_key"].as_str()) else {
             return Err("has no client_email and private_key: it is the JSON key of a service account".into());
         };
@@ -59,7 +59,8 @@ impl Account {
 
 impl App for Reports {
     const NAME: &'static str = "gsuite_reports";
-    const DESCRIPTION: &'static str = "Activities in an application of Google Workspace: admin, login, drive, token and others";
+    const DESCRIPTION: &'static str =
+        "Activities in an application of Google Workspace: admin, login, drive, token and others";
     const SETTINGS: &'static [Setting] = &[
         Setting::plain("application", "Whose activities: admin, login, drive, token, saml, groups and others"),
         Setting::plain("delegation_email", "Of an administrator in whose name the service account asks"),
@@ -175,7 +176,8 @@ mod tests {
     const PEM: &str = include_str!("../../../../rule-sdk/rust-app/testdata/plain.pem");
 
     fn poller() -> Poller<Reports> {
-        let keyfile = json!({"type": "service_account", "client_email": "sa@p.iam.gserviceaccount.com", "private_key": PEM});
+        let keyfile =
+            json!({"type": "service_account", "client_email": "sa@p.iam.gserviceaccount.com", "private_key": PEM});
         Poller::new()
             .with("application", "login")
             .with("delegation_email", "admin@northwind.example")
@@ -191,7 +193,9 @@ mod tests {
     }
 
     fn ids(logs: &[String]) -> Vec<String> {
-        logs.iter().map(|log| Log::parse(log).unwrap().get(&["id", "uniqueQualifier"]).as_str().unwrap().to_owned()).collect()
+        logs.iter()
+            .map(|log| Log::parse(log).unwrap().get(&["id", "uniqueQualifier"]).as_str().unwrap().to_owned())
+            .collect()
     }
 
     #[test]
@@ -219,7 +223,10 @@ mod tests {
                    &startTime=2026-01-02T11%3A00%3A00Z&endTime=2026-01-02T12%3A00%3A01Z";
         assert_eq!(requests[1].url, url);
         assert_eq!(requests[3].url, format!("{url}&pageToken=p2"));
-        assert!(requests[5].url.contains("startTime=2026-01-02T11%3A00%3A00Z"), "four hours back, and no earlier than the beginning");
+        assert!(
+            requests[5].url.contains("startTime=2026-01-02T11%3A00%3A00Z"),
+            "four hours back, and no earlier than the beginning"
+        );
     }
 
     #[test]
@@ -258,7 +265,10 @@ mod tests {
 
     #[test]
     fn settings_are_checked_without_showing_them() {
-        let settings = Settings::new().with("application", "mail").with("delegation_email", "x").with("keyfile", "/home/me/key.json");
+        let settings = Settings::new()
+            .with("application", "mail")
+            .with("delegation_email", "x")
+            .with("keyfile", "/home/me/key.json");
         let faults = validate::<Reports>(&settings);
         let faults: Vec<&str> = faults.iter().map(|fault| fault.setting.as_str()).collect();
         assert_eq!(faults, ["application", "delegation_email", "keyfile"]);

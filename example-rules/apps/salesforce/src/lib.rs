@@ -24,7 +24,8 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("url", "Of your domain: https://northwind.my.salesforce.com"),
     Setting::plain("client_id", "Consumer key of a connected app that may use the API"),
     Setting::secret("client_secret", "Consumer secret of the connected app"),
-    Setting::plain("username", "Of the user in whose name files are read; without one, that of the connected app").optional(),
+    Setting::plain("username", "Of the user in whose name files are read; without one, that of the connected app")
+        .optional(),
     Setting::secret("password", "Of that user, with the security token behind it").optional(),
     Setting::plain("interval", "Hourly or Daily; without it, Daily, which every edition has").optional(),
 ];
@@ -32,7 +33,10 @@ const SETTINGS: &[Setting] = &[
 fn validate_all(settings: &Settings) -> Vec<Fault> {
     let mut faults = Vec::new();
     if settings.get("username").is_some() != settings.get("password").is_some() {
-        faults.push(Fault::new("", "username and password go together; without both, the connected app's own user reads"));
+        faults.push(Fault::new(
+            "",
+            "username and password go together; without both, the connected app's own user reads",
+        ));
     }
     if !matches!(settings.get("interval"), None | Some("Hourly" | "Daily")) {
         faults.push(Fault::new("interval", "is Hourly or Daily"));
@@ -58,7 +62,8 @@ fn log_in(ask: &Ask, http: &dyn Http) -> Result<(String, String), Stop> {
 fn limited(answer: Result<Response, Failure>) -> Result<Response, Stop> {
     match &answer {
         Ok(refused) if refused.status == 403 && refused.text().contains("REQUEST_LIMIT_EXCEEDED") => {
-            Err(retry("Salesforce's limit of requests in 24 hours is reached").after(refused.retry_after().unwrap_or(900)))
+            Err(retry("Salesforce's limit of requests in 24 hours is reached")
+                .after(refused.retry_after().unwrap_or(900)))
         }
         _ => fetched(answer),
     }
@@ -90,7 +95,8 @@ fn poll(ask: &Ask, http: &dyn Http, kind: &str) -> Result<Page, Stop> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(retry("Salesforce names a file in a way that is no id"));
     }
-    let request = Request::get(format!("{url}/services/data/{VERSION}/sobjects/EventLogFile/{id}/LogFile")).bearer(&token);
+    let request =
+        Request::get(format!("{url}/services/data/{VERSION}/sobjects/EventLogFile/{id}/LogFile")).bearer(&token);
     let table = limited(http.send(request))?;
     let logs = csv_logs(&table.text())?;
     cursor.newest = cursor.newest.max(made(file));
@@ -157,7 +163,8 @@ mod tests {
     }
 
     fn files(files: &[(&str, &str)]) -> Value {
-        let records: Vec<Value> = files.iter().map(|(id, made)| json!({"Id": id, "CreatedDate": made, "LogFileLength": 9.0})).collect();
+        let records: Vec<Value> =
+            files.iter().map(|(id, made)| json!({"Id": id, "CreatedDate": made, "LogFileLength": 9.0})).collect();
         json!({"totalSize": records.len(), "done": true, "records": records})
     }
 
@@ -187,8 +194,14 @@ mod tests {
         assert_eq!(poller.poll_all(&http).unwrap(), [r#"{"EVENT_TYPE":"Login","REQUEST_ID":"r9"}"#]);
         assert_eq!(poller.poll_all(&http).unwrap(), [""; 0]);
         let requests = http.requests();
-        assert!(requests.iter().all(|request| request.url.starts_with("https://northwind.my.salesforce.com/services/")));
-        assert!(requests[1].url.contains("Interval%20%3D%20%27Daily%27%20AND%20CreatedDate%20%3E%3D%202026-01-02T11%3A00%3A00Z"));
+        assert!(
+            requests.iter().all(|request| request.url.starts_with("https://northwind.my.salesforce.com/services/"))
+        );
+        assert!(
+            requests[1]
+                .url
+                .contains("Interval%20%3D%20%27Daily%27%20AND%20CreatedDate%20%3E%3D%202026-01-02T11%3A00%3A00Z")
+        );
         assert!(requests[2].url.ends_with("/services/data/v62.0/sobjects/EventLogFile/0ATa/LogFile"));
         assert_eq!(requests[0].body_form()[2], ("grant_type".into(), "client_credentials".into()));
     }
@@ -221,7 +234,8 @@ mod tests {
         assert_eq!(validate::<Login>(&settings).len(), 1);
         assert_eq!(validate::<Login>(&settings.clone().with("password", "x")), []);
         assert_eq!(validate::<Login>(&settings.with("password", "x").with("interval", "Weekly")).len(), 1);
-        let http = FakeHttp::new().json(400, json!({"error": "invalid_grant", "error_description": "authentication failure"}));
+        let http =
+            FakeHttp::new().json(400, json!({"error": "invalid_grant", "error_description": "authentication failure"}));
         let mut poller = poller().with("username", "api@northwind.example").with("password", "p4ss");
         assert!(matches!(poller.poll(&http), Err(Stop::Reject(reason)) if reason.contains("invalid_grant")));
         assert_eq!(http.requests()[0].body_form()[2], ("grant_type".into(), "password".into()));

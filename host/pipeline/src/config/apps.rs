@@ -214,7 +214,7 @@ mod tests {
     fn every_fault_is_named_at_once() {
         let text = r#"{
             "a b": {"type": "x"}, "none": {}, "soon": {"type": "x", "schedule": "now"}, "old": {"type": "x", "start": "20000d"},
-            "zero": {"type": "x", "rate": 0, "timeout_seconds": 0}, "odd": {"type": "x", "colour": 1}, "list": []
+            "zero": {"type": "x", "rate": 0, "timeout_seconds": 0}, "odd": {"type": "x", "colour": 1}, "list": 7
         }"#;
         let faults = read(FILE, text).unwrap_err().to_string();
         for expected in [

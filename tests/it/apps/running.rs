@@ -1,0 +1,214 @@
+//! Apps through the real program: their logs become alerts, also where it is killed at any moment; and as operators see them.
+
+use super::duo::{Authentication, KEY, SECRET};
+use super::site::{Event, Quiet, Vendor, component};
+use crate::run_world::{Dice, EVERY_ROW, Guest, World, eventually};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Logs of a page, so that there are many pages.
+const PAGE: usize = 10;
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
+/// What happened in the last hour, but for the two minutes that Duo needs.
+fn events(count: usize) -> Vec<Event> {
+    let vendor = Authentication(PAGE);
+    let begin = now() - 3_000;
+    let event = |number: usize| {
+        let at = begin + (number * 2_000 / count) as i64;
+        Event { at, stored: at, log: vendor.event(number, at) }
+    };
+    (0..count).map(event).collect()
+}
+
+/// Where Duo's authentications are fetched, and a rule reports each.
+fn place(service: &Quiet) -> World {
+    let world = World::new();
+    let rule = Guest {
+        rules: vec![("every_row", EVERY_ROW)],
+        logs: "duo:authentication",
+        options: r#"{"severity": "low", "outputs": ["file:audit"]}"#,
+        ..Guest::default()
+    };
+    world.write("plugins/every_row.wasm", rule.build());
+    world.write("plugins/duo_app.wasm", component("duo_app.wasm"));
+    let schemas = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/schemas/duo.json");
+    world.write("conf/schemas/duo.json", std::fs::read(schemas).unwrap());
+    world.write("conf/clusters/c.json", r#"{"data_sources": {"streamalert_app": {"northwind": ["duo"]}}}"#);
+    world.write("secret.json", json!({"secret_key": SECRET}).to_string());
+    let set = [format!("api_hostname={}", service.url), format!("integration_key={KEY}")];
+    let made = world.streamalert(&[
+        "app",
+        "new",
+        "northwind",
+        "--type",
+        "duo_auth",
+        "--schedule",
+        "rate(1 minute)",
+        "--start",
+        "1h",
+        "--set",
+        &set[0],
+        "--set",
+        &set[1],
+        "--secrets-from",
+        "secret.json",
+        "--host",
+        service.origin(),
+        "--private-networks",
+    ]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    world
+}
+
+#[track_caller]
+fn said(world: &World, arguments: &[&str], code: i32) -> String {
+    let output = world.streamalert(arguments);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+fn status(world: &World) -> Value {
+    let output = world.streamalert(&["app", "status", "--output", "json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Ids of the logs that alerts are about, one for each alert.
+fn alerted(world: &World) -> Vec<String> {
+    let id = |alert: &streamalert_pipeline::alert::Alert| {
+        serde_json::to_value(alert).unwrap()["record"]["txid"].as_str().unwrap().to_owned()
+    };
+    world.alerts().iter().map(id).collect()
+}
+
+#[test]
+fn an_app_is_configured_tried_run_and_forgotten() {
+    let events = events(35);
+    let service = Quiet::start(Box::new(Authentication(PAGE)), events, now());
+    let world = place(&service);
+    let listed = said(&world, &["app", "list"], 0);
+    assert!(
+        listed.contains("northwind  duo_auth  rate(1 minute)  ready")
+            && listed.contains("could be configured: duo_admin"),
+        "{listed}"
+    );
+    assert!(!std::fs::read_to_string(world.at("conf/apps.json")).unwrap().contains(SECRET));
+    assert_eq!(status(&world)["standing"], "new");
+
+    let tried = said(&world, &["app", "run", "northwind", "--dry-run"], 0);
+    assert_eq!(tried.lines().filter(|line| line.contains("txid")).count(), PAGE, "{tried}");
+    assert!(tried.contains("10 logs, and there is more; nothing was kept"), "{tried}");
+    assert_eq!(status(&world)["pages"], 0);
+
+    let ran = said(&world, &["app", "run", "northwind"], 0);
+    assert!(ran.contains("app northwind: 35 logs on 4 pages"), "{ran}");
+    assert_eq!(alerted(&world).len(), 35);
+    let standing = status(&world);
+    assert_eq!(
+        (&standing["standing"], &standing["logs"], &standing["error"]),
+        (&json!("ok"), &json!(35), &Value::Null)
+    );
+
+    // Fetched again, it is the same.
+    assert!(said(&world, &["app", "reset", "northwind", "--start", "2h"], 0).contains("begins anew"));
+    assert!(said(&world, &["app", "run", "northwind"], 0).contains("35 logs on 4 pages"));
+    assert_eq!((alerted(&world).len(), world.dead().len()), (35, 0));
+
+    // A wrong key is refused, told, and mended.
+    world.write("secret.json", json!({"secret_key": "x".repeat(40)}).to_string());
+    said(&world, &["app", "update-auth", "northwind", "--secrets-from", "secret.json"], 0);
+    let refused = said(&world, &["app", "run", "northwind"], 1);
+    assert!(refused.contains("is refused: answered 401") && !refused.contains(&"x".repeat(40)), "{refused}");
+    assert_eq!(status(&world)["standing"], "refused");
+    world.write("secret.json", json!({"secret_key": "short"}).to_string());
+    assert!(
+        said(&world, &["app", "update-auth", "northwind", "--secrets-from", "secret.json"], 2)
+            .contains("secret_key: is 40")
+    );
+    world.write("secret.json", json!({"secret_key": SECRET}).to_string());
+    said(&world, &["app", "update-auth", "northwind", "--secrets-from", "secret.json"], 0);
+    said(&world, &["app", "run", "northwind"], 0);
+
+    for (arguments, expected) in [
+        (&["app", "run", "nobody"][..], "there is no app nobody; there are: northwind"),
+        (
+            &["app", "new", "x", "--type", "nothing"],
+            "no component has apps of the type nothing; there are: duo_auth, duo_admin",
+        ),
+        (&["app", "new", "northwind", "--type", "duo_auth"], "--replace"),
+        (&["app", "new", "x", "--type", "duo_auth", "--schedule", "often"], "`often` is no schedule"),
+        (&["app", "new", "x", "--type", "duo_auth", "--set", "secret_key=1"], "is secret"),
+        (&["app", "new", "x", "--type", "duo_auth", "--set", "colour=1"], "no setting colour"),
+    ] {
+        let told = said(&world, arguments, 2);
+        assert!(told.contains(expected), "{arguments:?}: {told}");
+    }
+    said(&world, &["app", "delete", "northwind"], 0);
+    assert_eq!(std::fs::read_to_string(world.at("conf/apps.json")).unwrap().trim(), "{}");
+    assert!(!std::fs::read_to_string(world.at("data/secrets.json")).unwrap().contains(SECRET));
+}
+
+#[test]
+fn a_run_that_stays_fetches_when_it_is_an_apps_turn() {
+    let service = Quiet::start(Box::new(Authentication(PAGE)), events(120), now());
+    let world = place(&service);
+    // Nobody else can be at it meanwhile.
+    let run = world.start(&["run", "--apps"]);
+    eventually("all are there", || alerted(&world).len() == 120);
+    eventually("it is done", || status(&world)["standing"] == "ok");
+    let after = service.requests();
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(service.requests(), after, "it is not its turn");
+    run.end();
+    // Without apps there is nothing that it would stay for.
+    world.write("conf/apps.json", "{}");
+    assert!(said(&world, &["run", "--apps"], 2).contains("there are no apps"));
+    world.write("conf/apps.json", r#"{"a": {"type": "duo_auth", "hosts": ["https://a/b"]}}"#);
+    assert!(said(&world, &["run", "--apps"], 2).contains("apps.json: a: hosts"));
+}
+
+/// Kills while pages are fetched, handed on and stored. In the end every event is one alert.
+#[test]
+fn killed_at_any_moment_nothing_is_lost_and_nothing_repeats() {
+    const KILLS: usize = 100;
+    let events = events(6_000);
+    let wanted: BTreeSet<String> = events.iter().map(|event| event.log["txid"].as_str().unwrap().to_owned()).collect();
+    let service = Quiet::start(Box::new(Authentication(PAGE)), events, now());
+    let world = place(&service);
+    let mut dice = Dice::new();
+    let mut under_way = 0;
+    for _ in 0..KILLS {
+        let run = world.start(&["run", "--apps"]);
+        let (before, more) = (service.requests(), dice.below(4) as usize);
+        eventually("it fetches", || service.requests() > before + more || status_of_file(&world) == "done");
+        std::thread::sleep(Duration::from_micros(dice.below(20_000)));
+        run.kill();
+        under_way += usize::from(status_of_file(&world) != "done");
+    }
+    assert!(under_way >= KILLS * 8 / 10, "most kills fall before the end: {under_way}");
+    let run = world.start(&["run", "--apps"]);
+    eventually("all are there", || status_of_file(&world) == "done");
+    run.end();
+    let alerts = alerted(&world);
+    assert_eq!(alerts.len(), wanted.len(), "each once");
+    assert_eq!(alerts.into_iter().collect::<BTreeSet<_>>(), wanted);
+    assert_eq!(world.dead().len(), 0);
+    println!("{} requests for {} pages", service.requests(), 6_000 / PAGE);
+}
+
+/// `done` when the app has come to the end of what there is.
+fn status_of_file(world: &World) -> &'static str {
+    let state = rusqlite::Connection::open(world.at("data/apps.sqlite"))
+        .and_then(|table| table.query_row("SELECT state FROM apps", [], |row| row.get::<_, String>(0)));
+    match state {
+        Ok(state) if serde_json::from_str::<Value>(&state).unwrap()["succeeded"].is_number() => "done",
+        Ok(_) => "under way",
+        Err(_) => "not begun",
+    }
+}
