@@ -837,6 +837,45 @@ mod tests {
         refused(|info| info.options = r#"{"rate": 0}"#.into(), "options.rate: is 0");
     }
 
+    fn app_problems(change: impl FnOnce(&mut Vec<wire::AppInfo>)) -> Vec<String> {
+        let app = |name: &str| wire::AppInfo {
+            name: name.into(),
+            description: "Fetches".into(),
+            settings: vec![wire::Setting {
+                name: "url".into(),
+                description: "Where".into(),
+                secret: false,
+                required: true,
+            }],
+            hosts: vec!["{url}".into(), "*.example.com".into()],
+            options: r#"{"rate": 2, "logs": ["acme:audit"]}"#.into(),
+        };
+        let mut apps = vec![app("acme_audit"), app("acme_logins")];
+        change(&mut apps);
+        let found = check_apps(apps, &PluginLimits::default());
+        found.err().unwrap_or_default().iter().map(Problem::to_string).collect()
+    }
+
+    #[test]
+    fn apps_say_what_outputs_say_and_what_they_bring() {
+        #[track_caller]
+        fn refused(change: impl FnOnce(&mut Vec<wire::AppInfo>), expected: &str) {
+            let found = app_problems(change);
+            assert!(found.len() == 1 && found[0].contains(expected), "expected {expected:?}, found {found:#?}");
+        }
+        assert_eq!(app_problems(|_| {}), Vec::<String>::new());
+        refused(Vec::clear, "declares no apps");
+        refused(|apps| apps[1].name = "acme_audit".into(), "app acme_audit, name: apps 0 and 1 have the same name");
+        refused(|apps| apps[1].name.clear(), "app number 1, name: `` is no name of a type of app");
+        refused(|apps| apps[0].name = "A".into(), "app A, name: `A` is no name");
+        refused(|apps| apps[1].hosts[0] = "{uri}".into(), "app acme_logins, hosts[0]: `{uri}` stands for no setting");
+        refused(|apps| apps[0].settings[0].description.clear(), "app acme_audit, settings[0]: says nothing of itself");
+        refused(|apps| apps[0].options = r#"{"logs": ["a b"]}"#.into(), "options.logs[0]: `a b` is no name of a log type");
+        refused(|apps| apps[0].options = r#"{"rate": 0}"#.into(), "options.rate: is 0");
+        refused(|apps| apps[0].options = r#"{"log": []}"#.into(), "unknown field `log`");
+        refused(|apps| apps[0].options = "[]".into(), "app acme_audit, options: is JSON, but no object");
+    }
+
     #[test]
     fn rules_may_look_at_what_parsers_bring() {
         let brought = ["netflow:v5".to_owned()];
