@@ -1,4 +1,4 @@
-//! `streamalert build`: a crate of rules, a parser, publishers or an output becomes a component.
+//! `streamalert build`: a crate of rules, a parser, publishers, an output or apps becomes a component.
 
 use super::run::say;
 use crate::authoring::components::{self, Builder, Built};
@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use std::path::{Path, PathBuf};
 use streamalert_plugins::LoadCheck;
 
-/// Build rules, parsers, publishers and outputs in Rust into components
+/// Build rules, parsers, publishers, outputs and apps in Rust into components
 ///
 /// Builds the crate or workspace in DIR for WebAssembly with plain cargo, checks each component as the host would, and puts
 /// it into the output folder whole or not at all, so that a running `streamalert run` may watch that folder.
