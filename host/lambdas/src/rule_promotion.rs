@@ -4,7 +4,7 @@
 use crate::classifier::millis;
 use crate::environment::Environment;
 use crate::function::Function;
-use crate::live::LiveSet;
+use crate::live::{LiveSet, Now};
 use crate::metrics::{Meter, Metrics};
 use crate::outbox::told;
 use crate::wake::wake;
@@ -75,7 +75,7 @@ impl Function for RulePromotion {
                 Some(time) => parse(time).with_context(|| format!("`time` of the event is `{time}`"))?,
                 None => now - now.rem_euclid(HOUR),
             };
-            digest = Some(self.tell(&done.reviews, policy.and_then(|policy| policy.digest.as_ref()), slot, now)?);
+            digest = Some(self.tell(&live, &done.reviews, slot, now)?);
             metrics.count(&[], "Digests", u64::from(digest == Some("owed")));
         }
         metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
@@ -94,20 +94,14 @@ impl Function for RulePromotion {
 
 impl RulePromotion {
     /// Says what came of the digest.
-    fn tell(
-        &self,
-        reviews: &[Review],
-        settings: Option<&streamalert_pipeline::config::staging::DigestSettings>,
-        slot: Millis,
-        now: Millis,
-    ) -> Result<&'static str> {
+    fn tell(&self, live: &Now, reviews: &[Review], slot: Millis, now: Millis) -> Result<&'static str> {
+        let settings = live.rule_staging().and_then(|policy| policy.digest.as_ref());
         let record = digest_record(reviews);
         if settings.is_none_or(|settings| settings.log) {
             // For the log, which takes JSON lines.
             println!("{}", json!({ "rules_on_trial": record }));
         }
         let Some(output) = settings.and_then(|settings| settings.output.as_ref()) else { return Ok("logged") };
-        let live = self.live.current(Instant::now())?;
         let alert = digest_alert(record, output, slot, now, env!("CARGO_PKG_VERSION"));
         let new = owe_digest(&self.table, &live.outputs, &alert, now)?;
         // Also when it is not new: who stored it may not have lived to wake anybody.

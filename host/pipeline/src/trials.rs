@@ -54,13 +54,15 @@ pub fn judge(live: &Live, batch: &LogBatch, now: &str, at: Millis, states: &Stat
             detected.stats.entry(rule).or_default().add(&stats);
         }
     }
-    // Where the version that was to stay live is not there, the other one stands in for it: rather loud than blind.
-    let stands_in = |alert: &Alert| live_beside(states, &alert.rule_name, &alert.component_digest, at).is_some();
-    let (mut alone, mut live_ones): (Vec<Alert>, Vec<Alert>) =
-        std::mem::take(&mut detected.alerts).into_iter().partition(|alert| !stands_in(alert));
-    mark(&mut alone, states, at);
-    alone.append(&mut live_ones);
-    detected.alerts = alone;
+    if !states.is_empty() {
+        // Where the version that was to stay live is not there, the other one stands in for it: rather loud than blind.
+        let stands_in = |alert: &Alert| live_beside(states, &alert.rule_name, &alert.component_digest, at).is_some();
+        let (mut alone, mut live_ones): (Vec<Alert>, Vec<Alert>) =
+            std::mem::take(&mut detected.alerts).into_iter().partition(|alert| !stands_in(alert));
+        mark(&mut alone, states, at);
+        alone.append(&mut live_ones);
+        detected.alerts = alone;
+    }
     live.allowance.live.fetch_add(live.rules.now().saturating_sub(begun), Ordering::Relaxed);
     detected
 }

@@ -4,19 +4,25 @@ use super::run::{Output, say};
 use crate::{Failure, cloud, rules};
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
-use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
+use streamalert_aws::alert_table::DynamoAlerts;
+use streamalert_aws::rule_costs::S3RuleCosts;
 use streamalert_aws::rule_table::DynamoRules;
 use streamalert_aws::rules_bucket::RulesBucket;
 use streamalert_local::clock::millis;
 use streamalert_local::run::DataFolder;
-use streamalert_pipeline::backend::{RuleState, RuleTable};
-use streamalert_pipeline::staging::{Standing, States};
+use streamalert_local::tally::grouped;
+use streamalert_pipeline::alert::Trial;
+use streamalert_pipeline::backend::{AlertDesk, RuleCost, RuleLedger, RuleState, RuleTable, TrialKey, TrialTable};
+use streamalert_pipeline::config::{RuleStaging, staging};
+use streamalert_pipeline::rule_promotion::{Review, on_trial, review};
+use streamalert_pipeline::staging::{Fleet, Standing, States};
 use streamalert_pipeline::time::{Millis, rfc3339};
 
-/// See which rules there are; put rules on trial, let them go live, switch them off
+/// See which rules there are, what they cost and how trials stand; put rules on trial, let them go live, switch them off
 ///
 /// Alerts of a rule on trial are stored for searching, and nobody is told of them. A run that is under way sees a decision within a
 /// second, functions on AWS within half a minute.
@@ -48,15 +54,15 @@ pub struct Args {
 enum Command {
     /// All rules, one line each: live, staged or disabled
     List,
-    /// Put rules on trial, as the components have them now
+    /// Put rules on trial, as the components have them now; of one that is on trial, the time begins anew
     Stage {
         #[arg(value_name = "RULE", required = true)]
         rules: Vec<String>,
-        /// How long, as 36h or 2d; then they are live by themselves [default: until promoted]
+        /// How long, as 36h or 2d; then they are live by themselves [default: until promoted, by hand or as rule_staging.json says]
         #[arg(long = "for", value_name = "TIME", value_parser = duration)]
-        time: Option<SignedDuration>,
+        time: Option<Millis>,
     },
-    /// End a trial: their alerts are delivered from now on
+    /// End a trial: their alerts are delivered from now on, and a version before goes
     #[command(visible_alias = "unstage")]
     Promote {
         #[arg(value_name = "RULE", required = true)]
@@ -72,16 +78,40 @@ enum Command {
         #[arg(value_name = "RULE", required = true)]
         rules: Vec<String>,
     },
+    /// How trials stand: what they raised, what becomes of them, what the versions cost
+    Report {
+        #[arg(value_name = "RULE")]
+        rules: Vec<String>,
+    },
+    /// What rules did and took, by log type, since it is counted
+    Stats {
+        #[arg(value_name = "RULE")]
+        rules: Vec<String>,
+    },
 }
 
-/// What becomes of a rule by a decision; `None`: no such decision can be made about it.
-type Decide<'a> = Box<dyn Fn(&str) -> Option<RuleState> + 'a>;
+/// Times that a decision is made anew because somebody else has decided meanwhile.
+const ATTEMPTS: usize = 8;
+/// Alerts of a rule that are looked through for examples, and ids that are named of each kind.
+const LOOKED_THROUGH: usize = 500;
+const EXAMPLES: usize = 3;
 
 /// A rule that a component has.
 struct Known {
     /// The component's file.
     file: String,
     digest: String,
+}
+
+/// What there is to know of rules, here or on AWS.
+struct Place<'a> {
+    known: BTreeMap<String, Known>,
+    table: &'a dyn RuleTable,
+    trials: &'a dyn TrialTable,
+    ledger: &'a dyn RuleLedger,
+    desk: &'a dyn AlertDesk,
+    policy: Option<RuleStaging>,
+    output: Output,
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
@@ -97,8 +127,21 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 let rules = verdict.names.into_iter().filter(|_| verdict.world.as_deref() == Some("rule"));
                 known.extend(rules.map(|rule| (rule, Known { file: file.clone(), digest: digest.clone() })));
             }
+            // As the functions have it.
+            let policy = match &verdicts.conf.digest {
+                Some(digest) if matches!(args.command, Command::Report { .. }) => {
+                    let files =
+                        cloud.aws.wait(bucket.get_conf(digest)).context("read the configuration that is live")?;
+                    let read = |text: &String| RuleStaging::read(staging::FILE, text).map_err(anyhow::Error::from);
+                    files.get(staging::FILE).map(read).transpose()?
+                }
+                _ => None,
+            };
             let table = DynamoRules::new(cloud.aws.clone(), &cloud.names);
-            work(&table, &known, args.command, args.output)
+            let alerts = DynamoAlerts::new(cloud.aws.clone(), &cloud.names);
+            let costs = S3RuleCosts::new(&cloud.aws, &cloud.names, Duration::ZERO, millis);
+            let (table, trials, ledger, desk) = (&table, &alerts, &costs, &alerts);
+            Place { known, table, trials, ledger, desk, policy, output: args.output }.work(args.command)
         }
         None => {
             let config = rules::config(&args.config, None)?;
@@ -111,146 +154,313 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 let of = || Known { file: plugin.name().to_owned(), digest: plugin.digest().to_owned() };
                 known.extend(plugin.rules().iter().map(|rule| (rule.name.clone(), of())));
             }
-            work(&data.rules(), &known, args.command, args.output)
+            let (table, alerts) = (data.rules(), data.alerts()?);
+            let policy = config.rule_staging;
+            let (table, trials, ledger, desk) = (&table, &alerts, &alerts, &alerts);
+            Place { known, table, trials, ledger, desk, policy, output: args.output }.work(args.command)
         }
     }
 }
 
-fn work(
-    table: &dyn RuleTable,
-    known: &BTreeMap<String, Known>,
-    command: Command,
-    output: Output,
-) -> Result<(), Failure> {
-    let states = table.all().map_err(anyhow::Error::from)?;
-    let now = millis();
-    let (named, change): (_, Decide<'_>) = match command {
-        Command::List => return list(known, &states, now, output),
-        Command::Stage { rules, time } => {
-            let until = time.map(|time| now + i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 2));
-            let states = states.clone();
-            let change = move |rule: &str| {
-                let digest = known.get(rule)?.digest.clone();
-                let disabled = states.get(rule).is_some_and(|state| state.disabled);
-                Some(RuleState { staged: true, digest, since: now, until, disabled, ..RuleState::default() })
-            };
-            (rules, Box::new(change))
+/// What an operator decides.
+enum Decision {
+    Stage(Option<Millis>),
+    Promote,
+    Disable,
+    Enable,
+}
+
+impl Place<'_> {
+    fn work(&self, command: Command) -> Result<(), Failure> {
+        match command {
+            Command::List => self.list(),
+            Command::Stage { rules, time } => self.decide(&rules, &Decision::Stage(time)),
+            Command::Promote { rules } => self.decide(&rules, &Decision::Promote),
+            Command::Disable { rules } => self.decide(&rules, &Decision::Disable),
+            Command::Enable { rules } => self.decide(&rules, &Decision::Enable),
+            Command::Report { rules } => self.report(&rules),
+            Command::Stats { rules } => self.stats(&rules),
         }
-        Command::Promote { rules } => {
-            let states = states.clone();
-            let change = move |rule: &str| {
-                let digest = known.get(rule).map(|known| known.digest.clone());
-                let before = states.get(rule);
-                let digest = digest.or_else(|| Some(before?.digest.clone())).unwrap_or_default();
-                let disabled = before.is_some_and(|state| state.disabled);
-                Some(RuleState { digest, since: now, disabled, ..RuleState::default() })
-            };
-            (rules, Box::new(change))
+    }
+
+    fn states(&self) -> Result<States, Failure> {
+        Ok(self.table.all().map_err(anyhow::Error::from)?)
+    }
+
+    /// Before anything is changed: a name that is mistyped is no decision.
+    fn check(&self, rules: &[String], states: &States) -> Result<(), Failure> {
+        let is_known = |rule: &&String| self.known.contains_key(*rule) || states.contains_key(*rule);
+        let unknown: Vec<&str> = rules.iter().filter(|rule| !is_known(rule)).map(String::as_str).collect();
+        if unknown.is_empty() {
+            return Ok(());
         }
-        Command::Disable { rules } => (rules, switch(&states, now, true)),
-        Command::Enable { rules } => (rules, switch(&states, now, false)),
-    };
-    // Before anything is changed: a name that is mistyped is no decision.
-    let unknown: Vec<&str> = named
-        .iter()
-        .filter(|rule| !known.contains_key(*rule) && !states.contains_key(*rule))
-        .map(String::as_str)
-        .collect();
-    if !unknown.is_empty() {
-        let there: Vec<&str> = known.keys().map(String::as_str).collect();
+        let there: Vec<&str> = self.known.keys().map(String::as_str).collect();
         let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-        return Err(Failure::Usage(anyhow!("there is no rule {}; there are {there}", unknown.join(", "))));
+        Err(Failure::Usage(anyhow!("there is no rule {}; there are {there}", unknown.join(", "))))
     }
-    for rule in &named {
-        let Some(state) = change(rule) else {
+
+    fn decide(&self, rules: &[String], decision: &Decision) -> Result<(), Failure> {
+        let states = self.states()?;
+        self.check(rules, &states)?;
+        let gone = rules.iter().find(|rule| !self.known.contains_key(*rule));
+        if let (Decision::Stage(_), Some(rule)) = (decision, gone) {
             return Err(Failure::Usage(anyhow!("{rule} is in no component now, so no version of it can be on trial")));
-        };
-        table.put(rule, &state).map_err(anyhow::Error::from)?;
-        let digest = known.get(rule).map_or("", |known| known.digest.as_str());
-        let states = States::from([(rule.clone(), state)]);
-        tell(rule, known.get(rule), Standing::of(&states, rule, digest, now), states.get(rule), output)?;
+        }
+        for rule in rules {
+            let mut states = states.clone();
+            let mut attempt = 0;
+            let after = loop {
+                let before = states.get(rule);
+                let after = self.after(rule, before, decision);
+                if self.table.replace(rule, before, after.as_ref()).map_err(anyhow::Error::from)? {
+                    break after;
+                }
+                attempt += 1;
+                if attempt == ATTEMPTS {
+                    return Err(anyhow!("others decide about {rule} all the time; try it again").into());
+                }
+                states = self.states()?;
+            };
+            let states: States = after.map(|after| (rule.clone(), after)).into_iter().collect();
+            self.tell(rule, &states, millis())?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// What is decided about a rule then.
+    fn after(&self, rule: &str, before: Option<&RuleState>, decision: &Decision) -> Option<RuleState> {
+        let now = millis();
+        let known = self.known.get(rule);
+        let disabled = before.is_some_and(|state| state.disabled);
+        let since = RuleState { since: now, disabled, ..RuleState::default() };
+        match decision {
+            Decision::Stage(time) => {
+                let digest = known.map(|known| known.digest.clone()).unwrap_or_default();
+                // A version before that is live beside it stays so.
+                let trial = before.filter(|state| state.staged && state.digest == digest);
+                let beside = trial.and_then(|state| state.beside.clone());
+                let until = time.map(|time| now.saturating_add(time));
+                Some(RuleState { staged: true, digest, until, beside, ..since })
+            }
+            Decision::Promote => {
+                let digest = known.map(|known| known.digest.clone());
+                let digest = digest.or_else(|| Some(before?.digest.clone())).unwrap_or_default();
+                Some(RuleState { digest, ..since })
+            }
+            Decision::Disable => Some(match before {
+                Some(state) => RuleState { disabled: true, ..state.clone() },
+                None => RuleState { disabled: true, ..since },
+            }),
+            // Of what no component has, nothing is left to say.
+            Decision::Enable => before
+                .map(|state| RuleState { disabled: false, ..state.clone() })
+                .filter(|state| known.is_some() || state.staged),
+        }
+    }
+
+    fn list(&self) -> Result<(), Failure> {
+        let (states, now) = (self.states()?, millis());
+        for rule in self.known.keys() {
+            self.tell(rule, &states, now)?;
+        }
+        // What was decided about rules that no component has now: it counts again when they come back.
+        for (rule, state) in &states {
+            if !self.known.contains_key(rule) && (state.staged || state.disabled) {
+                self.tell(rule, &states, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, rule: &str, states: &States, now: Millis) -> Result<(), Failure> {
+        let known = self.known.get(rule);
+        let state = states.get(rule);
+        let digest = known.map_or_else(|| state.map_or("", |state| &state.digest), |known| &known.digest);
+        let standing = Standing::of(states, rule, digest, now);
+        let state = state.filter(|_| standing != Standing::Live);
+        let trial = state.filter(|_| standing == Standing::Staged);
+        let since = state.map(|state| rfc3339(state.since));
+        let until = trial.and_then(|state| state.until).map(rfc3339);
+        let beside = trial.and_then(|state| state.beside.as_deref());
+        match self.output {
+            Output::Json => say(&json!({
+                "rule": rule, "standing": standing.name(), "component": known.map(|known| &known.file),
+                "digest": known.map(|known| &known.digest), "since": since, "until": until, "beside": beside,
+            })
+            .to_string()),
+            Output::Text => {
+                let mut line = format!("{:<8}  {rule}", standing.name());
+                line.push_str(&match known {
+                    Some(known) => format!("  {} ({})", known.file, short(&known.digest)),
+                    None => "  in no component now".to_owned(),
+                });
+                if let Some(since) = since {
+                    line.push_str(&format!("  since {since}"));
+                }
+                if let Some(until) = until {
+                    line.push_str(&format!(" until {until}"));
+                }
+                if let Some(beside) = beside {
+                    line.push_str(&format!(", beside the version before, which is live ({})", short(beside)));
+                }
+                say(&line)
+            }
+        }
+    }
+
+    fn report(&self, rules: &[String]) -> Result<(), Failure> {
+        let states = self.states()?;
+        self.check(rules, &states)?;
+        let fleet: Fleet = self.known.iter().map(|(rule, known)| (rule.clone(), known.digest.clone())).collect();
+        let now = millis();
+        let mut trials = on_trial(&states, &fleet, now);
+        trials.retain(|(key, _)| rules.is_empty() || rules.contains(&key.rule));
+        let keys: Vec<TrialKey> = trials.iter().map(|(key, _)| key.clone()).collect();
+        // What is not known is said, and what is known is, too.
+        let counts = match self.trials.counts(&keys) {
+            Ok(counts) => counts.into_iter().map(Some).collect(),
+            Err(error) => {
+                eprintln!("warning: {:#}", anyhow::Error::from(error));
+                vec![None; keys.len()]
+            }
+        };
+        let costs = self.ledger.all().map_err(anyhow::Error::from)?;
+        for review in review(&trials, &counts, self.policy.as_ref(), now) {
+            let examples = self.examples(&review.key)?;
+            let trial = cost(&costs, &review.key.rule, &review.key.digest);
+            let live = review.state.beside.as_ref().map(|digest| cost(&costs, &review.key.rule, digest));
+            match self.output {
+                Output::Json => {
+                    let mut row = review.to_json();
+                    row["component"] = json!(self.known.get(&review.key.rule).map(|known| &known.file));
+                    row["examples"] = json!(examples);
+                    row["cost"] = json!({"trial": cost_json(&trial), "live": live.as_ref().map(cost_json)});
+                    say(&row.to_string())?;
+                }
+                Output::Text => say(&self.report_text(&review, &examples, &trial, live.as_ref()))?,
+            }
+        }
+        for rule in rules.iter().filter(|rule| !keys.iter().any(|key| key.rule == **rule)) {
+            eprintln!("{rule} is not on trial");
+        }
+        Ok(())
+    }
+
+    fn report_text(
+        &self,
+        review: &Review,
+        examples: &BTreeMap<&str, Vec<String>>,
+        trial: &RuleCost,
+        live: Option<&RuleCost>,
+    ) -> String {
+        let TrialKey { rule, digest, since } = &review.key;
+        let file = self.known.get(rule).map_or("", |known| &known.file);
+        let mut text = format!("{rule}  {file} ({})  since {}\n", short(digest), rfc3339(*since));
+        text.push_str(&format!("  {}\n", review.says()));
+        let line = |name: &str, count: u64| {
+            let ids = examples.get(name).map(|ids| format!("  as in {}", ids.join(", "))).unwrap_or_default();
+            format!("  {name:<10}{count:>10}{ids}\n")
+        };
+        match (&review.counts, &review.state.beside) {
+            (None, _) => text.push_str("  what it raised is not known\n"),
+            (Some(counts), Some(_)) => {
+                text += &(line("new", counts.new) + &line("same", counts.same) + &line("lost", counts.lost));
+            }
+            (Some(counts), None) => text += &line("alone", counts.alone),
+        }
+        if let Some(counts) = &review.counts {
+            text += &line("faults", counts.faults);
+            if counts.left_out > 0 {
+                text += &line("left out", counts.left_out);
+            }
+        }
+        let of = |cost: &RuleCost| {
+            let each = cost.evaluations.max(1);
+            format!(
+                "{} evaluations, {} fuel and {} ns each",
+                grouped(cost.evaluations),
+                grouped(cost.fuel / each),
+                grouped(cost.nanoseconds / each)
+            )
+        };
+        text.push_str(&format!("  on trial: {}", of(trial)));
+        if let Some(live) = live {
+            text.push_str(&format!("\n  live:     {}", of(live)));
+        }
+        text
+    }
+
+    /// Ids of a few alerts of each kind, the newest first.
+    fn examples(&self, key: &TrialKey) -> Result<BTreeMap<&'static str, Vec<String>>, Failure> {
+        let mut examples: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for alert in self.desk.list(Some(&key.rule), LOOKED_THROUGH).map_err(anyhow::Error::from)? {
+            let of_it = |trial: &&Trial| trial.digest == key.digest && trial.since == key.since;
+            let Some(trial) = alert.trial.as_ref().filter(of_it) else { continue };
+            let ids = examples.entry(trial.hit.name()).or_default();
+            if ids.len() < EXAMPLES {
+                ids.push(alert.id);
+            }
+        }
+        Ok(examples)
+    }
+
+    fn stats(&self, rules: &[String]) -> Result<(), Failure> {
+        let costs = self.ledger.all().map_err(anyhow::Error::from)?;
+        let mut known: States = costs.iter().map(|cost| (cost.rule.clone(), RuleState::default())).collect();
+        known.extend(self.states()?);
+        self.check(rules, &known)?;
+        if self.output == Output::Text {
+            say(&format!(
+                "{:<34} {:<12} {:<24} {:>12} {:>10} {:>8} {:>15} {:>10} {:>8}",
+                "rule", "version", "log type", "evaluations", "matches", "faults", "fuel", "ms", "ns each"
+            ))?;
+        }
+        for cost in costs.iter().filter(|cost| rules.is_empty() || rules.contains(&cost.rule)) {
+            let RuleCost { rule, digest, log_type, .. } = cost;
+            let current = self.known.get(rule).is_some_and(|known| known.digest == *digest);
+            match self.output {
+                Output::Json => {
+                    let mut row = cost_json(cost);
+                    (row["rule"], row["digest"], row["log_type"]) = (json!(rule), json!(digest), json!(log_type));
+                    row["current"] = json!(current);
+                    say(&row.to_string())?;
+                }
+                Output::Text => say(&format!(
+                    "{rule:<34} {:<12} {log_type:<24} {:>12} {:>10} {:>8} {:>15} {:>10.1} {:>8}",
+                    short(digest),
+                    grouped(cost.evaluations),
+                    grouped(cost.matches),
+                    grouped(cost.faults),
+                    grouped(cost.fuel),
+                    cost.nanoseconds as f64 / 1e6,
+                    cost.nanoseconds / cost.evaluations.max(1)
+                ))?,
+            }
+        }
+        Ok(())
+    }
 }
 
-fn switch(states: &States, now: Millis, disabled: bool) -> Decide<'static> {
-    let states = states.clone();
-    Box::new(move |rule| {
-        let live = RuleState { since: now, disabled, ..RuleState::default() };
-        let changed = |state: &RuleState| RuleState { disabled, since: now, ..state.clone() };
-        Some(states.get(rule).map_or(live, changed))
+fn short(digest: &str) -> &str {
+    &digest[..digest.len().min(12)]
+}
+
+/// Of one version of a rule, all log types together.
+fn cost(costs: &[RuleCost], rule: &str, digest: &str) -> RuleCost {
+    let of_it = costs.iter().filter(|cost| cost.rule == rule && cost.digest == digest);
+    of_it.fold(RuleCost::default(), |mut sum, cost| {
+        sum.add(cost);
+        sum
     })
 }
 
-fn list(known: &BTreeMap<String, Known>, states: &States, now: Millis, output: Output) -> Result<(), Failure> {
-    for (rule, of) in known {
-        tell(rule, Some(of), Standing::of(states, rule, &of.digest, now), states.get(rule), output)?;
-    }
-    // What was decided about rules that no component has now: it counts again when they come back.
-    for (rule, state) in
-        states.iter().filter(|(rule, state)| !known.contains_key(*rule) && (state.staged || state.disabled))
-    {
-        tell(rule, None, Standing::of(states, rule, &state.digest, now), Some(state), output)?;
-    }
-    Ok(())
+fn cost_json(cost: &RuleCost) -> Value {
+    json!({
+        "evaluations": cost.evaluations, "matches": cost.matches, "faults": cost.faults, "fuel": cost.fuel,
+        "nanoseconds": cost.nanoseconds,
+    })
 }
 
-fn tell(
-    rule: &str,
-    known: Option<&Known>,
-    standing: Standing,
-    state: Option<&RuleState>,
-    output: Output,
-) -> Result<(), Failure> {
-    let state = state.filter(|_| standing != Standing::Live);
-    let since = state.map(|state| rfc3339(state.since));
-    let until = state.filter(|_| standing == Standing::Staged).and_then(|state| state.until).map(rfc3339);
-    match output {
-        Output::Json => say(&json!({
-            "rule": rule, "standing": standing.name(), "component": known.map(|known| &known.file),
-            "digest": known.map(|known| &known.digest), "since": since, "until": until,
-        })
-        .to_string()),
-        Output::Text => {
-            let mut line = format!("{:<8}  {rule}", standing.name());
-            line.push_str(&match known {
-                Some(known) => format!("  {} ({})", known.file, &known.digest[..known.digest.len().min(12)]),
-                None => "  in no component now".to_owned(),
-            });
-            if let Some(since) = since {
-                line.push_str(&format!("  since {since}"));
-            }
-            if let Some(until) = until {
-                line.push_str(&format!(" until {until}"));
-            }
-            say(&line)
-        }
-    }
-}
-
-/// `90m`, `36h`, `2d`, and what jiff reads besides.
-fn duration(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || format!("`{text}` is no time; write it as 36h or 2d");
-    let days = text.strip_suffix('d').and_then(|days| days.trim().parse::<i64>().ok());
-    let time = match days {
-        Some(days) => SignedDuration::from_hours(days.checked_mul(24).ok_or_else(wrong)?),
-        None => text.parse::<SignedDuration>().map_err(|_| wrong())?,
-    };
-    let ends = Timestamp::now().checked_add(time).is_ok();
-    if time.is_positive() && ends { Ok(time) } else { Err(wrong()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_as_people_write_them() {
-        for (text, hours) in [("36h", 36), ("2d", 48), ("1h 30m", 1), ("90m", 1)] {
-            assert_eq!(duration(text).unwrap().as_hours(), hours, "{text}");
-        }
-        for text in ["", "2", "-1h", "0d", "soon", "99999999999999d"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
+fn duration(text: &str) -> Result<Millis, String> {
+    streamalert_pipeline::time::duration(text)
 }
