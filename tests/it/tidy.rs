@@ -38,12 +38,16 @@ fn crates_depend_only_in_the_allowed_direction() {
         ("streamalert-plugins", &["packed", "pipeline"]),
         ("streamalert-egress", &["pipeline"]),
         ("streamalert-lookup", &["pipeline"]),
+        ("streamalert-intel", &["pipeline", "egress", "lookup"]),
         ("streamalert-archive", &["packed", "pipeline"]),
         ("streamalert-search", &["archive", "pipeline"]),
         ("streamalert-delivery", &["pipeline"]),
-        ("streamalert-local", &["packed", "pipeline", "delivery", "plugins", "intake", "egress", "archive"]),
+        ("streamalert-local", &["packed", "pipeline", "delivery", "plugins", "intake", "egress", "intel", "archive"]),
         ("streamalert-aws", &["packed", "pipeline", "intake"]),
-        ("streamalert-lambdas", &["packed", "pipeline", "delivery", "plugins", "aws", "intake", "egress", "lookup"]),
+        (
+            "streamalert-lambdas",
+            &["packed", "pipeline", "delivery", "plugins", "aws", "intake", "egress", "lookup", "intel"],
+        ),
         (
             "streamalert-cli",
             &[
@@ -52,6 +56,7 @@ fn crates_depend_only_in_the_allowed_direction() {
                 "pipeline",
                 "delivery",
                 "plugins",
+                "intel",
                 "lookup",
                 "local",
                 "aws",

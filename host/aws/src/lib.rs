@@ -11,6 +11,7 @@
 //! | [`queue`] | how do records reach the rules engine |
 //! | [`archive`] | how do records reach the archive |
 //! | [`athena`] | how are questions asked over it |
+//! | [`query_engine`], [`query_desk`] | how are they asked again and again, and what is known of each |
 //! | [`glue`] | which tables and partitions does the catalog know |
 //! | [`alert_table`] | what is owed to whom, what waits for others |
 //! | [`rules_bucket`] | what have users uploaded, and what has become of it |
@@ -44,6 +45,8 @@ mod loopback;
 pub mod names;
 pub mod objects;
 pub mod outputs;
+pub mod query_desk;
+pub mod query_engine;
 pub mod queue;
 pub mod rule_costs;
 pub mod rule_table;

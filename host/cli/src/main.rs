@@ -1,10 +1,12 @@
 //! `streamalert`: one file per command. Data goes to stdout, talk to stderr.
 
 mod ask;
+mod athena;
 mod authoring;
 mod commands {
     pub mod alerts;
     pub mod app;
+    pub mod backtest;
     pub mod build;
     pub mod dead;
     pub mod deploy;
@@ -15,22 +17,28 @@ mod commands {
     pub mod init;
     pub mod inspect;
     pub mod invoke;
+    pub mod lookup_tables;
     pub mod new;
     pub mod output;
     pub mod package;
     pub mod plugins;
     pub mod push;
+    pub mod queries;
     pub mod rollback;
     pub mod rules;
     pub mod run;
     pub mod schema;
+    pub mod search;
+    pub mod tables;
     pub mod test;
+    pub mod threat_intel;
 }
 mod cloud;
 mod cold_start;
 mod draft;
 mod functions;
 mod intake;
+mod intel;
 mod lookup;
 mod rules;
 mod world;
@@ -57,6 +65,10 @@ enum Command {
     Dead(commands::dead::Args),
     Alerts(commands::alerts::Args),
     Rules(commands::rules::Args),
+    Search(commands::search::Args),
+    Tables(commands::tables::Args),
+    Queries(commands::queries::Args),
+    Backtest(commands::backtest::Args),
     Output(commands::output::Args),
     App(commands::app::Args),
     New(commands::new::Args),
@@ -65,6 +77,8 @@ enum Command {
     Inspect(commands::inspect::Args),
     Explain(commands::explain::Args),
     Schema(commands::schema::Args),
+    LookupTables(commands::lookup_tables::Args),
+    ThreatIntel(commands::threat_intel::Args),
     Doctor(commands::doctor::Args),
     Import(commands::import::Args),
     Invoke(commands::invoke::Args),
@@ -112,6 +126,10 @@ fn main() -> ExitCode {
         Command::Dead(args) => commands::dead::run(args),
         Command::Alerts(args) => commands::alerts::run(args),
         Command::Rules(args) => commands::rules::run(args),
+        Command::Backtest(args) => commands::backtest::run(args),
+        Command::Search(args) => commands::search::run(args),
+        Command::Tables(args) => commands::tables::run(args),
+        Command::Queries(args) => commands::queries::run(args),
         Command::Output(args) => commands::output::run(args),
         Command::App(args) => commands::app::run(args),
         Command::New(args) => commands::new::run(args),
@@ -120,6 +138,8 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Explain(args) => commands::explain::run(args),
         Command::Schema(args) => commands::schema::run(args),
+        Command::LookupTables(args) => commands::lookup_tables::run(args),
+        Command::ThreatIntel(args) => commands::threat_intel::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
         Command::Import(args) => commands::import::run(args),
         Command::Invoke(args) => commands::invoke::run(args),

@@ -10,6 +10,11 @@ use streamalert_pipeline::plugin::World;
 
 /// With certificates of the operator's own authorities, if a file of them is named.
 pub fn open(ca: Option<&Path>) -> Result<Arc<dyn World>, Failure> {
+    Ok(Arc::new(Network::new(egress(ca)?)))
+}
+
+/// The same, for whatever is no output.
+pub fn egress(ca: Option<&Path>) -> Result<Egress, Failure> {
     let egress = match ca {
         None => Egress::new(),
         Some(path) => {
@@ -18,5 +23,5 @@ pub fn open(ca: Option<&Path>) -> Result<Arc<dyn World>, Failure> {
             Egress::with_ca(&pem)
         }
     };
-    Ok(Arc::new(Network::new(egress.context("prepare for requests")?)))
+    Ok(egress.context("prepare for requests")?)
 }

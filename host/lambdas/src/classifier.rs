@@ -4,6 +4,7 @@
 use crate::environment::Environment;
 use crate::function::{Function, failures};
 use crate::live::{LiveSet, Now};
+use crate::lookout::Lookout;
 use crate::metrics::{Meter, Metrics};
 use crate::outbox::{Outbox, told};
 use anyhow::{Result, anyhow, bail};
@@ -19,6 +20,7 @@ use streamalert_aws::dead_letters::S3DeadLetters;
 use streamalert_aws::objects::{Bucket, ObjectReader};
 use streamalert_aws::queue::SqsQueue;
 use streamalert_intake::{Arrival, Cursor, Object, Piece, Pieces, unwrap};
+use streamalert_intel::Enricher;
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind, DeadLetters};
 use streamalert_pipeline::classifier::{Classified, Classifier as Shared, Framing, Worker};
 use streamalert_pipeline::dead_letter::{DeadLetter, Input, Reason};
@@ -52,6 +54,7 @@ pub struct Classifier {
     data: Bucket,
     /// Knows the shapes of records it has met; for as long as its classifier is live.
     worker: Mutex<Option<(Arc<Shared>, Worker)>>,
+    lookout: Lookout,
 }
 
 /// How far an object was read, and which state of it.
@@ -82,6 +85,7 @@ impl Classifier {
             dead: S3DeadLetters::new(aws, names.data_bucket()),
             data,
             worker: Mutex::new(None),
+            lookout: Lookout::new(environment),
             environment: environment.clone(),
         })
     }
@@ -101,6 +105,7 @@ impl Function for Classifier {
         let mut run = Run {
             function: self,
             now: &now,
+            enricher: self.lookout.now(&now),
             worker: &mut worker,
             outbox: Outbox::new(&self.queue, &self.archive),
             letters: Vec::new(),
@@ -128,6 +133,8 @@ impl Function for Classifier {
 struct Run<'a> {
     function: &'a Classifier,
     now: &'a Now,
+    /// What looks records through for indicators of compromise.
+    enricher: Option<Arc<Enricher>>,
     worker: &'a mut Worker,
     outbox: Outbox<'a>,
     /// With the item each is of.
@@ -253,10 +260,14 @@ impl Run<'_> {
     fn piece(&mut self, piece: Piece, item: &Arc<str>) {
         match piece {
             Piece::Payload(payload) => {
-                let classified = self.worker.classify(payload);
+                let mut classified = self.worker.classify(payload);
                 // Without its parser a log may be taken for what it is not; what was classified all the same needed none.
                 if self.lacked_code() && !classified.dead.is_empty() {
                     return self.fail(item, LACKED_CODE.into());
+                }
+                // Without knowing, rules would be silent about what they are there for: the item comes again.
+                if let Err(why) = self.look(&mut classified) {
+                    return self.fail(item, why);
                 }
                 self.classified(classified, item);
             }
@@ -264,6 +275,16 @@ impl Run<'_> {
             Piece::Skip(skip) => self.skip(skip),
         }
         self.flush_much();
+    }
+
+    /// Attaches what is known of values to their records, before they go to the archive and to the rules.
+    fn look(&mut self, classified: &mut Classified) -> Result<(), String> {
+        let Some(enricher) = &self.enricher else { return Ok(()) };
+        let attached = enricher.enrich(&mut classified.batch, self.arrived).map_err(|error| told(&error))?;
+        if attached.records > 0 {
+            self.metrics.count(&[], "IocHits", attached.records);
+        }
+        Ok(())
     }
 
     /// Whether code could not be fetched since this was asked last: that says nothing about a log.
@@ -387,7 +408,7 @@ impl Run<'_> {
         if letter.reason == Reason::NoObject {
             return self.fetched(letter, item);
         }
-        let classified = self.worker.resend(letter);
+        let mut classified = self.worker.resend(letter);
         let lacked = self.lacked_code();
         if let Some(dead) = classified.dead.first() {
             if lacked {
@@ -395,6 +416,7 @@ impl Run<'_> {
             }
             return Err(format!("{}: {}", dead.reason.code(), dead.message));
         }
+        self.look(&mut classified)?;
         for mut batch in RecordBatch::of(&classified.batch, self.arrived) {
             batch.rule = letter.fault.as_ref().map(|fault| fault.rule.clone());
             self.outbox.add(batch, item);

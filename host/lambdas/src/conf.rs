@@ -8,7 +8,8 @@ use streamalert_lookup::tables::no_files;
 use streamalert_pipeline::config::lookup_tables::TablePlace;
 use streamalert_pipeline::config::output::Place;
 use streamalert_pipeline::config::{
-    AppConfigs, Clusters, ConfigFault, Outputs, RuleStaging, Schemas, TableConfigs, ThreatIntelConfig, apps, staging,
+    AppConfigs, Clusters, ConfigFault, Outputs, RuleStaging, ScheduledQueries, Schemas, TableConfigs,
+    ThreatIntelConfig, apps, scheduled_queries, staging,
 };
 use streamalert_pipeline::live::Base;
 use streamalert_pipeline::lookup::TableServices;
@@ -19,6 +20,7 @@ pub struct Conf {
     pub base: Base,
     pub outputs: Arc<Outputs>,
     pub apps: AppConfigs,
+    pub scheduled_queries: ScheduledQueries,
     /// None where there is no such file: nothing goes on trial by itself.
     pub rule_staging: Option<RuleStaging>,
     /// Lookup tables elsewhere, and those of the configuration itself by name.
@@ -99,6 +101,19 @@ impl Conf {
             AppConfigs::new()
         });
         faults.extend(streamalert_egress::world::app_faults(&apps));
+        let scheduled_queries = match files.get(scheduled_queries::FILE) {
+            None => ScheduledQueries::default(),
+            Some(text) => {
+                let sql = |name: &str| {
+                    let file = files.get(&format!("{}{name}", scheduled_queries::FOLDER));
+                    file.cloned().ok_or_else(|| "there is no such file".to_owned())
+                };
+                ScheduledQueries::read(scheduled_queries::FILE, text, sql).unwrap_or_else(|more| {
+                    faults.extend(told(more.0));
+                    ScheduledQueries::default()
+                })
+            }
+        };
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -108,7 +123,18 @@ impl Conf {
         let threat_intel = ThreatIntel::new(&threat_intel_config, &clusters).map(Arc::new);
         let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
         let outputs = Arc::new(outputs);
-        Ok(Conf { base, outputs, apps, rule_staging, tables, table_texts, threat_intel, threat_intel_config, warnings })
+        Ok(Conf {
+            base,
+            outputs,
+            apps,
+            scheduled_queries,
+            rule_staging,
+            tables,
+            table_texts,
+            threat_intel,
+            threat_intel_config,
+            warnings,
+        })
     }
 
     /// The tables, ready to be asked.

@@ -9,6 +9,8 @@ use crate::environment::Environment;
 use crate::plugin_compiler::PluginCompiler;
 use crate::rule_promotion::RulePromotion;
 use crate::rules_engine::RulesEngine;
+use crate::scheduled_queries::ScheduledQueries;
+use crate::threat_intel_downloader::ThreatIntelDownloader;
 use anyhow::{Result, bail};
 use serde_json::Value;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ pub fn make(name: &str, environment: &Environment) -> Result<Arc<dyn Function>> 
         "plugin_compiler" => Arc::new(PluginCompiler::new(environment)?),
         "rule_promotion" => Arc::new(RulePromotion::new(environment)?),
         "rules_engine" => Arc::new(RulesEngine::new(environment)?),
+        "scheduled_queries" => Arc::new(ScheduledQueries::new(environment)?),
+        "threat_intel_downloader" => Arc::new(ThreatIntelDownloader::new(environment)?),
         _ => bail!("there is no function `{name}`"),
     })
 }

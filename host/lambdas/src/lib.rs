@@ -14,6 +14,8 @@
 //! | `apps` | logs of services that do not send them |
 //! | `rule_promotion` | the end of trials |
 //! | `athena_partitioner` | the archive's partitions |
+//! | [`lookout`], `threat_intel_downloader` | indicators of compromise, in records and from their sources |
+//! | `scheduled_queries` | what is asked of the archive again and again |
 
 pub mod alert_merger;
 pub mod alert_processor;
@@ -25,11 +27,14 @@ pub mod environment;
 pub mod function;
 pub mod index;
 pub mod live;
+pub mod lookout;
 pub mod metrics;
 pub mod outbox;
 pub mod outputs;
 pub mod plugin_compiler;
 pub mod rule_promotion;
 pub mod rules_engine;
+pub mod scheduled_queries;
+pub mod threat_intel_downloader;
 pub mod uploads;
 pub mod wake;

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use streamalert_aws::lookup::AwsTables;
 use streamalert_aws::rules_bucket::{Changed, INDEX, RulesBucket, code_key, component_key};
 use streamalert_lookup::Status;
-use streamalert_pipeline::config::{AppConfigs, Clusters, Outputs, RuleStaging, ThreatIntelConfig};
+use streamalert_pipeline::config::{AppConfigs, Clusters, Outputs, RuleStaging, ScheduledQueries, ThreatIntelConfig};
 use streamalert_pipeline::live::Live;
 use streamalert_pipeline::plugin::PluginSet;
 use streamalert_pipeline::threat_intel::ThreatIntel;
@@ -51,6 +51,10 @@ pub struct Now {
 impl Now {
     pub fn apps(&self) -> &AppConfigs {
         &self.conf.apps
+    }
+
+    pub fn scheduled_queries(&self) -> &ScheduledQueries {
+        &self.conf.scheduled_queries
     }
 
     pub fn clusters(&self) -> &Clusters {

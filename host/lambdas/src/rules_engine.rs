@@ -164,6 +164,7 @@ impl Function for RulesEngine {
     fn handle(&self, event: &[u8], deadline: Instant) -> Result<Value> {
         let begun = Instant::now();
         let now = self.live.current(deadline)?;
+        let failed_lookups = now.failed_lookups();
         let left = deadline.saturating_duration_since(begun);
         let stop = deadline.checked_sub(STOP_BEFORE.max(left / 10)).unwrap_or(begun);
         let mut metrics = Metrics::of(&self.meter);
@@ -192,6 +193,14 @@ impl Function for RulesEngine {
             self.work(vec![message], &judgement, &mut round, &mut metrics);
         }
         metrics.count(&[], "Messages", count as u64);
+        // Records that need what could not be read are dead letters of their rule, and can be sent again.
+        let lookups = now.failed_lookups() - failed_lookups;
+        if lookups > 0 {
+            metrics.count(&[], "LookupFailures", lookups);
+        }
+        for table in self.live.tables().iter().filter(|table| table.error.is_some()) {
+            metrics.count(&[("Table", &table.table)], "LookupTablesNotRead", 1);
+        }
         metrics.count(&[], "FailedItems", round.failed.len() as u64);
         metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
         metrics.print(&self.meter, millis());

@@ -11,7 +11,7 @@
 //! | [`resend`] | dead letters are tried again |
 //! | [`tally`], [`alert_text`] | what a person is told |
 //! | [`config_folder`] | schemas, clusters and lookup tables as files |
-//! | [`ioc_table`] | indicators of compromise |
+//! | [`ioc_table`], [`intel`] | indicators of compromise, and records looked through for them |
 //! | [`scheduled_queries`] | questions that are asked of the archive again and again |
 //! | [`app_table`] | how far apps have come |
 //! | [`rule_table`], [`staging`], [`promotion`] | which rules are on trial, how they come to be, and how it ends |
@@ -26,6 +26,7 @@ pub mod file_output;
 pub mod http;
 pub mod inbox;
 pub mod input;
+pub mod intel;
 pub mod ioc_table;
 pub mod native_outputs;
 pub mod promotion;

@@ -2,8 +2,12 @@
 //! alert. A letter goes when what came of it is stored, and stays when it died again.
 
 use crate::clock::millis;
+use crate::runner::not_archived;
 use std::collections::HashSet;
-use streamalert_delivery::store;
+use std::sync::Arc;
+use streamalert_archive::Keeper;
+use streamalert_delivery::{address, store};
+use streamalert_intel::Enricher;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{AlertTable, BackendError, DeadLetters};
 use streamalert_pipeline::classifier::Worker;
@@ -35,6 +39,17 @@ pub struct Resender<'a> {
     outputs: &'a Outputs,
     dead: &'a dyn DeadLetters,
     states: States,
+    enricher: Option<Arc<Enricher>>,
+    archive: Option<Arc<Keeper>>,
+}
+
+/// What came of a letter.
+#[derive(Default)]
+struct Again {
+    alerts: Vec<Alert>,
+    dead: Vec<DeadLetter>,
+    /// For the archive.
+    records: Vec<String>,
 }
 
 impl<'a> Resender<'a> {
@@ -44,7 +59,28 @@ impl<'a> Resender<'a> {
         dead: &'a dyn DeadLetters,
         states: States,
     ) -> Self {
-        Resender { worker: live.classifier.worker(), live, alerts, outputs, dead, states }
+        Resender {
+            worker: live.classifier.worker(),
+            live,
+            alerts,
+            outputs,
+            dead,
+            states,
+            enricher: None,
+            archive: None,
+        }
+    }
+
+    /// Looks records through for indicators of compromise, as a run does.
+    pub fn looking(mut self, enricher: Option<Arc<Enricher>>) -> Self {
+        self.enricher = enricher;
+        self
+    }
+
+    /// Keeps records that are classified now, and alerts, for searching.
+    pub fn kept_in(mut self, archive: Option<Arc<Keeper>>) -> Self {
+        self.archive = archive;
+        self
     }
 
     /// `print` gets new alerts once they are stored.
@@ -57,20 +93,30 @@ impl<'a> Resender<'a> {
         let mut resent = Resent::default();
         for letters in letters.chunks(LETTERS_AT_ONCE) {
             let mut alerts = Vec::new();
+            let mut records = Vec::new();
             let mut new_letters = Vec::new();
             let mut through = Vec::new();
             for letter in letters {
                 match self.again(letter, &now()) {
                     Err(why) => resent.stayed.push((letter.id.clone(), why)),
-                    Ok((more, dead)) => {
-                        alerts.extend(more);
-                        new_letters.extend(dead);
+                    Ok(again) => {
+                        alerts.extend(again.alerts);
+                        records.extend(again.records);
+                        new_letters.extend(again.dead);
                         through.push(letter.id.clone());
                     }
                 }
             }
             // Alerts first, the letters last: if we die in between, they are sent again and the ids make it harmless.
+            if let Some(archive) = &self.archive {
+                address(self.outputs, &mut alerts);
+                archive.begin(&records, &alerts).map_err(not_archived)?;
+            }
             let new = store(self.alerts, self.outputs, &mut alerts, millis(), |_, _| {})?;
+            if let Some(archive) = &self.archive {
+                let known = alerts.iter().zip(&new).filter_map(|(alert, new)| (!new).then_some(alert.id.as_str()));
+                archive.end(&known.collect::<Vec<_>>()).map_err(not_archived)?;
+            }
             self.dead.put(&new_letters)?;
             self.dead.remove(&through)?;
             let new: Vec<&Alert> = alerts.iter().zip(new).filter_map(|(alert, new)| new.then_some(alert)).collect();
@@ -84,14 +130,20 @@ impl<'a> Resender<'a> {
     }
 
     /// What the letter comes to now, or why it stays.
-    fn again(&mut self, letter: &DeadLetter, now: &str) -> Result<(Vec<Alert>, Vec<DeadLetter>), String> {
+    fn again(&mut self, letter: &DeadLetter, now: &str) -> Result<Again, String> {
         letter.resendable()?;
         if letter.reason == Reason::NoObject {
             return Err("the object has to be fetched, which functions on AWS do".to_owned());
         }
-        let classified = self.worker.resend(letter);
+        let mut classified = self.worker.resend(letter);
         if let Some(dead) = classified.dead.first() {
             return Err(format!("{}: {}", dead.reason.code(), dead.message));
+        }
+        if let Some(enricher) = &self.enricher {
+            enricher.enrich(&mut classified.batch, millis()).map_err(|error| match &error.source {
+                Some(source) => format!("{}: {source}", error.action),
+                None => error.action.clone(),
+            })?;
         }
         // Versions on trial beside live ones see what comes, and not what comes again.
         let only = letter.fault.as_ref().map(|fault| fault.rule.as_str());
@@ -102,11 +154,14 @@ impl<'a> Resender<'a> {
         }
         let detected = trials::judge(self.live, &classified.batch, now, millis(), &self.states, only);
         if only.is_none() {
-            return Ok((detected.alerts, detected.dead));
+            let kept = |archive: &Arc<Keeper>| archive.records(&classified.batch, millis());
+            let records = self.archive.as_ref().map(kept).unwrap_or_default();
+            return Ok(Again { alerts: detected.alerts, dead: detected.dead, records });
         }
         match detected.dead.iter().find(|dead| dead.id == letter.id).or(detected.dead.first()) {
             Some(dead) => Err(dead.message.clone()),
-            None => Ok((detected.alerts, Vec::new())),
+            // Its record was archived when the rule failed on it.
+            None => Ok(Again { alerts: detected.alerts, ..Again::default() }),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! then tells the doors: an input is acknowledged when what came of it is on disk.
 
 use crate::clock::{millis, now};
+use crate::intel;
 use crate::rule_table::CurrentStates;
 use crate::stop::Stop;
 use crate::tally::Tally;
@@ -14,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use streamalert_archive::Keeper;
 use streamalert_delivery::Post;
+use streamalert_intel::Enricher;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{
     BackendError, DeadLetters, RuleCost, RuleLedger, TrialCounts, TrialKey, TrialTable,
@@ -50,6 +52,8 @@ pub struct Setup {
     pub ledger: Arc<dyn RuleLedger>,
     /// Where records and alerts are kept for searching.
     pub archive: Option<Arc<Keeper>>,
+    /// What looks records through for indicators of compromise.
+    pub enricher: Option<Arc<Enricher>>,
     pub workers: usize,
     /// Asked for when the run fails, so that all doors close.
     pub stop: Stop,
@@ -328,8 +332,11 @@ fn judge(
         *tally.skipped.entry(skip.code()).or_default() += 1;
     }
     let Some(payload) = payload else { return Results { dead, tally, ..Results::default() } };
-    let classified = worker.classify(payload);
+    let mut classified = worker.classify(payload);
     tally.add(&Tally::of_classified(&classified));
+    if let Some(enricher) = &setup.enricher {
+        intel::look(enricher, &mut classified.batch, &mut tally);
+    }
     debug_assert_eq!(
         tally.unaccounted, 0,
         "in = classified + skipped + dead, for {:?}",
@@ -452,7 +459,7 @@ fn store(setup: &Setup, group: &mut [Done], sink: &mut dyn Sink) -> Result<(), B
     sink.alerts(&new)
 }
 
-fn not_archived(error: streamalert_archive::ArchiveError) -> BackendError {
+pub(crate) fn not_archived(error: streamalert_archive::ArchiveError) -> BackendError {
     BackendError::other("keep records and alerts in the archive", error)
 }
 
@@ -592,6 +599,7 @@ mod tests {
                 trials: self.trials.clone(),
                 ledger: self.trials.clone(),
                 archive: None,
+                enricher: None,
                 workers: 1,
                 stop: self.stop.clone(),
             };

@@ -28,6 +28,10 @@ pub struct Tally {
     /// Log types that fit the same records; only the first of each kind are looked at.
     #[serde(serialize_with = "as_list")]
     pub ambiguous: BTreeMap<Ambiguity, u64>,
+    /// Records with indicators of compromise.
+    pub ioc_hits: u64,
+    /// Records that were judged without being looked through for them, since the table could not be read.
+    pub not_looked_up: u64,
     /// Inputs that came to nothing at all. Anything but 0 is a fault of streamalert.
     pub unaccounted: u64,
 }
@@ -175,6 +179,8 @@ impl Tally {
             *self.skipped.entry(reason).or_default() += count;
         }
         self.unaccounted += other.unaccounted;
+        self.ioc_hits += other.ioc_hits;
+        self.not_looked_up += other.not_looked_up;
         for (log_type, count) in &other.classified {
             *self.classified.entry(log_type.clone()).or_default() += count;
         }
@@ -249,6 +255,16 @@ impl Tally {
                 &format!("also fit {}", also.join(", ")),
             );
         }
+        if self.ioc_hits > 0 {
+            line("  with indicators of compromise", self.ioc_hits, "");
+        }
+        if self.not_looked_up > 0 {
+            line(
+                "  NOT LOOKED UP",
+                self.not_looked_up,
+                "judged without threat intelligence: its table could not be read",
+            );
+        }
         if self.unaccounted > 0 {
             line("  UNACCOUNTED FOR", self.unaccounted, "a fault of streamalert: please report it");
         }
@@ -316,6 +332,12 @@ impl Tally {
         one("inputs_total", "Documents and lines that came in.", self.inputs);
         one("input_bytes_total", "Decompressed bytes that came in.", self.bytes);
         one("records_total", "Records in: classified, skipped and dead.", self.records());
+        one("ioc_hits_total", "Records with indicators of compromise.", self.ioc_hits);
+        one(
+            "not_looked_up_total",
+            "Records judged without threat intelligence, whose table could not be read.",
+            self.not_looked_up,
+        );
         one("unaccounted_total", "Inputs that came to nothing: a fault of streamalert.", self.unaccounted);
         let label = |name: &str, value: &str| format!("{{{name}=\"{}\"}}", escaped(value));
         let types = &mut self.classified.iter().map(|(log_type, count)| (label("log_type", log_type), *count));

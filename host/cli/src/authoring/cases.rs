@@ -46,8 +46,6 @@ pub struct Case {
     pub body: Result<Subject, String>,
     /// Worth saying, but no reason to fail.
     pub warnings: Vec<String>,
-    /// What the case asks for and does not get yet.
-    pub not_done: Vec<&'static str>,
 }
 
 /// What a case is about.
@@ -84,8 +82,26 @@ pub struct Body {
     pub compress: bool,
     /// Instead of all tables of the configuration.
     pub lookup_tables: Option<LookupTables>,
+    /// What is known of values of its records.
+    pub threat_intel: Option<Vec<KnownIoc>>,
     pub skip_publishers: bool,
     pub publisher_tests: Vec<PublicationTest>,
+}
+
+/// An indicator, as StreamAlert's test events have them.
+#[derive(Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownIoc {
+    pub ioc_value: String,
+    pub ioc_type: String,
+    #[serde(default)]
+    pub sub_type: String,
+    #[serde(default = "fixture")]
+    pub source: String,
+}
+
+fn fixture() -> String {
+    "test_fixtures".to_owned()
 }
 
 /// What a publication must hold.
@@ -227,7 +243,6 @@ fn case(text: &str, index: usize, raw: &str, now: i64, folder: &Path) -> Case {
         line: text[..offset].matches('\n').count() + 1,
         body: Err(String::new()),
         warnings: Vec::new(),
-        not_done: Vec::new(),
     };
     let fields: BTreeMap<String, &RawValue> = match serde_json::from_str(raw) {
         Ok(fields) => fields,
@@ -252,16 +267,11 @@ fn case(text: &str, index: usize, raw: &str, now: i64, folder: &Path) -> Case {
         };
         case.warnings.push(format!("unknown key `{key}`{hint}"));
     }
-    case.body = body(&fields, now, &mut case.warnings, &mut case.not_done).map(Subject::Rules);
+    case.body = body(&fields, now, &mut case.warnings).map(Subject::Rules);
     case
 }
 
-fn body(
-    fields: &BTreeMap<String, &RawValue>,
-    now: i64,
-    warnings: &mut Vec<String>,
-    not_done: &mut Vec<&'static str>,
-) -> Result<Body, String> {
+fn body(fields: &BTreeMap<String, &RawValue>, now: i64, warnings: &mut Vec<String>) -> Result<Body, String> {
     let _: String = required(fields, "description", "text")?;
     let classify_only = optional(fields, "classify_only", "true or false")?.unwrap_or(false);
     let trigger_rules: Option<Vec<String>> = optional(fields, "trigger_rules", "a list of names of rules")?;
@@ -276,7 +286,7 @@ fn body(
     let publisher_tests = publisher_tests.filter(|_| !skip_publishers).unwrap_or_default();
     let publisher_tests = publisher_tests.into_iter().map(|(output, tests)| publications(output, tests));
     let publisher_tests = publisher_tests.collect::<Result<Vec<_>, _>>()?.concat();
-    let mut lookup_tables = None;
+    let (mut lookup_tables, mut threat_intel) = (None, None);
     let fixtures: Option<BTreeMap<String, &RawValue>> = optional(fields, "test_fixtures", "an object")?;
     for (name, value) in fixtures.iter().flatten() {
         match name.as_str() {
@@ -284,7 +294,12 @@ fn body(
                 let tables = serde_json::from_str(value.get());
                 lookup_tables = Some(tables.map_err(|_| "`test_fixtures.lookup_tables` must be: table → key → value")?);
             }
-            "threat_intel" => not_done.push("test_fixtures.threat_intel"),
+            "threat_intel" => {
+                let known: Result<Vec<KnownIoc>, _> = serde_json::from_str(value.get());
+                threat_intel = Some(known.map_err(|error| {
+                    format!("`test_fixtures.threat_intel` must be a list of {{\"ioc_value\", \"ioc_type\", \"sub_type\"}}: {error}")
+                })?);
+            }
             other => warnings.push(format!("unknown key `test_fixtures.{other}`")),
         }
     }
@@ -297,6 +312,7 @@ fn body(
         classify_only,
         compress: optional(fields, "compress", "true or false")?.unwrap_or(false),
         lookup_tables,
+        threat_intel,
         skip_publishers,
         publisher_tests,
     })
@@ -429,19 +445,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_a_warning_and_what_is_not_run_a_note() {
+    fn what_is_unknown_is_a_warning() {
         let case = one(json!({
             "validate_schema_only": true,
             "publisher_tests": {"slack": [["a.b", "is", 1], {"jmespath_expression": "c", "condition": "contains", "value": "d"}]},
-            "test_fixtures": {"threat_intel": [], "lookup_tables": {"owners": {"a": 1}}, "x": 1},
+            "test_fixtures": {"threat_intel": [{"ioc_value": "1.2.3.4", "ioc_type": "ip"}], "lookup_tables": {"owners": {"a": 1}}, "x": 1},
         }));
         assert_eq!(
             case.warnings,
             ["unknown key `validate_schema_only`: it is called `classify_only`", "unknown key `test_fixtures.x`"]
         );
-        assert_eq!(case.not_done, ["test_fixtures.threat_intel"]);
         let Ok(Subject::Rules(body)) = case.body else { panic!("no rules") };
         let tables = body.lookup_tables.expect("tables");
+        assert_eq!(body.threat_intel.expect("indicators")[0].source, "test_fixtures");
+        assert!(fault(json!({"test_fixtures": {"threat_intel": [{"value": 1}]}})).contains("ioc_value"));
         assert_eq!(tables["owners"]["a"], 1);
         let tests: Vec<_> =
             body.publisher_tests.iter().map(|test| (test.path.as_str(), test.condition.name())).collect();

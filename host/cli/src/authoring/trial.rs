@@ -1,5 +1,6 @@
 //! Runs inputs through the real classifier and the real components, outside of any pipeline.
 
+use super::cases::KnownIoc;
 use crate::{Failure, lookup, rules};
 use anyhow::{Context, anyhow};
 use std::io::Read;
@@ -16,6 +17,7 @@ use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogBatch, Source};
 use streamalert_pipeline::plugin::{ParserPlugin, PluginSet, RuleInfo, RulePlugin};
 use streamalert_pipeline::rules_engine::{Detected, Rules};
+use streamalert_pipeline::threat_intel::{Found, Ioc, Kind, Network, ThreatIntel, canonical};
 use streamalert_plugins::{
     Host, HostConfig, LoadCheck, LookupSnapshot, LookupTables as Tables, MemoryTables, ParserComponent, Plugin,
     RuleComponent,
@@ -35,6 +37,7 @@ pub struct Trial {
     pub outputs: Outputs,
     /// The configuration says where alerts go.
     pub has_outputs: bool,
+    threat_intel: Option<ThreatIntel>,
     rules: Rules,
 }
 
@@ -56,6 +59,7 @@ impl Trial {
         let tables = Arc::new(ChangingTables(RwLock::new(own_tables.clone())));
         let host = Host::new(HostConfig { cache_dir: cache(), lookup_tables: tables.clone(), ..HostConfig::default() })
             .context("start the plugin host")?;
+        let threat_intel = ThreatIntel::new(&config.threat_intel, &config.clusters);
         let (schemas, clusters) = (Arc::new(config.schemas), Arc::new(config.clusters));
         let Loaded { components, parsers, set } = LoadCheck::with(&schemas, |check| load(&host, components, check))?;
         let plugins = components.iter().map(|component| component.clone() as Arc<dyn RulePlugin>).collect();
@@ -82,6 +86,7 @@ impl Trial {
             set,
             outputs: config.outputs,
             has_outputs,
+            threat_intel,
         })
     }
 
@@ -114,6 +119,30 @@ impl Trial {
     pub fn set_tables(&self, tables: Option<&LookupTables>) {
         let tables = tables.map_or_else(|| self.own_tables.clone(), |tables| Arc::new(memory(tables)));
         *self.tables.0.write().unwrap_or_else(PoisonError::into_inner) = tables;
+    }
+
+    /// Attaches indicators to the records that have them. Says whether records are looked through at all.
+    pub fn look(&self, batch: &mut LogBatch, known: &[KnownIoc]) -> bool {
+        let Some(intel) = &self.threat_intel else { return false };
+        let candidates = intel.candidates(batch);
+        let mut found = Found::default();
+        for value in &candidates.values {
+            let address = Network::parse(value);
+            let iocs = known.iter().filter_map(|known| {
+                let kept = canonical(Kind::of(&known.ioc_type), &known.ioc_value)?;
+                let range = address.zip(Network::parse(&kept)).is_some_and(|(address, range)| range.contains(&address));
+                (kept == *value || range).then(|| Ioc {
+                    value: kept,
+                    ioc_type: known.ioc_type.clone(),
+                    sub_type: known.sub_type.clone(),
+                    source: known.source.clone(),
+                    ..Ioc::default()
+                })
+            });
+            found.insert(value.clone(), iocs.collect());
+        }
+        intel.attach(batch, &candidates, &found);
+        true
     }
 
     pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {

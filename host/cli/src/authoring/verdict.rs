@@ -73,13 +73,20 @@ fn judge_rules(trial: &mut Trial, case: &Body) -> Verdict {
         return verdict;
     }
     trial.set_tables(case.lookup_tables.as_ref());
-    let sorted = match trial.sort(source, &input[..]) {
+    let mut sorted = match trial.sort(source, &input[..]) {
         Ok(sorted) => sorted,
         Err(error) => {
             verdict.miss(format!("the input cannot be read: {error}"), vec![]);
             return verdict;
         }
     };
+    if let Some(known) = &case.threat_intel {
+        let looked: Vec<bool> = sorted.batches.iter_mut().map(|batch| trial.look(batch, known)).collect();
+        if !looked.iter().all(|looked| *looked) {
+            let warning = "test_fixtures.threat_intel: threat intelligence is off in the configuration, so no record is looked through";
+            verdict.warnings.push(warning.to_owned());
+        }
+    }
     check_types(trial, case, &sorted, &mut verdict);
     // Without a record there is nothing that a rule could have fired on.
     if !case.classify_only && !verdict.classified.is_empty() {

@@ -570,6 +570,7 @@ fn run_here(args: &Args, name: &str, ca: Option<&Path>) -> Result<(), Failure> {
         workers: std::thread::available_parallelism().map_or(1, usize::from),
         secrets,
         world: world::open(ca)?,
+        feeds: None,
         drain: Duration::from_secs(30),
         flush: false,
         skip_rule_staging: false,

@@ -12,6 +12,7 @@ use streamalert_aws::dead_letters::{Pile, S3DeadLetters};
 use streamalert_local::alert_text::printable;
 use streamalert_local::config_folder::Config;
 use streamalert_local::dead_letters::DeadLetterFolder;
+use streamalert_local::intel::enricher;
 use streamalert_local::resend::{Filter, Resender};
 use streamalert_local::run::{DataFolder, live_once, now};
 use streamalert_pipeline::backend::{DeadLetters, RuleTable};
@@ -199,14 +200,18 @@ fn resend(
     mut plugins: streamalert_local::run::Plugins,
     output: Output,
 ) -> Result<(), Failure> {
-    let Config { schemas, clusters, outputs, rule_staging, .. } = config;
+    let Config { schemas, clusters, outputs, archive, rule_staging, threat_intel, .. } = config;
+    let enricher = enricher(data, &threat_intel, &clusters)?;
     let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
     let alerts = data.alerts()?;
     let staging = data.staging(rule_staging, &plugins.folder, false);
     let live = live_once(plugins.source.as_mut(), &base, &staging, |notice| eprintln!("{notice}"));
     let live = live.map_err(anyhow::Error::from)?;
     let states = data.rules().all().map_err(anyhow::Error::from)?;
-    let mut resender = Resender::new(&live, (&alerts, &outputs), folder, states);
+    let known = live.classifier.schemas().clone();
+    let archive = data.keeper(&archive, move || known.clone(), |notice| eprintln!("{notice}"))?;
+    let resender = Resender::new(&live, (&alerts, &outputs), folder, states).looking(enricher);
+    let mut resender = resender.kept_in(archive);
     let resent = resender.resend(letters, now, printer(output, ProgressBar::hidden())).context("send letters again")?;
     for (id, why) in &resent.stayed {
         eprintln!("{id} stays: {}", printable(why));

@@ -1,6 +1,6 @@
 //! `streamalert run`: logs in, alerts out, on this machine.
 
-use crate::{Failure, rules, world};
+use crate::{Failure, intel, rules, world};
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -140,6 +140,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         })
     });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let feeds = match config.threat_intel.enabled {
+        true => intel::downloader(&config.threat_intel, intel::table(&data)?, secrets.clone(), args.ca.as_deref())?,
+        false => None,
+    };
     let options = Options {
         found,
         watch: args.watch,
@@ -150,6 +154,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         workers: args.workers.map_or(cores, usize::from),
         secrets,
         world: world::open(args.ca.as_deref())?,
+        feeds,
         drain: Duration::from_secs(args.drain_seconds.into()),
         flush: !args.no_flush,
         skip_rule_staging: args.skip_rule_staging,

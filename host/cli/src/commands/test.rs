@@ -64,7 +64,7 @@ pub struct Args {
 }
 
 const AFTER_HELP: &str = "A case: {\"description\", \"log\", \"service\", \"source\", \"data\" or \"override_record\", \"trigger_rules\"},
-optional \"classify_only\", \"compress\", \"test_fixtures\": {\"lookup_tables\"}, \"publisher_tests\": {OUTPUT: [[JMESPath, \"is\",
+optional \"classify_only\", \"compress\", \"test_fixtures\": {\"lookup_tables\", \"threat_intel\"}, \"publisher_tests\": {OUTPUT: [[JMESPath, \"is\",
 \"in\" or \"contains\", value]]} over what the output gets. <helper:last_hour> in it stands for a time within the last hour.
 
 A case of a parser: {\"description\", \"parser\", one of \"text\", \"hex\", \"base64\" or \"file\", \"records\": [{\"log\", \"record\":
@@ -214,8 +214,6 @@ struct Tally {
     named: BTreeSet<String>,
     /// Parsers that some case gives its input to.
     parsers: BTreeSet<String>,
-    /// What cases ask for and do not get → how many.
-    not_done: BTreeMap<&'static str, usize>,
 }
 
 struct Report {
@@ -310,9 +308,6 @@ impl Report {
             }
             tally.named.extend(case.body.iter().flat_map(|body| body.rules().iter().cloned()));
             tally.parsers.extend(case.body.iter().filter_map(|body| body.parser().map(str::to_owned)));
-            for what in &case.not_done {
-                *tally.not_done.entry(what).or_default() += 1;
-            }
             let warnings: Vec<String> = case.warnings.iter().chain(&verdict.warnings).cloned().collect();
             self.case(name, &mut headed, case.line, &case.description, &warnings, &verdict)?;
             if let Some(live) = self.live.as_ref().filter(|_| verdict.misses.is_empty()) {
@@ -407,14 +402,11 @@ impl Report {
         if self.output == Output::Json {
             let summary = json!({"summary": {
                 "passed": tally.passed, "failed": tally.failed, "filtered": tally.filtered,
-                "rules_without_case": rules, "parsers_without_case": parsers, "not_run_yet": tally.not_done,
+                "rules_without_case": rules, "parsers_without_case": parsers,
                 "not_there": faults.iter().chain(notes).collect::<Vec<_>>(), "delivered": tally.delivered,
                 "undelivered": tally.undelivered,
             }});
             return say(&summary.to_string());
-        }
-        for (what, count) in &tally.not_done {
-            say(&format!("note: {what} is not run yet ({})", cases_of(*count)))?;
         }
         if !rules.is_empty() {
             say(&format!("rules without a case that expects them: {}", printable(&rules.join(", "))))?;

@@ -1,0 +1,142 @@
+//! Tables with a value in each row.
+
+use super::{Page, Reading, Told, time};
+use streamalert_pipeline::config::threat_intel::{Column, CsvConfig};
+
+pub fn rows(reading: &Reading<'_>, bytes: &[u8]) -> Result<Page, String> {
+    let Some(config) = &reading.config.csv else { return Err("its columns are not configured".into()) };
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start_matches('\u{feff}');
+    // A comment may be what names the columns: `# ip,type`.
+    let mut header: Option<Vec<String>> = (!config.header).then(Vec::new);
+    let mut places: Option<Places> = None;
+    let mut page = Page::default();
+    let body: String = text
+        .lines()
+        .filter(|line| config.comment.is_empty() || !line.trim_start().starts_with(&config.comment))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    for_each_row(&body, config.delimiter.as_bytes().first().copied().unwrap_or(b','), |cells| {
+        if cells.iter().all(|cell| cell.trim().is_empty()) {
+            return Ok(());
+        }
+        let Some(names) = &header else {
+            header = Some(cells.iter().map(|cell| cell.trim().to_owned()).collect());
+            return Ok(());
+        };
+        if places.is_none() {
+            places = Some(Places::of(config, names)?);
+        }
+        if let Some(places) = &places {
+            row(reading, config, places, cells, &mut page);
+        }
+        Ok(())
+    })?;
+    // Columns that are not there are an error even where there are no rows.
+    if let (Some(names), None) = (&header, &places) {
+        Places::of(config, names)?;
+    }
+    if header.is_none() {
+        return Err("it is empty; the first line names the columns (or say \"header\": false)".into());
+    }
+    Ok(page)
+}
+
+/// Where things stand in a row.
+struct Places {
+    value: usize,
+    type_column: Option<usize>,
+    sub_type: Option<usize>,
+    confidence: Option<usize>,
+    expires: Option<usize>,
+    description: Option<usize>,
+}
+
+impl Places {
+    fn of(config: &CsvConfig, names: &[String]) -> Result<Places, String> {
+        let place = |column: &Column| match column {
+            Column::Place(place) => Ok(*place),
+            Column::Name(name) => names.iter().position(|own| own == name).ok_or_else(|| {
+                format!(
+                    "no column is called `{name}`; there are {}",
+                    names.join(", ").chars().take(300).collect::<String>()
+                )
+            }),
+        };
+        let maybe = |column: &Option<Column>| column.as_ref().map(place).transpose();
+        Ok(Places {
+            value: place(&config.value)?,
+            type_column: maybe(&config.type_column)?,
+            sub_type: maybe(&config.sub_type)?,
+            confidence: maybe(&config.confidence)?,
+            expires: maybe(&config.expires)?,
+            description: maybe(&config.description)?,
+        })
+    }
+}
+
+fn row(reading: &Reading<'_>, config: &CsvConfig, places: &Places, cells: &[String], page: &mut Page) {
+    let cell = |place: Option<usize>| {
+        place.and_then(|place| cells.get(place)).map(|cell| cell.trim()).filter(|cell| !cell.is_empty())
+    };
+    let Some(value) = cell(Some(places.value)) else {
+        return page.leave_out("a row without a value");
+    };
+    let Some(ioc_type) = cell(places.type_column).or(config.ioc_type.as_deref()) else {
+        return page.leave_out("a row without a type");
+    };
+    let expires = cell(places.expires).map(time);
+    if expires == Some(None) {
+        return page.leave_out("a time that is none");
+    }
+    let expires = expires.flatten();
+    if expires.is_some_and(|at| at <= reading.now) {
+        return page.leave_out("expired");
+    }
+    let told = Told {
+        value,
+        ioc_type,
+        sub_type: cell(places.sub_type),
+        confidence: cell(places.confidence).and_then(|text| text.parse().ok()),
+        expires,
+        description: cell(places.description),
+        reference: None,
+    };
+    let ioc = reading.ioc(page, told);
+    page.iocs.extend(ioc);
+}
+
+fn for_each_row(
+    text: &str,
+    delimiter: u8,
+    mut take: impl FnMut(&[String]) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+    let mut input = text.as_bytes();
+    let (mut out, mut ends) = (vec![0; 4096], vec![0; 64]);
+    let (mut written, mut ended) = (0, 0);
+    loop {
+        let (result, read, wrote, fields) = reader.read_record(input, &mut out[written..], &mut ends[ended..]);
+        input = &input[read..];
+        (written, ended) = (written + wrote, ended + fields);
+        match result {
+            csv_core::ReadRecordResult::InputEmpty => {}
+            csv_core::ReadRecordResult::OutputFull => out.resize(out.len() * 2, 0),
+            csv_core::ReadRecordResult::OutputEndsFull => ends.resize(ends.len() * 2, 0),
+            csv_core::ReadRecordResult::Record => {
+                let mut start = 0;
+                let cells: Vec<String> = ends[..ended]
+                    .iter()
+                    .map(|end| {
+                        let cell = String::from_utf8_lossy(&out[start..*end]).into_owned();
+                        start = *end;
+                        cell
+                    })
+                    .collect();
+                take(&cells)?;
+                (written, ended) = (0, 0);
+            }
+            csv_core::ReadRecordResult::End => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Collections of TAXII 2.1: page by page, and next time only what was added since.
+
+use super::{Page, Reading, stix};
+use crate::web::{FetchError, Web};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+const MEDIA: &str = "application/taxii+json;version=2.1";
+
+/// Where a pass goes on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Cursor {
+    /// The server's own word for the next page.
+    next: Option<String>,
+    /// What was added up to this was known before.
+    added_after: Option<String>,
+    /// When the last object of the pages so far was added.
+    seen: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    more: bool,
+    next: Option<String>,
+    #[serde(default)]
+    objects: Vec<Value>,
+}
+
+/// `<root>/collections/<id>/objects/`
+fn objects_url(reading: &Reading<'_>) -> Result<Url, FetchError> {
+    let wrong =
+        |why: String| FetchError::broken(format!("`{}` is no API root or collection: {why}", reading.config.url));
+    let mut base = reading.config.url.clone();
+    if !base.ends_with('/') {
+        base.push('/');
+    }
+    let base = Url::parse(&base).map_err(|error| wrong(error.to_string()))?;
+    let path = match &reading.config.collection {
+        Some(id) => format!("collections/{id}/objects/"),
+        None if base.path().ends_with("/objects/") => String::new(),
+        None if base.path().contains("/collections/") => "objects/".to_owned(),
+        None => return Err(wrong("name the collection with `collection`".into())),
+    };
+    base.join(&path).map_err(|error| wrong(error.to_string()))
+}
+
+pub fn page(
+    reading: &Reading<'_>,
+    web: &Web<'_>,
+    cursor: Option<&Value>,
+    since: Option<&Value>,
+) -> Result<Page, FetchError> {
+    let known = since.and_then(|since| since["added_after"].as_str()).map(str::to_owned);
+    let mut cursor = match cursor {
+        Some(cursor) => serde_json::from_value(cursor.clone()).unwrap_or_default(),
+        None => Cursor { next: None, added_after: known, seen: None },
+    };
+    let url = |cursor: &Cursor| -> Result<String, FetchError> {
+        let mut url = objects_url(reading)?;
+        {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("limit", &reading.config.page_limit.to_string());
+            query.append_pair("match[type]", "indicator");
+            if let Some(after) = &cursor.added_after {
+                query.append_pair("added_after", after);
+            }
+            if let Some(next) = &cursor.next {
+                query.append_pair("next", next);
+            }
+        }
+        Ok(url.into())
+    };
+    let headers = [("Accept", MEDIA)];
+    let answer = match web.get(&url(&cursor)?, &headers) {
+        // The server has forgotten its word for the page: what was added after the last one is the same.
+        Err(error) if cursor.next.is_some() && matches!(error.status, Some(400 | 404 | 410 | 416)) => {
+            cursor.next = None;
+            cursor.added_after = cursor.seen.clone().or(cursor.added_after);
+            web.get(&url(&cursor)?, &headers)?
+        }
+        answer => answer?,
+    };
+    let envelope: Envelope = match answer.body.trim_ascii().is_empty() {
+        true => Envelope { more: false, next: None, objects: Vec::new() },
+        false => serde_json::from_slice(&answer.body)
+            .map_err(|error| FetchError::broken(format!("{}: it is no TAXII envelope: {error}", reading.config.url)))?,
+    };
+    let seen = answer.header("x-taxii-date-added-last").map(str::to_owned).or_else(|| cursor.seen.clone());
+    let mut page = stix::indicators(reading, &envelope.objects);
+    let after = Cursor {
+        next: envelope.next.clone().filter(|_| envelope.more),
+        // While the server counts by its own word, the time is that of the whole pass.
+        added_after: match envelope.more && envelope.next.is_some() {
+            true => cursor.added_after.clone(),
+            false => seen.clone().or_else(|| cursor.added_after.clone()),
+        },
+        seen: seen.clone(),
+    };
+    let moved = after.next != cursor.next || after.added_after != cursor.added_after;
+    if envelope.more {
+        if !moved {
+            return Err(FetchError::broken(format!(
+                "{}: it says that there is more, and neither how to ask for it nor when its last object was added",
+                reading.config.url
+            )));
+        }
+        page.next = serde_json::to_value(&after).ok();
+    }
+    page.since = Some(serde_json::json!({"added_after": seen.or(cursor.added_after)}));
+    Ok(page)
+}

@@ -1,0 +1,286 @@
+//! Indicators of compromise in SQLite: a row for each value and source.
+
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
+use streamalert_pipeline::threat_intel::{Found, Ioc, IocFilter, IocTable, Network, SourceState, network_keys};
+use streamalert_pipeline::time::Millis;
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Layout of the tables.
+const SCHEMA_VERSION: i64 = 1;
+/// Times are milliseconds since 1970. `networks` has the lengths of ranges that are or were there, so that a value is asked about
+/// under few keys.
+const SCHEMA: &str = "
+    CREATE TABLE iocs (
+        value   TEXT NOT NULL,
+        source  TEXT NOT NULL,
+        type    TEXT NOT NULL,
+        expires INTEGER NOT NULL,
+        pass    INTEGER NOT NULL,
+        json    TEXT NOT NULL,
+        PRIMARY KEY (value, source)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX iocs_by_source ON iocs (source, pass);
+    CREATE INDEX iocs_by_expiry ON iocs (expires);
+    CREATE TABLE networks (
+        v6     INTEGER NOT NULL,
+        length INTEGER NOT NULL,
+        PRIMARY KEY (v6, length)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE sources (
+        name     TEXT PRIMARY KEY,
+        revision INTEGER NOT NULL,
+        json     TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 1;";
+
+pub struct SqliteIocs {
+    connection: Mutex<Connection>,
+    path: String,
+}
+
+impl SqliteIocs {
+    /// Opens the table, and makes it if it is not there.
+    pub fn open(path: &Path) -> Result<Self, BackendError> {
+        let shown = path.display().to_string();
+        let open = || -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
+            let mut connection = Connection::open(path)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            // What a crash of the machine takes back, the next download brings.
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            match change.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
+                0 => change.execute_batch(SCHEMA)?,
+                SCHEMA_VERSION => {}
+                newer => {
+                    return Err(format!(
+                        "it has layout {newer}, this streamalert knows {SCHEMA_VERSION}; use the newer streamalert that wrote it"
+                    )
+                    .into());
+                }
+            }
+            change.commit()?;
+            Ok(connection)
+        };
+        match open() {
+            Ok(connection) => Ok(SqliteIocs { connection: Mutex::new(connection), path: shown }),
+            Err(error) => Err(BackendError::other(format!("open the table of indicators {shown}"), error)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, doing: &str) -> impl FnOnce(rusqlite::Error) -> BackendError {
+        let action = format!("{doing} the table of indicators {}", self.path);
+        move |error| BackendError::other(action, error)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, BackendError> {
+        let mut connection = self.lock();
+        let run = || {
+            let work = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = change(&work)?;
+            work.commit()?;
+            Ok(done)
+        };
+        run().map_err(self.failed("write to"))
+    }
+}
+
+fn ioc(row: &Row<'_>) -> rusqlite::Result<Ioc> {
+    let json: String = row.get(0)?;
+    serde_json::from_str(&json)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))
+}
+
+impl IocTable for SqliteIocs {
+    fn find(&self, values: &[String], now: Millis) -> Result<Found, BackendError> {
+        let connection = self.lock();
+        let run = || {
+            let mut lengths = connection.prepare_cached("SELECT v6, length FROM networks")?;
+            let lengths = lengths.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let lengths: Vec<(bool, u8)> = lengths.collect::<rusqlite::Result<_>>()?;
+            let mut find = connection.prepare_cached("SELECT json FROM iocs WHERE value = ?1 AND expires > ?2")?;
+            let mut found = Found::default();
+            for value in values {
+                let mut iocs: Vec<Ioc> = find.query_map(params![value, now], ioc)?.collect::<rusqlite::Result<_>>()?;
+                for network in network_keys(value, &lengths) {
+                    iocs.extend(find.query_map(params![network, now], ioc)?.collect::<rusqlite::Result<Vec<_>>>()?);
+                }
+                if !iocs.is_empty() {
+                    found.insert(value.clone(), Arc::from(iocs));
+                }
+            }
+            Ok(found)
+        };
+        run().map_err(self.failed("read"))
+    }
+
+    fn put(&self, iocs: &[Ioc], pass: u64) -> Result<(), BackendError> {
+        self.change(|connection| {
+            let mut put = connection.prepare_cached(
+                "INSERT INTO iocs (value, source, type, expires, pass, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET type = ?3, expires = ?4, pass = ?5, json = ?6",
+            )?;
+            let mut network =
+                connection.prepare_cached("INSERT OR IGNORE INTO networks (v6, length) VALUES (?1, ?2)")?;
+            for ioc in iocs {
+                let json = serde_json::to_string(ioc).unwrap_or_default();
+                put.execute(params![ioc.value, ioc.source, ioc.ioc_type, ioc.expires, pass as i64, json])?;
+                if let Some(range) = Network::parse(&ioc.value).filter(|range| !range.is_address()) {
+                    network.execute(params![range.is_v6(), range.length()])?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn remove(&self, source: &str, values: &[String]) -> Result<u64, BackendError> {
+        self.change(|connection| {
+            let mut remove = connection.prepare_cached("DELETE FROM iocs WHERE value = ?1 AND source = ?2")?;
+            let mut count = 0;
+            for value in values {
+                count += remove.execute(params![value, source])? as u64;
+            }
+            Ok(count)
+        })
+    }
+
+    fn sweep(&self, source: &str, pass: u64) -> Result<u64, BackendError> {
+        self.change(|connection| {
+            let count =
+                connection.execute("DELETE FROM iocs WHERE source = ?1 AND pass < ?2", params![source, pass as i64])?;
+            Ok(count as u64)
+        })
+    }
+
+    fn list(&self, filter: &IocFilter, after: Option<&str>, limit: usize) -> Result<Vec<Ioc>, BackendError> {
+        let connection = self.lock();
+        let run = || -> rusqlite::Result<Vec<Ioc>> {
+            let mut list = connection.prepare_cached(
+                "SELECT json FROM iocs WHERE value > ?1 AND (?2 IS NULL OR source = ?2) AND (?3 IS NULL OR type = ?3)
+                 AND (?4 IS NULL OR instr(value, ?4) > 0) ORDER BY value, source LIMIT ?5",
+            )?;
+            let IocFilter { source, ioc_type, value } = filter;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            list.query_map(params![after.unwrap_or(""), source, ioc_type, value, limit], ioc)?.collect()
+        };
+        run().map_err(self.failed("read"))
+    }
+
+    fn counts(&self) -> Result<BTreeMap<String, u64>, BackendError> {
+        let connection = self.lock();
+        let run = || -> rusqlite::Result<BTreeMap<String, u64>> {
+            let mut count = connection.prepare_cached("SELECT source, count(*) FROM iocs GROUP BY source")?;
+            count.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?.collect()
+        };
+        run().map_err(self.failed("read"))
+    }
+
+    fn expire(&self, now: Millis) -> Result<u64, BackendError> {
+        self.change(|connection| {
+            let gone = connection.execute("DELETE FROM iocs WHERE expires <= ?1", [now])? as u64;
+            // Lengths of which no range is left cost a look at every address.
+            connection.execute_batch(
+                "DELETE FROM networks WHERE NOT EXISTS
+                (SELECT 1 FROM iocs WHERE iocs.value LIKE '%/' || length AND (instr(iocs.value, ':') > 0) = v6)",
+            )?;
+            Ok(gone)
+        })
+    }
+
+    fn state(&self, source: &str) -> Result<SourceState, BackendError> {
+        let connection = self.lock();
+        let row =
+            connection.query_row("SELECT json FROM sources WHERE name = ?1", [source], |row| row.get::<_, String>(0));
+        let json = row.optional().map_err(self.failed("read"))?;
+        let read = |json: String| serde_json::from_str(&json);
+        json.map(read)
+            .transpose()
+            .map(Option::unwrap_or_default)
+            .map_err(|error| BackendError::other(format!("read the state of source {source} in {}", self.path), error))
+    }
+
+    fn set_state(&self, source: &str, state: &mut SourceState) -> Result<(), BackendError> {
+        let before = state.revision;
+        let next = SourceState { revision: before + 1, ..state.clone() };
+        let json = serde_json::to_string(&next)
+            .map_err(|error| BackendError::other(format!("write the state of source {source}"), error))?;
+        let done = self.change(|connection| {
+            let known = connection
+                .query_row("SELECT revision FROM sources WHERE name = ?1", [source], |row| row.get::<_, i64>(0))
+                .optional()?
+                .unwrap_or(0);
+            if known != before as i64 {
+                return Ok(false);
+            }
+            connection.execute(
+                "INSERT INTO sources (name, revision, json) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET revision = ?2, json = ?3",
+                params![source, next.revision as i64, json],
+            )?;
+            Ok(true)
+        })?;
+        if !done {
+            let action = format!("write the state of source {source}: somebody else has");
+            return Err(BackendError { kind: BackendErrorKind::Conflict, action, source: None });
+        }
+        *state = next;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ioc(value: &str, source: &str, expires: Millis) -> Ioc {
+        let (value, source) = (value.to_owned(), source.to_owned());
+        Ioc { value, source, ioc_type: "ip".into(), expires, ..Ioc::default() }
+    }
+
+    #[test]
+    fn sources_keep_their_own_and_ranges_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = SqliteIocs::open(&folder.path().join("iocs.sqlite")).unwrap();
+        table.put(&[ioc("192.0.2.7", "a", 100), ioc("192.0.2.7", "b", 50), ioc("192.0.2.0/24", "a", 100)], 1).unwrap();
+        table.put(&[ioc("2001:db8::/32", "a", 100)], 2).unwrap();
+        let find = |value: &str, now: Millis| {
+            let found = table.find(&[value.to_owned()], now).unwrap();
+            let iocs = found.get(value).map(|iocs| iocs.to_vec()).unwrap_or_default();
+            iocs.iter().map(|ioc| format!("{} {}", ioc.value, ioc.source)).collect::<Vec<_>>()
+        };
+        assert_eq!(find("192.0.2.7", 0), ["192.0.2.7 a", "192.0.2.7 b", "192.0.2.0/24 a"]);
+        assert_eq!(find("192.0.2.7", 50), ["192.0.2.7 a", "192.0.2.0/24 a"]);
+        assert_eq!(find("2001:db8::9", 0), ["2001:db8::/32 a"]);
+        assert!(find("evil.com", 0).is_empty());
+        assert_eq!(table.counts().unwrap(), BTreeMap::from([("a".into(), 3), ("b".into(), 1)]));
+        assert_eq!(table.sweep("a", 2).unwrap(), 2);
+        assert_eq!(find("192.0.2.7", 0), ["192.0.2.7 b"]);
+        assert_eq!(table.remove("b", &["192.0.2.7".into(), "x".into()]).unwrap(), 1);
+        assert_eq!(table.expire(100).unwrap(), 1);
+        assert_eq!(table.list(&IocFilter::default(), None, 10).unwrap(), []);
+    }
+
+    #[test]
+    fn a_state_is_written_on_the_one_that_was_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = SqliteIocs::open(&folder.path().join("iocs.sqlite")).unwrap();
+        let mut mine = table.state("s").unwrap();
+        let mut theirs = mine.clone();
+        mine.pass = 1;
+        table.set_state("s", &mut mine).unwrap();
+        theirs.pass = 7;
+        assert_eq!(table.set_state("s", &mut theirs).unwrap_err().kind, BackendErrorKind::Conflict);
+        assert_eq!(table.state("s").unwrap(), mine);
+        table.set_state("s", &mut mine).unwrap();
+        assert_eq!(mine.revision, 2);
+    }
+}
