@@ -12,7 +12,7 @@ DEV := $(TARGET)/debug/streamalert
 RELEASE := $(TARGET)/release/streamalert
 # Which calls of AWS the functions made in tests.
 CALLS := $(abspath target/infra/calls)
-BENCHES := $(foreach bench,throughput classifier alerts delivery languages,--bench $(bench))
+BENCHES := $(foreach bench,throughput classifier alerts delivery languages search,--bench $(bench))
 
 .PHONY: demo test infra bench lint fuzz guests toolchain release dev standins
 

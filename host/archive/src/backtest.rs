@@ -118,7 +118,9 @@ impl Report {
             report.rules.entry(rule.name.clone()).or_default();
         }
         if let Some(current) = sides.current {
-            current.iter().for_each(|(_, rule)| drop(report.rules.entry(rule.name.clone()).or_default()));
+            for (_, rule) in current.iter() {
+                report.rules.entry(rule.name.clone()).or_default();
+            }
             report.rules.values_mut().for_each(|rule| rule.current = Some(Cost::default()));
         }
         report

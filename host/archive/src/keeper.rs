@@ -111,7 +111,10 @@ impl Keeper {
         if records.is_empty() && alerts.is_empty() {
             return Ok(());
         }
-        while self.shared.backlog.load(Ordering::Relaxed) > BACKLOG_MAX && !self.shared.stuck.load(Ordering::Relaxed) {
+        while self.shared.backlog.load(Ordering::Relaxed) > BACKLOG_MAX
+            && !self.shared.stuck.load(Ordering::Relaxed)
+            && self.is_at_work()
+        {
             thread::sleep(BACKLOG_LOOK);
         }
         let lines: Vec<String> =
@@ -121,7 +124,13 @@ impl Keeper {
         if !lines.is_empty() {
             frames.push((Kind::Alerts, lines.as_bytes()));
         }
-        self.shared.with_journal(|journal| journal.begin(&frames)).unwrap_or(Ok(()))
+        let over = || Err(crate::failed("write into", self.shared.archive.root())("the archive was closed before"));
+        self.shared.with_journal(|journal| journal.begin(&frames)).unwrap_or_else(over)
+    }
+
+    fn is_at_work(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// `known` are ids of alerts of the group that were stored before.

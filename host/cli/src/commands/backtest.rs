@@ -31,14 +31,16 @@ const OBJECTS: &str = "parquet/";
 /// asked of those components, and what the new ones find in addition and what they miss is told, with what either takes.
 /// Nothing is stored and nobody is alerted.
 #[derive(clap::Args)]
-#[command(after_help = "Whether rules are on trial or switched off makes no difference. Lookup tables are those of today.
+#[command(
+    after_help = "Whether rules are on trial or switched off makes no difference. Lookup tables are those of today.
 With --athena, the archive's objects are fetched from the data bucket, about 1 GB at a time into a folder for temporary files, and
 judged here: no query is paid for.
 
 Exit codes:
   0  it went well, whether something differs or not
   1  something could not be read; with --fail-on-difference, hits differ
-  2  a wrong argument or configuration, or a component that is refused")]
+  2  a wrong argument or configuration, or a component that is refused"
+)]
 pub struct Args {
     /// The components that are tried: a folder, or one file
     #[arg(long, value_name = "DIR|FILE")]
@@ -122,7 +124,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
         eprintln!("warning: {} records were left out: {why}", grouped(*count));
     }
     if report.records == 0 {
-        eprintln!("warning: there are no archived records in that time; `streamalert search --tables` says what there is");
+        eprintln!(
+            "warning: there are no archived records in that time; `streamalert search --tables` says what there is"
+        );
     }
     if args.fail_on_difference && report.differs() {
         return Err(anyhow!("hits differ").into());
@@ -182,13 +186,7 @@ fn wanted(tables: Vec<String>, schemas: &Schemas, logs: &[String]) -> Vec<(Strin
     .collect()
 }
 
-fn here(
-    args: &Args,
-    bounds: &Bounds,
-    sides: &Sides<'_>,
-    options: &Options,
-    bar: &Bar,
-) -> Result<Report, Failure> {
+fn here(args: &Args, bounds: &Bounds, sides: &Sides<'_>, options: &Options, bar: &Bar) -> Result<Report, Failure> {
     let data = DataFolder::existing(&args.local).map_err(Failure::Usage)?;
     keeper::settle(&data.archive(), sides.schemas, millis, Box::new(|notice| eprintln!("{notice}")));
     let archive = Archive::at(data.archive());
@@ -297,10 +295,7 @@ fn text(report: &Report) -> String {
             "rule", "new hits", "lost hits", "same", "evaluations", "fuel", "fuel before", "faults"
         ));
     } else {
-        out.push_str(&format!(
-            "{:<40} {:>12} {:>14} {:>16} {:>8}\n",
-            "rule", "hits", "evaluations", "fuel", "faults"
-        ));
+        out.push_str(&format!("{:<40} {:>12} {:>14} {:>16} {:>8}\n", "rule", "hits", "evaluations", "fuel", "faults"));
     }
     for (name, rule) in &report.rules {
         let name = printable(name);
@@ -328,7 +323,9 @@ fn text(report: &Report) -> String {
         told(&mut out, rule, compared);
     }
     if report.repeats_counted {
-        out.push_str("there are more hits than can be remembered: records that were archived twice may be counted twice\n");
+        out.push_str(
+            "there are more hits than can be remembered: records that were archived twice may be counted twice\n",
+        );
     }
     out
 }
