@@ -67,7 +67,8 @@ pub fn due(config: &SourceConfig, state: &SourceState) -> Millis {
     if state.failures > 0 {
         return state.retry;
     }
-    if state.cursor.is_some() || state.began == 0 {
+    // Whoever died before his first page was written down has not finished either.
+    if state.cursor.is_some() || state.began == 0 || state.finished < state.began {
         return 0;
     }
     let seconds = schedule_seconds(&config.schedule).unwrap_or(86_400);
