@@ -5,7 +5,8 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use streamalert_pipeline::config::{Clusters, Outputs, Schemas};
+use streamalert_pipeline::config::scheduled_queries::FILE;
+use streamalert_pipeline::config::{Clusters, Outputs, ScheduledQueries, Schemas, ThreatIntelConfig};
 
 use crate::Failure;
 
@@ -15,6 +16,8 @@ pub struct Conf {
     schemas: Vec<(String, String)>,
     clusters: Vec<(String, String)>,
     outputs: Map<String, Value>,
+    scheduled_queries: Option<Value>,
+    threat_intel: Option<Value>,
     /// Names of all log types.
     pub log_types: Vec<String>,
     pub datatypes: Vec<String>,
@@ -103,13 +106,26 @@ impl Conf {
             None => Map::new(),
         };
         lookup_tables(&folder, &mut notes)?;
+        let scheduled_queries = scheduled_queries(&folder, &mut notes)?;
+        let threat_intel = threat_intel(&folder, &mut notes)?;
         others(&folder, &global, &mut notes)?;
         let locations = global.get("general").and_then(|general| general["rule_locations"].as_array().cloned());
         let locations = locations.unwrap_or_else(|| vec!["rules".into()]);
         let rule_locations = locations.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
         let log_types = schemas.iter().map(|log_type| log_type.name.clone()).collect();
         let datatypes = schemas.datatypes();
-        Ok(Conf { schemas: files, clusters, outputs, log_types, datatypes, renamed, rule_locations, notes })
+        Ok(Conf {
+            schemas: files,
+            clusters,
+            outputs,
+            scheduled_queries,
+            threat_intel,
+            log_types,
+            datatypes,
+            renamed,
+            rule_locations,
+            notes,
+        })
     }
 
     pub fn write(&self, folder: &Path) -> Result<(), Failure> {
@@ -117,6 +133,12 @@ impl Conf {
             for (name, text) in files {
                 super::write(&folder.join(part).join(name), text)?;
             }
+        }
+        if let Some(queries) = &self.scheduled_queries {
+            super::write(&folder.join(FILE), &pretty(queries))?;
+        }
+        if let Some(intel) = &self.threat_intel {
+            super::write(&folder.join("threat_intel.json"), &pretty(intel))?;
         }
         super::write(&folder.join("outputs.json"), &pretty(&Value::Object(self.outputs.clone())))
     }
@@ -238,11 +260,15 @@ fn clusters(folder: &Path, schemas: &Schemas, notes: &mut Vec<Note>) -> anyhow::
         if let Some(Value::Object(modules)) = theirs.shift_remove("modules") {
             dropped.extend(modules.into_iter().map(|(name, _)| format!("modules.{name}")));
         }
+        let intel = theirs.shift_remove("enable_threat_intel").filter(Value::is_boolean);
         dropped.extend(theirs.into_iter().filter(|(_, value)| says_something(value)).map(|(key, _)| key));
         if !dropped.is_empty() {
             note(format!("infrastructure is set up anew: {} is not brought over", dropped.join(", ")));
         }
-        let ours = json!({"id": id, "data_sources": sources, "classifier_config": classifier});
+        let mut ours = json!({"id": id, "data_sources": sources, "classifier_config": classifier});
+        if let Some(intel) = intel {
+            ours["enable_threat_intel"] = intel;
+        }
         files.push((name, pretty(&ours)));
     }
     let read = Clusters::read(&files, schemas).map_err(|faults| anyhow!("conf/clusters: {faults}"))?;
@@ -395,9 +421,55 @@ fn lookup_tables(folder: &Path, notes: &mut Vec<Note>) -> anyhow::Result<()> {
             Some("dynamodb") => format!("the DynamoDB table {}, as an object of keys and values", part("table")),
             driver => format!("wherever its driver {} kept it", driver.unwrap_or("?")),
         };
-        note(format!("what is in table {name} lies elsewhere: make conf/lookup_tables/{name}.json of {from}"));
+        note(format!(
+            "what is in table {name} lies elsewhere: name it in conf/lookup_tables.json as it was, or make conf/lookup_tables/{name}.json of {from}"
+        ));
     }
     Ok(())
+}
+
+/// Packs are brought over; their queries are Python, and have to be written anew.
+fn scheduled_queries(folder: &Path, notes: &mut Vec<Note>) -> anyhow::Result<Option<Value>> {
+    let Some(there) = object(&folder.join(FILE))? else { return Ok(None) };
+    let of = format!("conf/{FILE}");
+    let mut packs = Map::new();
+    for (name, pack) in there.get("packs").and_then(Value::as_object).into_iter().flatten() {
+        let schedule = pack["schedule_expression"].as_str().unwrap_or_default();
+        let alone = json!({"packs": {name.as_str(): {"description": pack["description"].as_str().unwrap_or_default(), "schedule": schedule}}});
+        match ScheduledQueries::read(FILE, &alone.to_string(), |_| Err("none".into())) {
+            Ok(_) => drop(packs.insert(name.clone(), alone["packs"][name].clone())),
+            Err(faults) => {
+                let told: Vec<&str> = faults.0.iter().map(|fault| fault.message.as_str()).collect();
+                notes.push(Note::new(of.clone(), format!("the pack {name} is left out: {}", told.join("; "))));
+            }
+        }
+    }
+    if packs.is_empty() {
+        return Ok(None);
+    }
+    let enabled = there.get("enabled") == Some(&Value::Bool(true));
+    let message =
+        "the packs are brought over; write each query of scheduled_queries/*.py under `queries`, with its tags";
+    notes.push(Note::new(of, message));
+    Ok(Some(json!({ "enabled": enabled, "packs": packs, "queries": {} })))
+}
+
+/// The keys are the same; the downloader of one vendor is not.
+fn threat_intel(folder: &Path, notes: &mut Vec<Note>) -> anyhow::Result<Option<Value>> {
+    let Some(theirs) = object(&folder.join("threat_intel.json"))? else { return Ok(None) };
+    let kept = ["enabled", "dynamodb_table_name", "excluded_iocs", "normalized_ioc_types"];
+    let ours: Map<String, Value> = theirs.into_iter().filter(|(key, _)| kept.contains(&key.as_str())).collect();
+    let of = "conf/threat_intel.json";
+    if let Err(faults) = ThreatIntelConfig::read(of, &Value::Object(ours.clone()).to_string()) {
+        notes.push(Note::new(of, format!("it is left out: {faults}")));
+        return Ok(None);
+    }
+    if ours.get("enabled") == Some(&Value::Bool(true)) {
+        let message = "it is brought over; name where indicators come from under `sources`, and check that its names are those under which \
+                       records have such values now (normalized_ioc_types)";
+        notes.push(Note::new(of, message));
+    }
+    Ok(Some(Value::Object(ours)))
 }
 
 /// What has no counterpart here, as far as it was in use.
@@ -410,14 +482,6 @@ fn others(folder: &Path, global: &Map<String, Value>, notes: &mut Vec<Note>) -> 
     ] {
         if infrastructure[part]["enabled"] == true {
             notes.push(Note::new("conf/global.json", format!("infrastructure.{part}: {what}")));
-        }
-    }
-    for (file, what) in [
-        ("threat_intel.json", "there is no threat intelligence; keep indicators in a lookup table"),
-        ("scheduled_queries.json", "there are no scheduled queries"),
-    ] {
-        if object(&folder.join(file))?.is_some_and(|config| config.get("enabled") == Some(&Value::Bool(true))) {
-            notes.push(Note::new(format!("conf/{file}"), what));
         }
     }
     if folder.join("lambda.json").is_file() {
@@ -505,6 +569,7 @@ mod tests {
                 "id": "prod",
                 "data_sources": {"kinesis": {"stream": ["t"]}, "s3": {"bucket": ["u"]}},
                 "classifier_config": {"memory": 128, "timeout": 60},
+                "enable_threat_intel": false,
             })
         );
         let told = notes(&conf, "conf/clusters/prod.json").join("\n");
@@ -537,11 +602,29 @@ mod tests {
             "names": {"driver": "s3", "bucket": "b", "key": "names.json"},
             "rows": {"driver": "dynamodb", "table": "t"},
         }});
-        let place = repository(&[("lookup_tables.json", tables), ("threat_intel.json", json!({"enabled": true}))]);
+        let intel = json!({"enabled": true, "normalized_ioc_types": {"ip": ["sourceAddress"]}, "colour": 1});
+        let place = repository(&[("lookup_tables.json", tables), ("threat_intel.json", intel)]);
         let conf = Conf::read(place.path()).unwrap();
         let told = notes(&conf, "conf/lookup_tables.json");
         assert!(told[0].contains("make conf/lookup_tables/names.json of the object s3://b/names.json"), "{told:?}");
         assert!(told[1].contains("the DynamoDB table t"), "{told:?}");
-        assert!(notes(&conf, "conf/threat_intel.json")[0].contains("no threat intelligence"));
+        assert_eq!(
+            conf.threat_intel,
+            Some(json!({"enabled": true, "normalized_ioc_types": {"ip": ["sourceAddress"]}}))
+        );
+        assert!(notes(&conf, "conf/threat_intel.json")[0].contains("under `sources`"));
+    }
+
+    #[test]
+    fn packs_of_scheduled_queries_are_brought_over_and_what_they_ask_is_told() {
+        let packs = json!({"hourly": {"description": "d", "schedule_expression": "rate(1 hour)"}, "odd": {"schedule_expression": "hourly"}});
+        let place = repository(&[("scheduled_queries.json", json!({"enabled": true, "config": {}, "packs": packs}))]);
+        let conf = Conf::read(place.path()).unwrap();
+        let expected = json!({"enabled": true, "packs": {"hourly": {"description": "d", "schedule": "rate(1 hour)"}}, "queries": {}});
+        assert_eq!(conf.scheduled_queries, Some(expected.clone()));
+        assert!(ScheduledQueries::read(FILE, &expected.to_string(), |_| Err("none".into())).is_ok());
+        let told: Vec<String> = conf.notes.iter().map(|note| format!("{note:?}")).collect();
+        assert!(told.iter().any(|note| note.contains("the pack odd is left out")), "{told:?}");
+        assert!(told.iter().any(|note| note.contains("scheduled_queries/*.py")), "{told:?}");
     }
 }
