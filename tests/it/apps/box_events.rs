@@ -17,6 +17,9 @@ const WRONG: &str = concat!(
     r#""}}, "enterpriseID": "801234"}"#
 );
 
+const UNITS: i64 = 100_000_000;
+const EPOCH: i64 = 1_767_000_000;
+
 #[derive(Default)]
 struct Enterprise {
     assertions: BTreeSet<String>,
@@ -73,11 +76,12 @@ impl Vendor for Enterprise {
         if seen.path != "/2.0/events" || limit > 500 || seen.query("stream_type") != "admin_logs" {
             return Reply::text(403, "not as documented");
         }
-        let from = match seen.query("stream_position").split_once("000111") {
-            Some((_, given)) if now - given.parse::<i64>().unwrap() > 6_000 => {
-                return Reply::json(400, json!({"code": "bad_request"}));
-            }
-            Some((place, _)) => place.parse::<usize>().unwrap() - 1,
+        // The number of the next event, and when that was said.
+        let position =
+            seen.query("stream_position").parse::<i64>().ok().map(|told| (told / UNITS, EPOCH + told % UNITS));
+        let from = match position {
+            Some((_, given)) if now - given > 6_000 => return Reply::json(400, json!({"code": "bad_request"})),
+            Some((place, _)) => place as usize - 1,
             None => {
                 let Some(after) = seconds(seen.query("created_after")) else {
                     return Reply::text(403, "created_after is no time");
@@ -87,7 +91,7 @@ impl Vendor for Enterprise {
         };
         let end = (from + limit).min(visible.len());
         let entries: Vec<&Value> = visible[from.min(end)..end].iter().map(|event| &event.log).collect();
-        let next: i64 = format!("{}000111{now}", end + 1).parse().unwrap();
+        let next = (end as i64 + 1) * UNITS + (now - EPOCH);
         Reply::json(200, json!({"chunk_size": entries.len(), "next_stream_position": next, "entries": entries}))
     }
 }

@@ -92,7 +92,7 @@ pub fn check(case: &Case, vendor: impl Fn() -> Box<dyn Vendor>) {
     let info = &plugin.apps()[kind];
     assert_eq!(info.options.logs, [case.log_type], "what it says it brings");
     refuses(case, vendor());
-    for seed in 0..6 {
+    for seed in 0..3 {
         // The host's clock is right, an hour ahead, an hour behind.
         let skew = [0, 3600, -3600][seed as usize % 3];
         Day::new(case, vendor(), seed, skew).live();

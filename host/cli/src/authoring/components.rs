@@ -63,7 +63,8 @@ pub fn build(folder: &Path, out: &Path, builder: Builder, check: &LoadCheck) -> 
         let types = log_types(&about).map(|log_type| ("log type", log_type));
         let publishers = about.publishers.iter().map(|publisher| ("publisher", publisher.name.clone()));
         let service = about.output.iter().map(|output| ("service", output.service.clone()));
-        for claim in rules.chain(parser).chain(types).chain(publishers).chain(service) {
+        let apps = about.apps.iter().map(|app| ("app", app.name.clone()));
+        for claim in rules.chain(parser).chain(types).chain(publishers).chain(service).chain(apps) {
             match owners.get(&claim) {
                 Some(owner) => {
                     let (kind, name) = claim;
