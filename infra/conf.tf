@@ -16,6 +16,13 @@ locals {
     records_queue = try(local.aws.records_queue, "${local.prefix}-streamalert-records")
     alerts_table  = try(local.aws.alerts_table, "${local.prefix}-streamalert-alerts")
     rules_table   = try(local.aws.rules_table, "${local.prefix}-streamalert-rules")
+    apps_table    = try(local.aws.apps_table, "${local.prefix}-streamalert-apps")
+    iocs_table    = "${local.prefix}-streamalert-iocs"
+
+    archive_bucket = try(local.aws.archive_bucket, coalesce(var.archive.bucket, "${local.prefix}-streamalert-archive"))
+    results_bucket = try(local.aws.results_bucket, "${local.prefix}-streamalert-athena-results")
+    workgroup      = try(local.aws.workgroup, "${local.prefix}-streamalert")
+    database       = try(local.aws.database, replace("${local.prefix}_streamalert", "-", "_"))
   }
 
   # Of what lies in our account and region.
@@ -23,6 +30,15 @@ locals {
     for service in ["sqs", "sns", "kinesis", "firehose", "lambda", "dynamodb", "logs", "events", "ssm", "securityhub", "ses"] :
     service => "arn:${local.partition}:${service}:${local.region}:${local.account}"
   }
+
+  # Files that need not be there; without one, nothing comes of it.
+  optional = {
+    for name in ["apps", "lookup_tables", "rule_staging", "scheduled_queries", "threat_intel"] :
+    name => fileexists("${var.conf}/${name}.json") ? jsondecode(file("${var.conf}/${name}.json")) : null
+  }
+
+  has_apps = local.optional.apps != null
+  apps     = merge(local.optional.apps, {})
 
   cluster_files = {
     for file in fileset("${var.conf}/clusters", "*.json") :
@@ -42,7 +58,8 @@ locals {
       more     = try(cluster.infrastructure, {})
       settings = try(cluster.classifier_config, {})
     }
-    if length(setintersection(keys(cluster.data_sources), local.aws_services)) > 0
+    # The function `apps` hands logs to the classifier of their cluster.
+    if length(setintersection(keys(cluster.data_sources), local.aws_services)) > 0 || (local.has_apps && length(try(cluster.data_sources.streamalert_app, {})) > 0)
   }
 
   # A source's name may be a pattern, which nothing can be made or mapped of: then `infrastructure` says what is behind it.
@@ -210,13 +227,50 @@ locals {
   }
 
   # Hosts may be named with a port, or with http:// for one without TLS.
-  output_hosts = flatten([
-    for service, descriptors in jsondecode(local.outputs_text) : [for name in try(keys(descriptors), []) : try(descriptors[name].hosts, [])]
-  ])
+  output_hosts = flatten(concat(
+    [for service, descriptors in jsondecode(local.outputs_text) : [for name in try(keys(descriptors), []) : try(descriptors[name].hosts, [])]],
+    [for name, app in local.apps : try(app.hosts, [])],
+    [for name, feed in local.feeds : concat([regex("^(?:https://)?((?:http://)?[^/]+)", feed.url)[0]], try(feed.hosts, []))],
+  ))
   output_ports = distinct(concat(
     [for host in local.output_hosts : tonumber(regex(":([0-9]+)$", host)[0]) if can(regex(":([0-9]+)$", host))],
     [for host in local.output_hosts : 80 if startswith(host, "http://") && !can(regex(":([0-9]+)$", host))],
   ))
+
+  # By name: after how many seconds there is something wrong if it has not come to the end of what there was. Of apps that have a
+  # time of day, that may be days.
+  late_apps = {
+    for name, app in local.apps : name => 3 * (
+      can(regex("^rate\\(", try(app.schedule, "rate(5 minutes)")))
+      ? tonumber(regex("[0-9]+", try(app.schedule, "rate(5 minutes)"))) * { minute = 60, hour = 3600, day = 86400 }[regex("minute|hour|day", try(app.schedule, "rate(5 minutes)"))]
+      : 86400
+    )
+    if try(app.enabled, true)
+  }
+
+  stages_rules = local.optional.rule_staging != null && try(local.optional.rule_staging.enabled, true)
+  # When somebody is told how trials stand, if anybody is.
+  digest = try(local.optional.rule_staging.digest, null) == null ? null : try(local.optional.rule_staging.digest.schedule, "cron(30 13 * * ? *)")
+
+  has_queries = local.archive && local.optional.scheduled_queries != null && try(local.optional.scheduled_queries.enabled, true)
+
+  has_intel = local.optional.threat_intel != null && try(local.optional.threat_intel.enabled, false)
+  # A table that threat_intel.json names is somebody's own.
+  own_iocs = try(length(local.optional.threat_intel.dynamodb_table_name) > 0, false)
+  iocs_arn = local.has_intel ? "${local.arn.dynamodb}:table/${local.own_iocs ? local.optional.threat_intel.dynamodb_table_name : local.names.iocs_table}" : null
+  feeds    = merge(local.has_intel ? try(local.optional.threat_intel.sources, null) : null, {})
+
+  # Lookup tables that do not lie in the configuration.
+  lookup_tables = [
+    for name, table in merge(try(local.optional.lookup_tables.tables, null), {}) : table
+    if try(local.optional.lookup_tables.enabled, true)
+  ]
+  lookups = {
+    objects = distinct([for table in local.lookup_tables : "arn:${local.partition}:s3:::${table.bucket}/${table.key}" if table.driver == "s3"])
+    buckets = distinct([for table in local.lookup_tables : "arn:${local.partition}:s3:::${table.bucket}" if table.driver == "s3"])
+    tables  = distinct([for table in local.lookup_tables : "${local.arn.dynamodb}:table/${table.table}" if table.driver == "dynamodb"])
+    keys    = length(local.lookup_tables) > 0 ? var.lookup_key_arns : []
+  }
 
   tables_file = coalesce(var.archive.tables, "${var.conf}/generated/tables.json")
   archive     = var.archive.enabled && fileexists(local.tables_file)

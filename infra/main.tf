@@ -74,6 +74,8 @@ module "tables" {
   source    = "./modules/tables"
   alerts    = local.names.alerts_table
   rules     = local.names.rules_table
+  apps      = local.has_apps ? local.names.apps_table : null
+  iocs      = local.has_intel && !local.own_iocs ? local.names.iocs_table : null
   key_arn   = module.encryption.arn
   stream    = var.alerts_stream
   protected = var.protected
@@ -117,6 +119,8 @@ module "data_bucket" {
       { id = "records in messages", prefix = "claims/records/", days = 30 },
       { id = "alerts in messages", prefix = "claims/alerts/", days = 30 },
       { id = "cursors of objects", prefix = "cursors/", days = 30 },
+      # Sums of a day, which `streamalert rules stats` adds up.
+      { id = "costs of rules", prefix = "stats/", days = 30 },
       # An alert is kept for 90 days after nothing of it is owed, and is not owed for years.
       { id = "large alerts", prefix = "alerts/", days = 730 },
     ],
@@ -162,16 +166,11 @@ resource "aws_s3_bucket_notification" "uploads" {
 
 # The archive.
 
-locals {
-  archive_bucket = coalesce(var.archive.bucket, "${local.prefix}-streamalert-archive")
-  results_bucket = "${local.prefix}-streamalert-athena-results"
-}
-
 module "archive_bucket" {
   source = "./modules/bucket"
   count  = local.archive ? 1 : 0
 
-  name      = local.archive_bucket
+  name      = local.names.archive_bucket
   partition = local.partition
   key_arn   = module.encryption.arn
   protected = var.protected
@@ -184,7 +183,7 @@ module "results_bucket" {
   source = "./modules/bucket"
   count  = local.archive ? 1 : 0
 
-  name      = local.results_bucket
+  name      = local.names.results_bucket
   partition = local.partition
   key_arn   = module.encryption.arn
   protected = false
@@ -200,8 +199,10 @@ module "archive" {
   region               = local.region
   account              = local.account
   key_arn              = module.encryption.arn
-  bucket               = local.archive_bucket
-  results_bucket       = local.results_bucket
+  bucket               = local.names.archive_bucket
+  results_bucket       = local.names.results_bucket
+  workgroup            = local.names.workgroup
+  database             = local.names.database
   tables               = local.tables
   alerts               = local.generated.alerts.columns
   buffer               = { mb = var.archive.buffer_mb, seconds = var.archive.buffer_seconds }
@@ -213,6 +214,45 @@ module "archive" {
 
 locals {
   alerts_stream = local.archive ? module.archive[0].alerts_stream : null
+
+  # Log types that are archived, and ARNs of the streams for that.
+  archived = {
+    logs    = local.archive ? module.archive[0].logs : []
+    streams = local.archive ? module.archive[0].stream_arns : []
+  }
+
+  # Somebody looks for partitions who does not reckon them, as Athena does for our tables.
+  enters_partitions = local.archive && var.archive.partitions != "projected"
+}
+
+module "partitions_queue" {
+  source = "./modules/queue"
+  count  = local.enters_partitions ? 1 : 0
+
+  name               = "${local.prefix}-streamalert-athena-partitioner"
+  arn                = "${local.arn.sqs}:${local.prefix}-streamalert-athena-partitioner"
+  account            = local.account
+  key_arn            = module.encryption.arn
+  visibility_seconds = 6 * var.functions.athena_partitioner.timeout
+  senders = [{
+    sid     = "Archives"
+    service = "s3.amazonaws.com"
+    sources = [for bucket in concat([local.names.archive_bucket], var.archive.other_buckets) : "arn:${local.partition}:s3:::${bucket}"]
+  }]
+}
+
+resource "aws_s3_bucket_notification" "archive" {
+  count = local.enters_partitions ? 1 : 0
+
+  bucket = module.archive_bucket[0].name
+
+  queue {
+    id        = "partitions"
+    queue_arn = module.partitions_queue[0].queue.arn
+    events    = ["s3:ObjectCreated:*"]
+  }
+
+  depends_on = [module.partitions_queue]
 }
 
 # The stages.
@@ -236,11 +276,9 @@ module "classifier" {
   inputs     = { arn = local.inputs[each.key].arn, dead = local.inputs[each.key].dead }
 
   records_queue_arn = "${local.arn.sqs}:${local.names.records_queue}"
-  archive = {
-    logs    = local.archive ? module.archive[0].logs : []
-    streams = local.archive ? module.archive[0].stream_arns : []
-  }
-  wait_for = [module.inputs_queue[each.key].queue.arn, values(module.kinesis)[*].arn, values(module.sqs)[*].queue.arn]
+  archive           = local.archived
+  iocs_arn          = local.iocs_arn
+  wait_for          = [module.inputs_queue[each.key].queue.arn, values(module.kinesis)[*].arn, values(module.sqs)[*].queue.arn]
 }
 
 module "resend" {
@@ -251,10 +289,8 @@ module "resend" {
   timeout           = var.functions.resend.timeout
   readings          = values(local.readings)
   records_queue_arn = "${local.arn.sqs}:${local.names.records_queue}"
-  archive = {
-    logs    = local.archive ? module.archive[0].logs : []
-    streams = local.archive ? module.archive[0].stream_arns : []
-  }
+  archive           = local.archived
+  iocs_arn          = local.iocs_arn
 }
 
 module "rules_engine" {
@@ -264,6 +300,8 @@ module "rules_engine" {
   records_queue_arn   = "${local.arn.sqs}:${local.names.records_queue}"
   alerts_stream       = local.alerts_stream
   rule_metrics        = var.rule_metrics
+  log_rule_statistics = var.log_rule_statistics
+  lookups             = local.lookups
   alert_processor_arn = local.processor_arn
   wait_for            = [module.records_queue.queue.arn]
 }
@@ -292,7 +330,96 @@ module "plugin_compiler" {
   installation      = local.installation
   settings          = var.functions.plugin_compiler
   uploads_queue_arn = "${local.arn.sqs}:${local.prefix}-streamalert-uploads"
+  stages_rules      = local.stages_rules
   wait_for          = [module.uploads_queue.queue.arn]
+}
+
+# Those that a file of conf/ asks for.
+
+module "rule_promotion" {
+  source = "./modules/rule_promotion"
+  count  = local.stages_rules ? 1 : 0
+
+  installation        = local.installation
+  settings            = var.functions.rule_promotion
+  alerts_stream       = local.alerts_stream
+  alert_processor_arn = local.processor_arn
+  digest              = local.digest
+}
+
+module "apps" {
+  source = "./modules/apps"
+  count  = local.has_apps ? 1 : 0
+
+  installation = local.installation
+  settings     = var.functions.apps
+  table        = local.names.apps_table
+  named        = can(local.aws.apps_table)
+  classifier_arns = [
+    for name in keys(local.clusters) : "${local.arn.lambda}:function:${local.prefix}-streamalert-classifier-${replace(name, "_", "-")}:${local.alias}"
+    if length(try(local.cluster_files[name].data_sources.streamalert_app, {})) > 0
+  ]
+  parameters_arn = "${local.arn.ssm}:parameter/${local.prefix}/streamalert/apps/*"
+}
+
+module "athena_partitioner" {
+  source = "./modules/athena_partitioner"
+  count  = local.enters_partitions ? 1 : 0
+
+  installation   = local.installation
+  settings       = var.functions.athena_partitioner
+  queue_arn      = "${local.arn.sqs}:${local.prefix}-streamalert-athena-partitioner"
+  database       = local.names.database
+  database_named = try(local.aws.database, null)
+  all            = var.archive.partitions == "all"
+  wait_for       = [module.partitions_queue[0].queue.arn]
+}
+
+module "scheduled_queries" {
+  source = "./modules/scheduled_queries"
+  count  = local.has_queries ? 1 : 0
+
+  installation      = local.installation
+  settings          = var.functions.scheduled_queries
+  records_queue_arn = "${local.arn.sqs}:${local.names.records_queue}"
+  archive = merge(local.archived, {
+    bucket         = local.names.archive_bucket
+    results_bucket = local.names.results_bucket
+    workgroup      = local.names.workgroup
+    database       = local.names.database
+  })
+  names = {
+    for variable, key in { STREAMALERT_WORKGROUP = "workgroup", STREAMALERT_DATABASE = "database", STREAMALERT_RESULTS_BUCKET = "results_bucket" } :
+    variable => local.aws[key] if can(local.aws[key])
+  }
+}
+
+module "threat_intel_downloader" {
+  source = "./modules/threat_intel_downloader"
+  count  = length(local.feeds) > 0 ? 1 : 0
+
+  installation   = local.installation
+  settings       = var.functions.threat_intel_downloader
+  table_arn      = local.iocs_arn
+  parameters_arn = "${local.arn.ssm}:parameter/${local.prefix}/streamalert/outputs/threat-intel/*"
+}
+
+locals {
+  functions = merge(
+    { for name, classifier in module.classifier : "classifier-${replace(name, "_", "-")}" => classifier },
+    {
+      "classifier"      = module.resend
+      "rules-engine"    = module.rules_engine
+      "alert-merger"    = module.alert_merger
+      "alert-processor" = module.alert_processor
+      "plugin-compiler" = module.plugin_compiler
+    },
+    { for function in module.rule_promotion : "rule-promotion" => function },
+    { for function in module.apps : "apps" => function },
+    { for function in module.athena_partitioner : "athena-partitioner" => function },
+    { for function in module.scheduled_queries : "scheduled-queries" => function },
+    { for function in module.threat_intel_downloader : "threat-intel-downloader" => function },
+  )
 }
 
 # Alarms.
@@ -306,16 +433,8 @@ module "alarms" {
   key_arn  = module.encryption.arn
   settings = var.alarms
 
-  functions = merge(
-    { for name, classifier in module.classifier : "classifier-${replace(name, "_", "-")}" => classifier.name },
-    {
-      "classifier"      = module.resend.name
-      "rules-engine"    = module.rules_engine.name
-      "alert-merger"    = module.alert_merger.name
-      "alert-processor" = module.alert_processor.name
-      "plugin-compiler" = module.plugin_compiler.name
-    },
-  )
+  functions = { for short, function in local.functions : short => function.name }
+  apps      = local.late_apps
   stream_readers = {
     for name in distinct([for stream in local.streams : stream.cluster]) : "classifier-${replace(name, "_", "-")}" => module.classifier[name].name
   }
@@ -323,11 +442,13 @@ module "alarms" {
     { for name, inputs in local.inputs : "inputs-${name}" => inputs.name },
     { for queue in local.queues : "queue-${queue.cluster}-${queue.name}" => queue.name if queue.create },
     { "records" = local.names.records_queue, "uploads" = "${local.prefix}-streamalert-uploads" },
+    { for short in ["athena-partitioner"] : short => "${local.prefix}-streamalert-athena-partitioner" if local.enters_partitions },
   )
   dead_queues = merge(
     { for name, inputs in local.inputs : "inputs-${name}" => "${inputs.name}-dead" },
     { for queue in local.queues : "queue-${queue.cluster}-${queue.name}" => "${queue.name}-dead" if queue.create },
     { "records" = "${local.names.records_queue}-dead", "uploads" = "${local.prefix}-streamalert-uploads-dead" },
+    { for short in ["athena-partitioner"] : short => "${local.prefix}-streamalert-athena-partitioner-dead" if local.enters_partitions },
   )
   streams          = { for stream in local.streams : "stream-${stream.cluster}-${stream.name}" => stream.name if stream.create }
   delivery_streams = local.archive ? module.archive[0].stream_names : {}

@@ -23,16 +23,7 @@ output "inputs" {
 }
 
 output "functions" {
-  value = merge(
-    { for name, classifier in module.classifier : "classifier-${replace(name, "_", "-")}" => classifier.alias.arn },
-    {
-      "classifier"      = module.resend.alias.arn
-      "rules-engine"    = module.rules_engine.alias.arn
-      "alert-merger"    = module.alert_merger.alias.arn
-      "alert-processor" = module.alert_processor.alias.arn
-      "plugin-compiler" = module.plugin_compiler.alias.arn
-    },
-  )
+  value = { for short, function in local.functions : short => function.alias.arn }
 }
 
 output "athena" {
@@ -43,6 +34,11 @@ output "athena" {
 output "archive_streams" {
   value       = local.archive ? module.archive[0].stream_names : {}
   description = "Delivery stream of each table."
+}
+
+output "partitions_queue" {
+  value       = local.enters_partitions ? module.partitions_queue[0].queue.arn : null
+  description = "Where other buckets tell of new objects of tables."
 }
 
 output "alarms_topic" {

@@ -57,6 +57,28 @@ variable "functions" {
       memory  = optional(number, 2048)
       timeout = optional(number, 900)
     }), {})
+    rule_promotion = optional(object({
+      memory  = optional(number, 256)
+      timeout = optional(number, 60)
+    }), {})
+    apps = optional(object({
+      memory   = optional(number, 512)
+      timeout  = optional(number, 900)
+      reserved = optional(number)
+    }), {})
+    athena_partitioner = optional(object({
+      memory  = optional(number, 256)
+      timeout = optional(number, 60)
+    }), {})
+    scheduled_queries = optional(object({
+      memory  = optional(number, 512)
+      timeout = optional(number, 300)
+    }), {})
+    threat_intel_downloader = optional(object({
+      memory   = optional(number, 1024)
+      timeout  = optional(number, 900)
+      reserved = optional(number)
+    }), {})
     resend = optional(object({
       memory  = optional(number, 512)
       timeout = optional(number, 300)
@@ -72,6 +94,10 @@ variable "functions" {
   validation {
     condition     = var.functions.alert_processor.timeout >= 60
     error_message = "One delivery may take 30 seconds: give the alert processor 60 or more."
+  }
+  validation {
+    condition     = var.functions.apps.timeout >= 300
+    error_message = "A poll may take a minute, and what it brought another one: give apps 300 seconds or more."
   }
 }
 
@@ -92,13 +118,26 @@ variable "rule_metrics" {
   default     = "findings"
   description = <<-TEXT
     What is counted by rule, beside the sums of all rules: `findings`, alerts and faults of rules that have any; `all`, also how often each
-    rule is asked and what that takes, two metrics more for every rule; or `none`. Each metric costs $0.30 a month while it is written.
+    rule is asked and what that takes, three metrics more for every rule; `log_types`, all of that by log type as well; or `none`. Each metric
+    costs $0.30 a month while it is written.
   TEXT
 
   validation {
-    condition     = contains(["all", "findings", "none"], var.rule_metrics)
-    error_message = "Write all, findings or none."
+    condition     = contains(["log_types", "all", "findings", "none"], var.rule_metrics)
+    error_message = "Write log_types, all, findings or none."
   }
+}
+
+variable "log_rule_statistics" {
+  type        = bool
+  default     = false
+  description = "Each invocation of the rules engine logs what each rule did and took, by log type, the slowest first."
+}
+
+variable "lookup_key_arns" {
+  type        = list(string)
+  default     = []
+  description = "Keys of KMS that objects and tables of lookup_tables.json are encrypted by, if they are keys of their own."
 }
 
 variable "log_days" {
@@ -113,6 +152,8 @@ variable "archive" {
     logs           = optional(list(string), ["*"])
     tables         = optional(string)
     bucket         = optional(string)
+    partitions     = optional(string, "projected")
+    other_buckets  = optional(list(string), [])
     days           = optional(number)
     infrequent     = optional(number, 90)
     buffer_mb      = optional(number, 128)
@@ -123,8 +164,15 @@ variable "archive" {
   description = <<-TEXT
     Records and alerts as Parquet for Athena. `logs` are the log types that are kept, by source or in full; `*` is all of `tables`, which is
     the file that `streamalert generate` writes [CONF/generated/tables.json]; without that file there is no archive. `days` are those
-    after which objects are deleted [never], `infrequent` those after which they are stored for less money, 30 at least.
+    after which objects are deleted [never], `infrequent` those after which they are stored for less money, 30 at least. `partitions`:
+    Athena reckons those of our tables (`projected`); the function athena_partitioner enters those of tables that are not reckoned
+    (`needed`), or all of them, for readers such as Spark, EMR and Trino (`all`). `other_buckets` may tell it of new objects, too.
   TEXT
+
+  validation {
+    condition     = contains(["projected", "needed", "all"], var.archive.partitions)
+    error_message = "Write projected, needed or all."
+  }
 
   validation {
     condition     = var.archive.buffer_mb >= 64 && var.archive.buffer_mb <= 128 && var.archive.buffer_seconds >= 0 && var.archive.buffer_seconds <= 900
@@ -146,9 +194,22 @@ variable "alarms" {
     throttles             = optional(number, 10)
     evaluation_minutes    = optional(number, 5)
     silent_merger_minutes = optional(number, 10)
+    app_failures          = optional(number, 5)
+    quiet = optional(map(object({
+      records = optional(number, 1)
+      minutes = optional(number, 1440)
+    })), {})
   })
   default     = {}
-  description = "Alarms go to a topic of our own, or to `topic_arn`. Numbers are what may be reached without an alarm."
+  description = <<-TEXT
+    Alarms go to a topic of our own, or to `topic_arn`. Numbers are what may be reached without an alarm. `quiet` are log types that are never
+    quiet: fewer than so many records within so many minutes are told, as { "cloudtrail:events" = { records = 1, minutes = 60 } }.
+  TEXT
+
+  validation {
+    condition     = alltrue([for log, quiet in var.alarms.quiet : quiet.records >= 1 && quiet.minutes >= 1 && quiet.minutes <= 1440 && floor(quiet.minutes) == quiet.minutes])
+    error_message = "quiet: at least 1 record, within 1 to 1440 whole minutes."
+  }
 }
 
 variable "network" {

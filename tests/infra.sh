@@ -376,7 +376,9 @@ for size in minimal full; do
     check "everything known, $size" known $size "$TREE/$size.json"
     check "plan against the code, $size" "$PYTHON" "$ROOT/infra/tests/check.py" "$TREE/$size.json" "$ROOT/infra/tests/conf-$size" "$ROOT"
 done
-check "plan against the code: what is wrong is found" "$PYTHON" "$ROOT/infra/tests/controls.py" "$TREE/minimal.json" "$ROOT/infra/tests/conf-minimal" "$ROOT"
+for size in minimal full; do
+    check "plan against the code: what is wrong is found, $size" "$PYTHON" "$ROOT/infra/tests/controls.py" "$TREE/$size.json" "$ROOT/infra/tests/conf-$size" "$ROOT"
+done
 if [ -x "${CARGO_TARGET_DIR:-$ROOT/target}/debug/streamalert" ]; then
     check "init, deploy, destroy by streamalert" by_streamalert
 else

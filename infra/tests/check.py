@@ -17,13 +17,15 @@ HERE = Path(__file__).parent
 
 # Calls that only the command line makes, with the operator's own permissions.
 OPERATORS = {
-    "s3.head_object", "s3.get_bucket_versioning", "s3.list_object_versions", "dynamodb.delete_item of rule_table.rs",
-    "dynamodb.put_item of rule_table.rs", "ssm.put_parameter", "ssm.delete_parameter", "secrets_manager.get_secret_value",
+    "glue.GetTables", "glue.CreateDatabase of glue.rs", "glue.CreateTable", "glue.UpdateTable", "glue.GetPartitions of glue.rs", "glue.BatchUpdatePartition",
+    "dynamodb.delete_item of app_table.rs", "dynamodb.update_item of lookup.rs", "dynamodb.scan of lookup.rs",
+    "s3.get_bucket_versioning", "s3.list_object_versions", "ssm.put_parameter", "ssm.delete_parameter", "secrets_manager.get_secret_value",
     "lambda.get_alias", "lambda.update_alias", "lambda.list_versions_by_function", "secrets_manager.create_secret", "secrets_manager.put_secret_value", "secrets_manager.delete_secret",
 }
 # IAM knows operations by other names, or by what they do.
 ACTIONS = {
     "s3.list_objects_v2": ["s3:ListBucket"],
+    "s3.head_object": ["s3:GetObject"],
     "dynamodb.transact_write_items": ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
     "sqs.send_message_batch": ["sqs:SendMessage"],
     "sqs.delete_message_batch": ["sqs:DeleteMessage"],
@@ -36,7 +38,16 @@ BY_AWS = {
     "kinesis:GetShardIterator", "kinesis:ListShards", "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator",
     "dynamodb:ListStreams", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
+    # By Athena, for whoever asks a query.
+    "glue:BatchGetPartition", "glue:CreateDatabase", "glue:GetDatabase", "glue:GetPartition", "glue:GetPartitions", "glue:GetTables",
+    "s3:AbortMultipartUpload", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts",
 }
+# Functions that are there only if something asks for them: by what.
+OPTIONAL = {"apps": "apps", "threat-intel-downloader": "feeds", "rule-promotion": "rule staging", "athena-partitioner": "entered partitions", "scheduled-queries": "scheduled queries"}
+# They run no components, and no configuration tells them what to do.
+BLIND = {"athena-partitioner"}
+# Wakes them, in the place of a source.
+SCHEDULES = {"alert-merger": "rate(1 minute)", "apps": "rate(1 minute)", "scheduled-queries": "rate(1 minute)", "rule-promotion": "rate(10 minutes)", "threat-intel-downloader": "rate(5 minutes)"}
 # Where the service knows no resource, with the reason.
 STARS = {
     ("ec2:DescribeNetworkInterfaces", "EC2 describes everything or nothing"),
@@ -72,8 +83,8 @@ def listed(value):
 def read_conf(folder):
     read = lambda path: json.loads(path.read_text())
     clusters = {path.stem: read(path) for path in sorted((folder / "clusters").glob("*.json"))}
-    outputs = folder / "outputs.json"
-    return read(folder / "aws.json"), clusters, read(outputs) if outputs.is_file() else {}
+    optional = lambda name: read(folder / f"{name}.json") if (folder / f"{name}.json").is_file() else None
+    return read(folder / "aws.json"), clusters, optional("outputs") or {}, optional
 
 
 class Expected:
@@ -81,14 +92,21 @@ class Expected:
 
     def __init__(self, plan, folder):
         self.plan = plan
-        aws, self.clusters, self.outputs = read_conf(folder)
+        aws, self.clusters, self.outputs, optional = read_conf(folder)
+        self.apps, staging, queries = optional("apps"), optional("rule_staging"), optional("scheduled_queries")
+        lookups, intel = optional("lookup_tables") or {}, optional("threat_intel") or {}
+        self.lookups = list(lookups.get("tables", {}).values()) if lookups.get("enabled", True) else []
         prefix = aws["prefix"]
         name = lambda key, what: aws.get(key, f"{prefix}-streamalert-{what}")
         self.single = {
             "prefix": prefix, "region": aws["region"], "alias": aws.get("alias", "live"), "account": "000000000000",
             "rules_bucket": name("rules_bucket", "rules"), "data_bucket": name("data_bucket", "data"),
             "records_queue": name("records_queue", "records"), "alerts_table": name("alerts_table", "alerts"),
-            "rules_table": name("rules_table", "rules"),
+            "rules_table": name("rules_table", "rules"), "apps_table": name("apps_table", "apps"),
+            "archive_bucket": name("archive_bucket", "archive"), "results_bucket": name("results_bucket", "athena-results"),
+            "iocs_table": intel.get("dynamodb_table_name") or f"{prefix}-streamalert-iocs",
+            "workgroup": aws.get("workgroup", f"{prefix}-streamalert"),
+            "database": aws.get("database", f"{prefix}_streamalert".replace("-", "_")),
             "key": plan.of("aws_kms_key")[0]["values"]["arn"],
         }
         self.arn = lambda service, rest, region=None, account=None: (
@@ -110,10 +128,19 @@ class Expected:
                 for service in ("aws-sns", "aws-sqs", "aws-lambda", "aws-ses", "aws-cloudwatch-log", "aws-eventbridge")
             ),
             "outputs that last": bool(self.alerts_stream) or "aws-firehose" in self.outputs,
+            "apps": self.apps is not None,
+            "rule staging": staging is not None and staging.get("enabled", True),
+            "scheduled queries": bool(self.alerts_stream) and queries is not None and queries.get("enabled", True),
+            "queries of archived logs": bool(self.log_streams) and queries is not None and queries.get("enabled", True),
+            "threat intelligence": intel.get("enabled", False),
+            "feeds": intel.get("enabled", False) and bool(intel.get("sources")),
+            "entered partitions": bool(self.alerts_stream) and (self.plan.variables.get("archive") or {}).get("partitions", "projected") != "projected",
         }
+        self.digest = staging and staging.get("digest")
         self.on_aws = {
             cluster: conf for cluster, conf in self.clusters.items()
             if set(conf["data_sources"]) & {"kinesis", "s3", "sns", "sqs", "eventbridge", "cloudwatch_logs"}
+            or self.apps is not None and conf["data_sources"].get("streamalert_app")
         }
 
     def sources(self, cluster, service):
@@ -136,6 +163,19 @@ class Expected:
             return self.log_streams
         if name == "alerts_stream":
             return self.alerts_stream
+        if name == "lookup objects":
+            return [f"arn:aws:s3:::{one['bucket']}/{one['key']}" for one in self.lookups if one["driver"] == "s3"]
+        if name == "lookup buckets":
+            return [f"arn:aws:s3:::{one['bucket']}" for one in self.lookups if one["driver"] == "s3"]
+        if name == "lookup tables":
+            return [self.arn("dynamodb", f"table/{one['table']}") for one in self.lookups if one["driver"] == "dynamodb"]
+        if name == "lookup keys":
+            return (self.plan.variables.get("lookup_key_arns") or []) if self.lookups else []
+        if name == "classifiers of apps":
+            return [
+                self.arn("lambda", f"function:{self.single['prefix']}-streamalert-classifier-{one.replace('_', '-')}:{self.single['alias']}")
+                for one, conf in self.on_aws.items() if conf["data_sources"].get("streamalert_app")
+            ]
         if name == "objects":
             return [f"arn:aws:s3:::{bucket}/{prefix}*" for bucket, more in over("s3") for prefix in more.get("prefixes", [""])]
         if name == "buckets":
@@ -200,6 +240,7 @@ class Expected:
 
     def functions(self):
         stages = ["classifier", "rules-engine", "alert-merger", "alert-processor", "plugin-compiler"]
+        stages += [stage for stage, flag in OPTIONAL.items() if self.flags[flag]]
         names = {f"classifier-{cluster.replace('_', '-')}": ("classifier-CLUSTER", cluster) for cluster in self.on_aws}
         names.update({stage: (stage, None) for stage in stages})
         return names
@@ -209,7 +250,8 @@ class Expected:
         for function, (kind, cluster) in self.functions().items():
             grants = set()
             for row_function, action, resource, when, _ in rows:
-                if row_function not in ("*", kind) or not self.flags[when]:
+                # `*live` are all that look what is live.
+                if row_function not in ("*", kind) and not (row_function == "*live" and kind not in BLIND) or not self.flags[when]:
                     continue
                 list_ = re.fullmatch(r"\{@(.+)\}", resource)
                 if list_:
@@ -273,6 +315,14 @@ def calls(sources, rows):
             for action in set(actions) - used:
                 fault(f"{path.relative_to(sources)} calls {call}, and permissions.tsv has no {action}")
         signed_as = re.search(r'signed_as: "(\w+)"', text)
+        for operation in sorted(set(re.findall(r'"(?:AWSGlue|AmazonAthena)\.(\w+)"', text))) if signed_as else []:
+            action = f"{signed_as[1]}:{operation}"
+            call = action.replace(":", ".")
+            if call in OPERATORS or f"{call} of {path.name}" in OPERATORS:
+                continue
+            made.add(action)
+            if action not in used:
+                fault(f"{path.relative_to(sources)} calls {action}, and permissions.tsv does not have it")
         for target in re.findall(r'Operation::(?:Target\("[\w.]+\.(\w+)"\)|Path\("[^"]+", "(\w+)"\))', text):
             action = f"{signed_as[1] if signed_as else '?'}:{target[0] or target[1]}"
             made.add(action)
@@ -295,6 +345,11 @@ def variables(plan, sources):
             fault(f"{values['function_name']} has the variable {name}, which nothing reads")
         if given["STREAMALERT_FUNCTION"] not in stages:
             fault(f"{values['function_name']}: there is no stage {given['STREAMALERT_FUNCTION']}")
+            continue
+        text = (sources / f"host/lambdas/src/{given['STREAMALERT_FUNCTION']}.rs").read_text()
+        looks = "LiveSet::open" in text or "CodeKey::read" in text
+        if looks != ("STREAMALERT_RULES_BUCKET" in given):
+            fault(f"{values['function_name']} {'is not' if looks else 'is'} told where rules are, and it {'reads' if looks else 'does not read'} them")
         size = sum(len(name) + len(str(value)) for name, value in given.items())
         if size > 4096:
             fault(f"the variables of {values['function_name']} have {size} bytes, and 4096 are the most")
@@ -305,10 +360,13 @@ def metrics(plan, sources):
     """Alarms listen to metrics that are written."""
     written = defaultdict(set)
     texts = [path.read_text() for path in (sources / "host/lambdas/src").glob("*.rs")]
-    code = "".join(texts)
+    text_of = defaultdict(str)
     for text in texts:
         for function in re.findall(r'Meter::of\(environment, "(\w+)"\)', text):
             written[function] |= set(re.findall(r'"([A-Z]\w+)"', text))
+            text_of[function] += text
+    # What is counted by rule.
+    written["rules_engine"] |= set(re.findall(r'"([A-Z]\w+)"', (sources / "host/lambdas/src/metrics.rs").read_text()))
     base = re.search(r'const NAMESPACE: &str = "(\w+)";', (sources / "host/lambdas/src/metrics.rs").read_text())[1]
     prefix = plan.of("aws_lambda_function")[0]["values"]["environment"][0]["variables"]["STREAMALERT_PREFIX"]
     namespace = f"{base}/{prefix}"
@@ -319,16 +377,17 @@ def metrics(plan, sources):
             fault(f"{values['alarm_name']}: functions write to {namespace}, not to {values['namespace']}")
         if values["namespace"] == namespace:
             function = values["dimensions"]["Function"]
-            if set(values["dimensions"]) != {"Function"} or values["metric_name"] not in written[function]:
-                fault(f"{values['alarm_name']}: {function} writes no {values['metric_name']}")
+            by = set(values["dimensions"]) - {"Function"}
+            if values["metric_name"] not in written[function] or any(f'[("{one}", ' not in text_of[function] for one in by) or len(by) > 1:
+                fault(f"{values['alarm_name']}: {function} writes no {values['metric_name']}{''.join(f' by {one}' for one in by)}")
         for query in values["metric_query"]:
             metric, asked, dimensions = re.fullmatch(
-                r'SELECT SUM\((\w+)\) FROM SCHEMA\("([^"]+)", ([\w, ]+)\)', query["expression"]
+                r'SELECT SUM\((\w+)\) FROM SCHEMA\("([^"]+)", ([\w, "]+)\)', query["expression"]
             ).groups()
             if asked != namespace:
                 fault(f"{values['alarm_name']}: functions write to {namespace}, not to {asked}")
-            dimension = dimensions.split(", ")[1]
-            if not re.search(rf'\[\("{dimension}", [^\n]*\], "{metric}"', code):
+            dimension, = set(dimensions.replace('"', "").split(", ")) - {"Function"}
+            if not any(metric in written[function] and f'[("{dimension}", ' in text for function, text in text_of.items()):
                 fault(f"{values['alarm_name']}: nothing writes {metric} by {dimension}")
         if not values["alarm_actions"]:
             fault(f"{values['alarm_name']} tells nobody")
@@ -360,9 +419,16 @@ def layout(plan, sources):
     rules, = [table["values"] for table in plan.of("aws_dynamodb_table") if table["name"] == "rules"]
     key = re.search(r'pub const RULE: &str = "(\w+)";', (sources / "host/aws/src/rule_table.rs").read_text())[1]
     compare.append(("keys of the rules table", rules["hash_key"], key))
+    for apps in (table["values"] for table in plan.of("aws_dynamodb_table") if table["name"] == "apps"):
+        key = re.search(r'pub const APP: &str = "(\w+)";', (sources / "host/aws/src/app_table.rs").read_text())[1]
+        compare.append(("keys of the apps table", (apps["hash_key"], apps["range_key"]), (key, None)))
+    for iocs in (table["values"] for table in plan.of("aws_dynamodb_table") if table["name"] == "iocs"):
+        constants = dict(re.findall(r'pub const (\w+): &str = "(\w+)";', (sources / "host/aws/src/ioc_table.rs").read_text()))
+        planned = (iocs["hash_key"], iocs["range_key"], iocs["ttl"][0]["attribute_name"])
+        compare.append(("keys of the table of indicators", planned, (constants["VALUE"], None, constants["EXPIRY"])))
     for what, planned, code in compare:
         if planned != code:
-            fault(f"alerts table, {what}: planned {planned}, and the code has {code}")
+            fault(f"tables, {what}: planned {planned}, and the code has {code}")
 
 
 def wiring(plan):
@@ -417,7 +483,7 @@ def inputs(plan, folder):
         for bucket in plan.of("aws_s3_bucket_notification") for one in bucket["values"]["queue"]
     }
     rules = {rule["values"]["name"]: json.loads(rule["values"]["event_pattern"] or "{}") for rule in plan.of("aws_cloudwatch_event_rule")}
-    targets = [(rules[one["values"]["rule"]], one["values"]["arn"]) for one in plan.of("aws_cloudwatch_event_target")]
+    targets = [(rules.get(one["values"]["rule"], {}), one["values"]["arn"]) for one in plan.of("aws_cloudwatch_event_target")]
     subscribed = {(one["values"]["topic_arn"], one["values"]["endpoint"]) for one in plan.of("aws_sns_topic_subscription")}
     filters = {(one["values"]["log_group_name"], one["values"]["destination_arn"]) for one in plan.of("aws_cloudwatch_log_subscription_filter")}
     permitted = {
@@ -478,6 +544,28 @@ def inputs(plan, folder):
     buckets = [one["values"]["bucket"] for one in plan.of("aws_s3_bucket_notification")]
     for bucket in {bucket for bucket in buckets if buckets.count(bucket) > 1}:
         fault(f"{bucket} has two sets of notifications")
+    # Schedules reach the alias, with its permission.
+    schedules = {rule["values"]["name"]: rule["values"] for rule in plan.of("aws_cloudwatch_event_rule") if rule["values"].get("schedule_expression")}
+    woken = defaultdict(set)
+    may_wake = {
+        (one["values"]["source_arn"], one["values"]["function_name"], one["values"]["qualifier"]) for one in plan.of("aws_lambda_permission")
+        if one["values"]["principal"] == "events.amazonaws.com"
+    }
+    for target in (one["values"] for one in plan.of("aws_cloudwatch_event_target") if one["values"]["rule"] in schedules):
+        name, alias_ = (target["arn"].split(":")[6:] + [None])[:2]
+        if (expected.arn("events", f"rule/{target['rule']}"), name, alias_) in may_wake:
+            woken[name].add(schedules[target["rule"]]["schedule_expression"])
+    for stage in expected.functions():
+        if stage in SCHEDULES:
+            need(SCHEDULES[stage] in woken[f"{prefix}-streamalert-{stage}"], f"the schedule {SCHEDULES[stage]} of {stage}")
+    if expected.flags["rule staging"] and expected.digest:
+        when = expected.digest.get("schedule", "cron(30 13 * * ? *)")
+        need(when in woken[f"{prefix}-streamalert-rule-promotion"], f"the schedule {when} of the digest")
+    if expected.flags["entered partitions"]:
+        here = f"arn:aws:sqs:{region}:{account}:{prefix}-streamalert-athena-partitioner"
+        there = (expected.single["archive_bucket"], here, "") in notified
+        there = there and (here, expected.arn("lambda", f"function:{prefix}-streamalert-athena-partitioner:{expected.single['alias']}")) in mapped
+        need(there and f"arn:aws:s3:::{expected.single['archive_bucket']}" in policies.get(here, {}).get("s3.amazonaws.com", []), "the archive's bucket")
     return count
 
 
@@ -556,6 +644,17 @@ def watched(plan):
     for metric, function in (("OldestUndelivered", "alert_merger"), ("Dead", "alert_processor"), ("Faults", "rules_engine"),
                              ("RefusedComponents", "plugin_compiler"), ("DeadLetters", None)):
         need(metric, function)
+    there = {function["values"]["environment"][0]["variables"]["STREAMALERT_FUNCTION"] for function in plan.of("aws_lambda_function")}
+    for metric, function in (("Unknown", "rule_promotion"), ("QueryFailures", "scheduled_queries"), ("UnknownTables", "athena_partitioner")):
+        if function in there:
+            need(metric, function)
+    for metric, function in (("Failures", "apps"), ("DownloadFailures", "threat_intel_downloader"), ("LookupTablesNotRead", "rules_engine")):
+        if function in there:
+            need(metric, None)
+    need("LookupFailures", "rules_engine")
+    for log in (plan.variables.get("alarms") or {}).get("quiet") or {}:
+        need("Records", log)
+    return len(on)
 
 
 def main():

@@ -96,7 +96,7 @@ BAD = [
     ("an alarm on metrics of another installation", value("aws_cloudwatch_metric_alarm", "undelivered", "namespace", "StreamAlert/other"), "functions write to"),
     ("a query about another installation", lambda plan: resources(plan, "aws_cloudwatch_metric_alarm", "query")[0]["values"]["metric_query"][0].update(expression='SELECT SUM(DeadLetters) FROM SCHEMA("StreamAlert", Function, Reason)'), "functions write to"),
     ("claims that are gone before their messages", expiry, "may name it"),
-    ("an index without what is read of it", index, "alerts table, indexes"),
+    ("an index without what is read of it", index, "tables, indexes"),
     ("a mapping that no rollback moves", unqualified, "is no alias"),
     ("a mapping that fails as a whole", value("aws_lambda_event_source_mapping", "module.rules_engine", "function_response_types", []), "would bring all of them again"),
     ("a queue that gives a message twice", value("aws_sqs_queue", "module.records_queue.aws_sqs_queue.queue", "visibility_timeout_seconds", 1), "comes again while"),
@@ -116,6 +116,34 @@ BAD = [
     ("a function that cannot go back", value("aws_lambda_function", "module.rules_engine", "publish", False), "has no versions"),
     ("a function less", lambda plan: remove(plan, "aws_lambda_function", "module.resend"), "is in the table only"),
 ]
+
+# Of what is there only where a file of conf/ asks for it.
+BAD_FULL = [
+    ("an app that nobody wakes", lambda plan: remove(plan, "aws_cloudwatch_event_target", "module.apps[0]."), "of apps leads nowhere"),
+    ("a round that EventBridge may not begin", lambda plan: remove(plan, "aws_lambda_permission", "module.rule_promotion[0].module.rounds"), "of rule-promotion leads nowhere"),
+    ("a digest that is never due", lambda plan: remove(plan, "aws_cloudwatch_event_rule", "module.rule_promotion[0].module.digest[0]"), "of the digest leads nowhere"),
+    ("queries at another time", value("aws_cloudwatch_event_rule", "module.scheduled_queries[0]", "schedule_expression", "rate(1 day)"), "of scheduled-queries leads nowhere"),
+    ("sources that nobody asks", lambda plan: remove(plan, "aws_cloudwatch_event_target", "module.threat_intel_downloader[0]."), "of threat-intel-downloader leads nowhere"),
+    ("an archive that does not tell of its objects", lambda plan: remove(plan, "aws_s3_bucket_notification", "aws_s3_bucket_notification.archive"), "the archive's bucket leads nowhere"),
+    ("a partitioner that nothing is mapped to", lambda plan: remove(plan, "aws_lambda_event_source_mapping", "module.athena_partitioner"), "the archive's bucket leads nowhere"),
+    ("a partitioner with the key of compiled code", lambda plan: resources(plan, "aws_lambda_function", "module.athena_partitioner")[0]["values"]["environment"][0]["variables"].update(STREAMALERT_RULES_BUCKET="x"), "does not read them"),
+    ("an app that may not invoke its classifier", lambda plan: policy(plan, "apps[0]", without("Invoke")), "needs lambda:InvokeFunction"),
+    ("an app with the secrets of outputs", lambda plan: policy(plan, "apps[0]", allow("ssm:GetParameter", "arn:aws:ssm:eu-west-1:000000000000:parameter/acme-soc/streamalert/outputs/*")), "has no use for it"),
+    ("a query of any workgroup", lambda plan: policy(plan, "scheduled_queries[0]", allow("athena:StartQueryExecution", "arn:aws:athena:eu-west-1:000000000000:workgroup/*")), "has no use for it"),
+    ("a lookup table that nobody may read", lambda plan: policy(plan, "rules_engine", without("LookupTables")), "needs dynamodb:GetItem"),
+    ("indicators that a classifier may not look up", lambda plan: policy(plan, 'classifier["production"]', without("Indicators")), "needs dynamodb:BatchGetItem"),
+    ("a compiler that decides nothing", lambda plan: policy(plan, "plugin_compiler", without("Decisions")), "needs dynamodb:PutItem"),
+    ("a table of apps by another key", lambda plan: next(one for one in resources(plan, "aws_dynamodb_table") if one["name"] == "apps")["values"].update(hash_key="name"), "tables, keys of the apps table"),
+    ("indicators that never expire", lambda plan: next(one for one in resources(plan, "aws_dynamodb_table") if one["name"] == "iocs")["values"]["ttl"][0].update(attribute_name="exp"), "tables, keys of the table of indicators"),
+    ("apps that may fail", lambda plan: remove(plan, "aws_cloudwatch_metric_alarm", "apps-failing"), "no alarm watches Failures"),
+    ("an alarm on an app by a dimension that nobody writes", lambda plan: resources(plan, "aws_cloudwatch_metric_alarm", 'app["acme_okta"]')[0]["values"].update(dimensions={"Function": "apps", "Name": "acme_okta"}), "apps writes no SecondsSinceSuccess by Name"),
+    ("a log type that may go quiet", lambda plan: remove(plan, "aws_cloudwatch_metric_alarm", 'quiet["cloudtrail:events"]'), "no alarm watches Records of cloudtrail:events"),
+    ("trials that nobody can judge", lambda plan: remove(plan, "aws_cloudwatch_metric_alarm", ".trials["), "no alarm watches Unknown"),
+    ("queries that come to nothing", lambda plan: remove(plan, "aws_cloudwatch_metric_alarm", "queries-failing"), "no alarm watches QueryFailures"),
+    ("a function less", lambda plan: remove(plan, "aws_lambda_function", "module.scheduled_queries"), "is in the table only"),
+]
+if "conf-full" in str(conf):
+    BAD = BAD_FULL
 
 missed = []
 for what, change, told in BAD:

@@ -4,10 +4,10 @@ variables {
   conf    = "tests/conf-full"
   package = "tests/bootstrap.zip"
 
-  archive         = { logs = ["cloudtrail", "osquery:differential", "acme"] }
+  archive         = { logs = ["cloudtrail", "osquery:differential", "acme"], partitions = "needed" }
   pinned_versions = { "rules-engine" = "7" }
   alerts_stream   = true
-  alarms          = { emails = ["soc@acme.example"] }
+  alarms          = { emails = ["soc@acme.example"], quiet = { "cloudtrail:events" = { minutes = 60 } } }
   network         = { cidr = "10.20.0.0/20", zones = ["eu-west-1a", "eu-west-1b"] }
 }
 
@@ -46,5 +46,60 @@ run "installs" {
   assert {
     condition     = can(regex("^[0-9a-f]{64}$", terraform_data.code_key.output))
     error_message = "The key that is made is no 64 hex digits"
+  } # What the files of conf/ ask for.
+  assert {
+    condition     = length(setsubtract(["apps", "athena-partitioner", "rule-promotion", "scheduled-queries", "threat-intel-downloader"], keys(output.functions))) == 0
+    error_message = "These are the functions: ${join(", ", keys(output.functions))}"
   }
+  # A cluster that has nothing but apps has a classifier for them.
+  assert {
+    condition     = contains(keys(output.functions), "classifier-saas")
+    error_message = "Who classifies the logs of apps? There are ${join(", ", keys(output.functions))}"
+  }
+  assert {
+    condition     = output.partitions_queue == "arn:aws:sqs:eu-west-1:000000000000:acme-soc-streamalert-athena-partitioner"
+    error_message = "Objects of the archive are told to ${coalesce(output.partitions_queue, "nobody")}"
+  }
+  # Thrice as long as from one turn to the next; for a time of day, three days; and not of what is switched off.
+  assert {
+    condition     = local.late_apps == { acme_okta = 360, acme_duo = 259200 }
+    error_message = "Apps are late after ${jsonencode(local.late_apps)} seconds"
+  }
+  assert {
+    condition     = local.digest == "cron(0 8 ? * MON-FRI *)"
+    error_message = "The digest is due ${coalesce(local.digest, "never")}"
+  }
+  # Ports that functions in the VPC go out by, beside that of TLS.
+  assert {
+    condition     = toset(local.output_ports) == toset([8088, 8443, 8444])
+    error_message = "Ports: ${jsonencode(local.output_ports)}"
+  }
+}
+
+run "partitions_are_reckoned_unless_somebody_asks" {
+  command = plan
+  variables { archive = {} }
+
+  assert {
+    condition     = output.partitions_queue == null && !contains(keys(output.functions), "athena-partitioner")
+    error_message = "The partitioner is there without being asked for"
+  }
+}
+
+run "refuses_partitions_that_are_neither" {
+  command = plan
+  variables { archive = { partitions = "glue" } }
+  expect_failures = [var.archive]
+}
+
+run "refuses_less_time_than_an_app_may_take" {
+  command = plan
+  variables { functions = { apps = { timeout = 60 } } }
+  expect_failures = [var.functions]
+}
+
+run "refuses_to_wait_for_days" {
+  command = plan
+  variables { alarms = { quiet = { okta = { minutes = 10000 } } } }
+  expect_failures = [var.alarms]
 }

@@ -18,17 +18,23 @@ archive = {
   days           = 400
   buffer_seconds = 60
   scan_limit_gb  = 10
+  partitions     = "all"
+  other_buckets  = ["acme-older-archive"]
 }
 
 alarms = {
   emails       = ["soc@acme.example"]
   dead_letters = 100
+  quiet        = { "cloudtrail:events" = { records = 10, minutes = 60 }, "okta" = {} }
 }
 
 network = {
   cidr  = "10.20.0.0/20"
   zones = ["eu-west-1a", "eu-west-1b"]
 }
+
+lookup_key_arns     = ["arn:aws:kms:eu-west-1:000000000000:key/77777777-2222-3333-4444-555555555555"]
+log_rule_statistics = true
 
 alerts_stream    = true
 dead_letter_days = 365

@@ -22,6 +22,10 @@ run "installs" {
     condition     = output.athena == null && length(output.archive_streams) == 0
     error_message = "Without tables there is an archive"
   }
+  assert {
+    condition     = length(local.late_apps) + length(local.lookup_tables) == 0 && !local.has_apps && !local.stages_rules && !local.has_queries && !local.has_intel
+    error_message = "Something is on whose file is not there"
+  }
 }
 
 run "is_for_arm64" {

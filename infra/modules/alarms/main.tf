@@ -47,6 +47,30 @@ locals {
         namespace   = local.ours, metric = "Unaccounted", dimensions = { Function = "classifier" }, more_than = 0
       }
     },
+    {
+      for name, alarm in {
+        "partitions-unknown-tables" = {
+          function    = "athena-partitioner"
+          description = "Objects of the archive are of a table that the catalog does not have: `streamalert tables create --aws` makes it"
+          namespace   = local.ours, metric = "UnknownTables", dimensions = { Function = "athena_partitioner" }, more_than = 0
+        }
+        "lookups-failing" = {
+          function    = "rules-engine"
+          description = "Rules asked a lookup table that could not answer, so that their records are dead letters: `streamalert lookup-tables list --aws` says why"
+          namespace   = local.ours, metric = "LookupFailures", dimensions = { Function = "rules_engine" }, more_than = 0
+        }
+        "queries-failing" = {
+          function    = "scheduled-queries"
+          description = "A scheduled query came to nothing: the log of the function scheduled-queries says which, and why"
+          namespace   = local.ours, metric = "QueryFailures", dimensions = { Function = "scheduled_queries" }, more_than = 0
+        }
+        "queries-missed" = {
+          function    = "scheduled-queries"
+          description = "Times of a scheduled query were missed, and are not caught up: `catch_up` of its pack is too small, or the function failed"
+          namespace   = local.ours, metric = "MissedSchedules", dimensions = { Function = "scheduled_queries" }, more_than = 0
+        }
+      } : name => alarm if contains(keys(var.functions), alarm.function)
+    },
   )
 
   # Of these, a value above so much is told.
@@ -90,9 +114,34 @@ locals {
   # What functions count by reason, all together.
   queries = {
     "dead-letters" = {
+      function    = "classifier"
       description = "Logs could not be processed: `streamalert dead list --aws` says which, and why"
       expression  = "SELECT SUM(DeadLetters) FROM SCHEMA(\"${local.ours}\", Function, Reason)"
       more_than   = var.settings.dead_letters
+      period      = local.period
+    }
+    "lookup-tables-not-read" = {
+      function    = "rules-engine"
+      description = "A lookup table cannot be read anew, and what it was goes on: the log of the function rules-engine says which, and why"
+      expression  = "SELECT SUM(LookupTablesNotRead) FROM SCHEMA(\"${local.ours}\", Function, \"Table\")"
+      more_than   = 0
+      # A table that is being replaced may not be there for a moment.
+      period = 900
+    }
+    "downloads-failing" = {
+      function    = "threat-intel-downloader"
+      description = "Indicators of a source are not fetched: `streamalert threat-intel status --aws` says of which, and why"
+      expression  = "SELECT SUM(DownloadFailures) FROM SCHEMA(\"${local.ours}\", Function, Source)"
+      more_than   = 2
+      period      = 3600
+    }
+    "apps-failing" = {
+      function    = "apps"
+      description = "Logs of an app are not fetched: `streamalert app status --aws` says of which, and why"
+      expression  = "SELECT SUM(Failures) FROM SCHEMA(\"${local.ours}\", App, Function)"
+      more_than   = var.settings.app_failures
+      # What fails once is tried again within minutes.
+      period = 1800
     }
   }
 }
@@ -166,7 +215,7 @@ resource "aws_cloudwatch_metric_alarm" "maximum" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "query" {
-  for_each = local.queries
+  for_each = { for name, query in local.queries : name => query if contains(keys(var.functions), query.function) }
 
   alarm_name          = "${var.prefix}-streamalert-${each.key}"
   alarm_description   = each.value.description
@@ -180,7 +229,7 @@ resource "aws_cloudwatch_metric_alarm" "query" {
   metric_query {
     id          = "all"
     expression  = each.value.expression
-    period      = local.period
+    period      = each.value.period
     return_data = true
   }
 }
@@ -198,6 +247,63 @@ resource "aws_cloudwatch_metric_alarm" "undelivered" {
   datapoints_to_alarm = var.settings.silent_merger_minutes
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.settings.oldest_alert_seconds
+  treat_missing_data  = "breaching"
+  alarm_actions       = [local.topic_arn]
+  ok_actions          = [local.topic_arn]
+}
+
+# Every minute the function says it of each app; of one that never came to the end, and where the function is silent, nobody says it.
+resource "aws_cloudwatch_metric_alarm" "app" {
+  for_each = var.apps
+
+  alarm_name          = "${var.prefix}-streamalert-app-${each.key}-late"
+  alarm_description   = "The app ${each.key} has not come to the end of its service's logs for long: `streamalert app status --aws` says why"
+  namespace           = local.ours
+  metric_name         = "SecondsSinceSuccess"
+  dimensions          = { Function = "apps", App = each.key }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 6
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value
+  treat_missing_data  = "breaching"
+  alarm_actions       = [local.topic_arn]
+  ok_actions          = [local.topic_arn]
+}
+
+# Rules whose trials nobody can judge stay on trial: of what happens in a round, so much may pass.
+resource "aws_cloudwatch_metric_alarm" "trials" {
+  count = contains(keys(var.functions), "rule-promotion") ? 1 : 0
+
+  alarm_name          = "${var.prefix}-streamalert-trials-unknown"
+  alarm_description   = "For an hour it was not known what rules on trial have raised, so that they stay there: `streamalert rules report --aws` names them"
+  namespace           = local.ours
+  metric_name         = "Unknown"
+  dimensions          = { Function = "rule_promotion" }
+  statistic           = "Minimum"
+  period              = 900
+  evaluation_periods  = 4
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [local.topic_arn]
+  ok_actions          = [local.topic_arn]
+}
+
+# Of a log type without a record, nobody says anything.
+resource "aws_cloudwatch_metric_alarm" "quiet" {
+  for_each = var.settings.quiet
+
+  alarm_name          = "${var.prefix}-streamalert-quiet-${each.key}"
+  alarm_description   = "Of ${each.key} there are fewer than ${each.value.records} records in ${each.value.minutes} minutes: its source may be broken"
+  namespace           = local.ours
+  metric_name         = "Records"
+  dimensions          = { Function = "classifier", LogType = each.key }
+  statistic           = "Sum"
+  period              = each.value.minutes * 60
+  evaluation_periods  = 1
+  comparison_operator = "LessThanThreshold"
+  threshold           = each.value.records
   treat_missing_data  = "breaching"
   alarm_actions       = [local.topic_arn]
   ok_actions          = [local.topic_arn]

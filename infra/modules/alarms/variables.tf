@@ -23,6 +23,11 @@ variable "settings" {
     throttles             = number
     evaluation_minutes    = number
     silent_merger_minutes = number
+    app_failures          = number
+    quiet = map(object({
+      records = number
+      minutes = number
+    }))
   })
   description = "Numbers are what may be reached without an alarm."
 }
@@ -30,6 +35,11 @@ variable "settings" {
 variable "functions" {
   type        = map(string)
   description = "Names of functions, by what they are called within the installation."
+}
+
+variable "apps" {
+  type        = map(number)
+  description = "Seconds after which each app is late."
 }
 
 variable "stream_readers" {

@@ -59,27 +59,28 @@ module "function" {
   asynchronous = { attempts = 0, age_seconds = 60 }
 }
 
-resource "aws_cloudwatch_event_rule" "minute" {
-  name                = "${var.installation.prefix}-streamalert-alert-merger"
-  description         = "Wakes the alert merger"
-  schedule_expression = "rate(1 minute)"
+module "minute" {
+  source      = "../schedule"
+  name        = "${var.installation.prefix}-streamalert-alert-merger"
+  description = "Wakes the alert merger"
+  expression  = "rate(1 minute)"
+  id          = "alert-merger"
+  alias       = module.function.alias
 }
 
-resource "aws_cloudwatch_event_target" "minute" {
-  rule      = aws_cloudwatch_event_rule.minute.name
-  target_id = "alert-merger"
-  arn       = module.function.alias.arn
-
-  depends_on = [aws_lambda_permission.minute]
+moved {
+  from = aws_cloudwatch_event_rule.minute
+  to   = module.minute.aws_cloudwatch_event_rule.rule
 }
 
-resource "aws_lambda_permission" "minute" {
-  statement_id  = "minute"
-  action        = "lambda:InvokeFunction"
-  function_name = module.function.alias.function_name
-  qualifier     = module.function.alias.name
-  principal     = "events.amazonaws.com"
-  source_arn    = aws_cloudwatch_event_rule.minute.arn
+moved {
+  from = aws_cloudwatch_event_target.minute
+  to   = module.minute.aws_cloudwatch_event_target.target
+}
+
+moved {
+  from = aws_lambda_permission.minute
+  to   = module.minute.aws_lambda_permission.rule
 }
 
 resource "aws_lambda_event_source_mapping" "table" {

@@ -2,7 +2,7 @@
 
 locals {
   bucket_arn = "arn:${var.partition}:s3:::${var.bucket}"
-  database   = replace("${var.prefix}_streamalert", "-", "_")
+  database   = var.database
   log_group  = "/aws/kinesisfirehose/${var.prefix}-streamalert"
   glue       = "arn:${var.partition}:glue:${var.region}:${var.account}"
   firehose   = "arn:${var.partition}:firehose:${var.region}:${var.account}:deliverystream"
@@ -42,6 +42,7 @@ resource "aws_glue_catalog_table" "table" {
   database_name = aws_glue_catalog_database.archive.name
   table_type    = "EXTERNAL_TABLE"
 
+  # As parquet_table in host/aws/src/glue.rs has them.
   parameters = {
     EXTERNAL       = "TRUE"
     classification = "parquet"
@@ -191,11 +192,8 @@ resource "aws_kinesis_firehose_delivery_stream" "stream" {
       input_format_configuration {
         deserializer {
           open_x_json_ser_de {
+            # Lines have the columns' names for keys, as host/pipeline/src/archive/line.rs writes them.
             case_insensitive = true
-            # Columns whose key is written otherwise, as streamalert:envelope_keys; keys are lower case by then.
-            column_to_json_key_mappings = {
-              for column in each.value.columns : column.name => lower(column.key) if column.key != null && lower(coalesce(column.key, column.name)) != lower(column.name)
-            }
           }
         }
       }
@@ -219,7 +217,7 @@ resource "aws_kinesis_firehose_delivery_stream" "stream" {
 }
 
 resource "aws_athena_workgroup" "archive" {
-  name        = "${var.prefix}-streamalert"
+  name        = var.workgroup
   description = "Asks records and alerts"
 
   configuration {

@@ -1,6 +1,10 @@
 output "logs" {
-  value       = [for definition in var.tables : definition.log_type]
-  description = "Log types that have a stream."
+  value = (
+    length(join(",", [for definition in var.tables : definition.log_type])) <= 2500
+    ? [for definition in var.tables : definition.log_type]
+    : distinct([for definition in var.tables : split(":", definition.log_type)[0]])
+  )
+  description = "Log types that have a stream; of many, their sources: all variables of a function have 4 KB together."
 }
 
 output "stream_arns" {

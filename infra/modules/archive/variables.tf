@@ -27,6 +27,14 @@ variable "results_bucket" {
   type = string
 }
 
+variable "workgroup" {
+  type = string
+}
+
+variable "database" {
+  type = string
+}
+
 variable "tables" {
   type = map(object({
     log_type = string

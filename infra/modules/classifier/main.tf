@@ -3,13 +3,8 @@
 locals {
   arn      = "arn:${var.installation.partition}:s3:::"
   data_arn = "${local.arn}${var.installation.data_bucket}"
-  # All variables of a function have 4 KB together.
-  logs = (
-    length(join(",", var.archive.logs)) <= 2500
-    ? join(",", var.archive.logs)
-    : join(",", distinct([for log in var.archive.logs : split(":", log)[0]]))
-  )
-  resends = var.cluster == null
+  logs     = join(",", var.archive.logs)
+  resends  = var.cluster == null
   # A record of Kinesis that is too old, and an event of CloudWatch Logs that failed thrice.
   leaves_letters = length(var.streams) + length(var.log_groups) > 0
 
@@ -85,6 +80,14 @@ locals {
     },
   ]
 
+  indicators = [
+    {
+      sid       = "Indicators"
+      actions   = ["dynamodb:BatchGetItem"]
+      resources = var.iocs_arn[*]
+    },
+  ]
+
   foreign_keys = [
     {
       sid       = "ForeignKeys"
@@ -117,6 +120,7 @@ module "function" {
     [for statement in local.objects : statement if length(var.readings) > 0],
     [for statement in local.messages : statement if var.inputs != null],
     [for statement in local.stream_records : statement if length(var.streams) > 0],
+    [for statement in local.indicators : statement if var.iocs_arn != null],
     [for statement in local.foreign_keys : statement if length(local.keys) > 0],
   )
 }

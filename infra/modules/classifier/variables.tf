@@ -94,6 +94,12 @@ variable "archive" {
   description = "Log types that are archived, and ARNs of the streams for that."
 }
 
+variable "iocs_arn" {
+  type        = string
+  default     = null
+  description = "Of the table of indicators of compromise, if records are looked up there."
+}
+
 variable "wait_for" {
   type        = any
   default     = null

@@ -9,13 +9,23 @@ locals {
   in_vpc    = length(var.installation.subnet_ids) > 0
 
   # Of every function.
-  common = [
+  own = [
     {
       sid        = "Log"
       actions    = ["logs:CreateLogStream", "logs:PutLogEvents"]
       resources  = ["arn:${var.installation.partition}:logs:${var.installation.region}:${var.installation.account}:log-group:${local.log_group}:*"]
       conditions = {}
     },
+    {
+      sid        = "Key"
+      actions    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources  = [var.installation.key_arn]
+      conditions = {}
+    },
+  ]
+
+  # Of those that run components, or are told by the configuration what to do.
+  live = [
     {
       sid        = "Rules"
       actions    = ["s3:GetObject"]
@@ -27,12 +37,6 @@ locals {
       sid        = "RulesBucket"
       actions    = ["s3:ListBucket"]
       resources  = [local.rules_arn]
-      conditions = {}
-    },
-    {
-      sid        = "Key"
-      actions    = ["kms:Decrypt", "kms:GenerateDataKey"]
-      resources  = [var.installation.key_arn]
       conditions = {}
     },
   ]
@@ -64,6 +68,18 @@ locals {
     },
   ]
 
+  of_live = {
+    for name, value in {
+      STREAMALERT_ALIAS         = var.installation.alias
+      STREAMALERT_RULES_BUCKET  = var.installation.rules_bucket
+      STREAMALERT_DATA_BUCKET   = var.installation.data_bucket
+      STREAMALERT_CODE_KEY      = var.installation.code_key
+      STREAMALERT_RECORDS_QUEUE = var.installation.records_queue_url
+      STREAMALERT_ALERTS_TABLE  = var.installation.alerts_table
+      STREAMALERT_RULES_TABLE   = var.installation.rules_table
+    } : name => value if var.reads_rules
+  }
+
   dead_letters = [
     {
       sid        = "UnhandledEvents"
@@ -74,7 +90,8 @@ locals {
   ]
 
   statements = concat(
-    local.common,
+    local.own,
+    [for statement in local.live : statement if var.reads_rules],
     [for statement in local.vpc : statement if local.in_vpc],
     [for statement in local.dead_letters : statement if var.dead_letters_arn != null],
     var.statements,
@@ -139,17 +156,11 @@ resource "aws_lambda_function" "function" {
   environment {
     variables = merge(
       {
-        STREAMALERT_FUNCTION      = var.stage
-        STREAMALERT_PREFIX        = var.installation.prefix
-        STREAMALERT_ALIAS         = var.installation.alias
-        STREAMALERT_RULES_BUCKET  = var.installation.rules_bucket
-        STREAMALERT_DATA_BUCKET   = var.installation.data_bucket
-        STREAMALERT_CODE_KEY      = var.installation.code_key
-        STREAMALERT_RECORDS_QUEUE = var.installation.records_queue_url
-        STREAMALERT_ALERTS_TABLE  = var.installation.alerts_table
-        STREAMALERT_RULES_TABLE   = var.installation.rules_table
-        STREAMALERT_LOG           = coalesce(var.log_level, var.installation.log_level)
+        STREAMALERT_FUNCTION = var.stage
+        STREAMALERT_PREFIX   = var.installation.prefix
+        STREAMALERT_LOG      = coalesce(var.log_level, var.installation.log_level)
       },
+      local.of_live,
       var.environment,
     )
   }

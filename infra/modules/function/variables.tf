@@ -80,6 +80,12 @@ variable "statements" {
   description = "What it may do, beside what all functions may."
 }
 
+variable "reads_rules" {
+  type        = bool
+  default     = true
+  description = "It runs components, or is told by the configuration what to do."
+}
+
 variable "asynchronous" {
   type = object({
     attempts    = number

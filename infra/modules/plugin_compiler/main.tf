@@ -2,16 +2,6 @@
 
 locals {
   rules_arn = "arn:${var.installation.partition}:s3:::${var.installation.rules_bucket}"
-}
-
-module "function" {
-  source       = "../function"
-  installation = var.installation
-  stage        = "plugin_compiler"
-  name         = "plugin-compiler"
-  description  = "Checks and compiles what is in the rules bucket"
-  memory       = var.settings.memory
-  timeout      = var.settings.timeout
 
   statements = [
     {
@@ -31,6 +21,26 @@ module "function" {
       resources = ["${local.rules_arn}/live/*"]
     },
   ]
+
+  # Which rules begin on trial is decided where they become live.
+  trials = [
+    {
+      sid       = "Decisions"
+      actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan"]
+      resources = ["arn:${var.installation.partition}:dynamodb:${var.installation.region}:${var.installation.account}:table/${var.installation.rules_table}"]
+    },
+  ]
+}
+
+module "function" {
+  source       = "../function"
+  installation = var.installation
+  stage        = "plugin_compiler"
+  name         = "plugin-compiler"
+  description  = "Checks and compiles what is in the rules bucket"
+  memory       = var.settings.memory
+  timeout      = var.settings.timeout
+  statements   = concat(local.statements, [for statement in local.trials : statement if var.stages_rules])
 }
 
 resource "aws_lambda_event_source_mapping" "uploads" {

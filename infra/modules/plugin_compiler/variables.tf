@@ -14,6 +14,11 @@ variable "uploads_queue_arn" {
   type = string
 }
 
+variable "stages_rules" {
+  type        = bool
+  description = "Rules that are new or changed may begin on trial."
+}
+
 variable "wait_for" {
   type        = any
   default     = null

@@ -20,7 +20,7 @@ locals {
     {
       sid       = "Data"
       actions   = ["s3:PutObject"]
-      resources = concat(["${local.data_arn}/alerts/*", "${local.data_arn}/dead/*"], var.alerts_stream == null ? [] : ["${local.data_arn}/claims/archive/*"])
+      resources = concat(["${local.data_arn}/alerts/*", "${local.data_arn}/dead/*", "${local.data_arn}/stats/*"], var.alerts_stream == null ? [] : ["${local.data_arn}/claims/archive/*"])
     },
     # A claim that is gone is a dead letter only if S3 says that it is gone.
     {
@@ -31,7 +31,7 @@ locals {
     # Transactions are allowed by what they write.
     {
       sid       = "Alerts"
-      actions   = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query"]
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
       resources = ["${local.dynamodb}/${var.installation.alerts_table}"]
     },
     {
@@ -43,6 +43,30 @@ locals {
       sid       = "Wake"
       actions   = ["lambda:InvokeFunction"]
       resources = [var.alert_processor_arn]
+    },
+  ]
+
+  # Of lookup tables that lie elsewhere: their contents, and whether they are there.
+  lookups = [
+    {
+      sid       = "LookupObjects"
+      actions   = ["s3:GetObject"]
+      resources = var.lookups.objects
+    },
+    {
+      sid       = "LookupBuckets"
+      actions   = ["s3:ListBucket"]
+      resources = var.lookups.buckets
+    },
+    {
+      sid       = "LookupTables"
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem"]
+      resources = var.lookups.tables
+    },
+    {
+      sid       = "LookupKeys"
+      actions   = ["kms:Decrypt"]
+      resources = var.lookups.keys
     },
   ]
 
@@ -66,9 +90,14 @@ module "function" {
   reserved     = var.settings.reserved
   environment = merge(
     { STREAMALERT_RULE_METRICS = var.rule_metrics },
+    { for name, on in { STREAMALERT_LOG_RULE_STATISTICS = var.log_rule_statistics } : name => "true" if on },
     { for name in var.alerts_stream[*].name : "STREAMALERT_ALERTS_STREAM" => name },
   )
-  statements = concat(local.statements, [for statement in local.archive : statement if var.alerts_stream != null])
+  statements = concat(
+    local.statements,
+    [for statement in local.lookups : statement if length(statement.resources) > 0],
+    [for statement in local.archive : statement if var.alerts_stream != null],
+  )
 }
 
 resource "aws_lambda_event_source_mapping" "records" {

@@ -27,7 +27,22 @@ variable "alerts_stream" {
 
 variable "rule_metrics" {
   type        = string
-  description = "What is counted by rule: all, findings or none."
+  description = "What is counted by rule: log_types, all, findings or none."
+}
+
+variable "log_rule_statistics" {
+  type        = bool
+  description = "What each rule took is in the log of each invocation."
+}
+
+variable "lookups" {
+  type = object({
+    objects = list(string)
+    buckets = list(string)
+    tables  = list(string)
+    keys    = list(string)
+  })
+  description = "ARNs of lookup tables: objects with their buckets, tables of DynamoDB, and keys that they are encrypted by."
 }
 
 variable "alert_processor_arn" {

@@ -1,4 +1,5 @@
-# The alerts table, as host/aws/src/alert_table/layout.rs has it, and the rules table, as host/aws/src/rule_table.rs has it.
+# Tables, each as a file of host/aws/src has it: alerts alert_table/layout.rs, rules rule_table.rs, apps app_table.rs, indicators of
+# compromise ioc_table.rs.
 
 variable "alerts" {
   type = string
@@ -6,6 +7,18 @@ variable "alerts" {
 
 variable "rules" {
   type = string
+}
+
+variable "apps" {
+  type        = string
+  default     = null
+  description = "Without a name, there is none."
+}
+
+variable "iocs" {
+  type        = string
+  default     = null
+  description = "Without a name, there is none."
 }
 
 variable "key_arn" {
@@ -92,11 +105,62 @@ resource "aws_dynamodb_table" "rules" {
   }
 }
 
+resource "aws_dynamodb_table" "apps" {
+  count = var.apps == null ? 0 : 1
+
+  name                        = var.apps
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "app"
+  deletion_protection_enabled = var.protected
+
+  attribute {
+    name = "app"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled     = true
+    kms_key_arn = var.key_arn
+  }
+}
+
+resource "aws_dynamodb_table" "iocs" {
+  count = var.iocs == null ? 0 : 1
+
+  name                        = var.iocs
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "ioc_value"
+  deletion_protection_enabled = var.protected
+
+  attribute {
+    name = "ioc_value"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expiration_ts"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled     = true
+    kms_key_arn = var.key_arn
+  }
+}
+
 output "alerts_stream_arn" {
   value = aws_dynamodb_table.alerts.stream_arn
 }
 
 output "names" {
-  value       = [aws_dynamodb_table.alerts.name, aws_dynamodb_table.rules.name]
+  value       = concat([aws_dynamodb_table.alerts.name, aws_dynamodb_table.rules.name], aws_dynamodb_table.apps[*].name, aws_dynamodb_table.iocs[*].name)
   description = "There when the tables are."
 }
