@@ -39,6 +39,11 @@ enum Stage {
     AlertMerger,
     AlertProcessor,
     PluginCompiler,
+    Apps,
+    AthenaPartitioner,
+    RulePromotion,
+    ScheduledQueries,
+    ThreatIntelDownloader,
 }
 
 impl Stage {
@@ -49,6 +54,11 @@ impl Stage {
             Stage::AlertMerger => "alert_merger",
             Stage::AlertProcessor => "alert_processor",
             Stage::PluginCompiler => "plugin_compiler",
+            Stage::Apps => "apps",
+            Stage::AthenaPartitioner => "athena_partitioner",
+            Stage::RulePromotion => "rule_promotion",
+            Stage::ScheduledQueries => "scheduled_queries",
+            Stage::ThreatIntelDownloader => "threat_intel_downloader",
         }
     }
 }

@@ -10,7 +10,18 @@ use streamalert_aws::Aws;
 use streamalert_aws::functions::{CodeVersion, Pointed, alias, point, versions};
 
 /// Stages that have one function; classifiers have one for each cluster.
-const STAGES: [&str; 5] = ["alert-merger", "alert-processor", "classifier", "plugin-compiler", "rules-engine"];
+const STAGES: [&str; 10] = [
+    "alert-merger",
+    "alert-processor",
+    "apps",
+    "athena-partitioner",
+    "classifier",
+    "plugin-compiler",
+    "rule-promotion",
+    "rules-engine",
+    "scheduled-queries",
+    "threat-intel-downloader",
+];
 
 /// Go back to the version of the functions' code that was live before
 ///
