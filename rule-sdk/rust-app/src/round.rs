@@ -29,6 +29,9 @@ impl Overlap {
     }
 }
 
+/// Seconds that a host's clock may be ahead without its counting.
+const AHEAD: i64 = 60;
+
 /// A round, as a cursor keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Round {
@@ -55,6 +58,12 @@ pub struct Round {
     since: i64,
     #[serde(skip)]
     now: i64,
+    /// Nothing was fetched yet: the beginning is still by the host's clock.
+    #[serde(skip)]
+    first: bool,
+    /// The beginning was set right, so what was asked for is not what is wanted.
+    #[serde(skip)]
+    moved: bool,
 }
 
 impl Round {
@@ -72,6 +81,8 @@ impl Round {
             overlap: 0,
             since: 0,
             now: 0,
+            first: true,
+            moved: false,
         });
         (round.overlap, round.since, round.now) = (overlap.0, ask.since, ask.now);
         if round.until.is_none() {
@@ -123,6 +134,12 @@ impl Round {
                 self.cut = false;
             }
             self.skew = date - self.now;
+            // The host is ahead, and with it the second from which on logs are wanted.
+            if self.first && self.skew < -AHEAD {
+                self.from = (self.since + self.skew).max(0);
+                self.until = Some(date.max(self.from));
+                (self.first, self.moved) = (false, true);
+            }
         }
     }
 
@@ -138,12 +155,15 @@ impl Round {
 
     /// The page. With a token the round goes on there, without one it is over.
     pub fn next(mut self, logs: Vec<Log>, token: Option<String>) -> Page {
+        if self.moved {
+            return page(logs).cursor(&self).more(true);
+        }
         let more = token.is_some() || self.cut;
         self.token = token;
         if self.token.is_none() {
             let until = self.until();
             self.seen.forget(until - self.overlap.max(1) * 2);
-            self.from = (until - self.overlap).max(self.since).max(self.from.min(until));
+            self.from = (until - self.overlap).max(self.since + self.skew.min(0)).max(self.from.min(until));
             self.until = None;
         }
         page(logs).cursor(&self).more(more)
@@ -283,10 +303,25 @@ mod tests {
         let mut ahead = round(8600, &None);
         ahead.heard(&dated(5000));
         assert_eq!(ahead.until(), 5000);
+        ahead.moved = false;
         let mut ahead = round(8700, &Some(ahead.next(vec![], None).cursor));
         assert_eq!((ahead.from(), ahead.until()), (4900, 5100));
         ahead.heard(&dated(5101));
         assert_eq!(ahead.until(), 5100, "what it was asked for");
+        // The beginning is by the host's clock, too: in the service's it is an hour earlier, and asked for anew.
+        let late = |now: i64, cursor: Option<String>| {
+            let ask = Ask { cursor, ..Ask::new("a", now, 8300) };
+            Round::resume(&ask, Overlap::seconds(100)).unwrap()
+        };
+        let mut ahead = late(8600, None);
+        ahead.heard(&dated(5000));
+        let page = ahead.next(vec![], None);
+        assert!(page.more);
+        let mut ahead = late(8601, Some(page.cursor));
+        assert_eq!((ahead.from(), ahead.until(), ahead.token()), (4700, 5000, None));
+        ahead.heard(&dated(5001));
+        let ahead = late(8900, Some(ahead.next(vec![], None).cursor));
+        assert_eq!((ahead.from(), ahead.until()), (4900, 5300));
         // The host is an hour behind.
         let mut behind = round(5000, &None);
         behind.heard(&dated(8600));
@@ -351,6 +386,7 @@ mod tests {
         let mut ahead = round(&None);
         ahead.heard(&dated(2000));
         assert_eq!(ahead.until(), 2000);
+        ahead.moved = false;
         assert!(!ahead.next(vec![], None).more);
     }
 

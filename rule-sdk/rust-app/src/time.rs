@@ -36,6 +36,12 @@ pub fn date(answer: &Response) -> Option<i64> {
     http_date(answer.header("date")?)
 }
 
+/// How many seconds the host's clock is ahead of the service's, by its answer: what the host calls a second, the service calls one that
+/// much earlier. 0 if it is right within a minute, or behind.
+pub fn ahead(answer: &Response, now: i64) -> i64 {
+    date(answer).map_or(0, |date| now - date).max(0) / 60 * 60
+}
+
 /// Seconds to wait until the second that a header names, counted by the service's own clock or, without a `Date`, by `now`. For
 /// `X-Rate-Limit-Reset` and its kind.
 pub fn wait_until(answer: &Response, header: &str, now: i64) -> Option<u32> {
@@ -47,6 +53,14 @@ pub fn wait_until(answer: &Response, header: &str, now: i64) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_is_ahead_by_whole_minutes() {
+        let headers = vec![("Date".to_owned(), "Thu, 01 Jan 1970 00:16:40 GMT".to_owned())];
+        let answer = Response { headers, ..Response::default() };
+        let ahead = |now| ahead(&answer, now);
+        assert_eq!((ahead(1000), ahead(1059), ahead(1061), ahead(4600), ahead(0)), (0, 0, 60, 3600, 0));
+    }
 
     #[test]
     fn a_wait_is_counted_by_the_services_clock() {

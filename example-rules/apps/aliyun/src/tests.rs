@@ -84,6 +84,9 @@ fn a_clock_that_is_wrong_is_set_by_the_services() {
         .header("Date", "Fri, 02 Jan 2026 11:00:00 GMT")
         .json(200, events(&["a"], ""))
         .header("Date", "Fri, 02 Jan 2026 11:00:01 GMT")
+        // The beginning was by the host's clock: the round begins again, an hour earlier.
+        .json(200, events(&["a"], ""))
+        .header("Date", "Fri, 02 Jan 2026 11:00:01 GMT")
         .json(200, events(&["b"], ""));
     let mut poller = poller().since(1_767_344_400);
     assert_eq!(ids(&poller.poll_all(&http).unwrap()), ["a"]);
@@ -91,10 +94,10 @@ fn a_clock_that_is_wrong_is_set_by_the_services() {
     assert_eq!(ids(&poller.poll_all(&http).unwrap()), ["b"]);
     let of = |number: usize, name: &str| query_of(&http.requests()[number].url, name).unwrap_or_default();
     assert_eq!(
-        (of(1, "Timestamp"), of(2, "Timestamp")),
+        (of(1, "Timestamp"), of(3, "Timestamp")),
         ("2026-01-02T11:00:00Z".into(), "2026-01-02T11:01:01Z".into())
     );
-    assert_eq!((of(2, "StartTime"), of(2, "EndTime")), ("2026-01-02T10:30:01Z".into(), "2026-01-02T11:01:02Z".into()));
+    assert_eq!((of(3, "StartTime"), of(3, "EndTime")), ("2026-01-02T10:30:01Z".into(), "2026-01-02T11:01:02Z".into()));
 }
 
 #[test]

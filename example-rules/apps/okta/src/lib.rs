@@ -19,6 +19,9 @@ struct Cursor {
     after: Option<String>,
     /// Second of the newest event.
     newest: i64,
+    /// How far the host's clock was ahead at first.
+    #[serde(default)]
+    early: i64,
     seen: Seen,
 }
 
@@ -41,7 +44,7 @@ impl App for SystemLog {
             .query("sortOrder", "ASCENDING");
         request = match &cursor.after {
             Some(after) => request.query("after", after),
-            None => request.query("since", &time::rfc3339((cursor.newest - OVERLAP).max(ask.since))),
+            None => request.query("since", &time::rfc3339((cursor.newest - OVERLAP).max(ask.since - cursor.early))),
         };
         let answer = http.send(request);
         if let Ok(answer) = &answer {
@@ -60,6 +63,13 @@ impl App for SystemLog {
             }
         }
         let answer = fetched(answer)?;
+        // The host's clock is ahead, and with it the second from which on logs are wanted: they are asked for from an earlier one.
+        let ahead = time::ahead(&answer, ask.now);
+        if ask.cursor.is_none() && ahead > 0 {
+            cursor.newest = (ask.since - ahead + OVERLAP).max(1);
+            cursor.early = ahead;
+            return Ok(page([]).cursor(&cursor).more(true));
+        }
         let mut events = logs_in(&answer, &[])?;
         let full = events.len() >= LIMIT;
         let newest = events.iter().filter_map(|event| time::seconds(&event.text("published"))).max();

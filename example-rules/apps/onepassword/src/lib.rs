@@ -29,6 +29,9 @@ struct Cursor {
     after: Option<String>,
     /// Second of the newest event.
     newest: i64,
+    /// How far the host's clock was ahead at first.
+    #[serde(default)]
+    early: i64,
     seen: Seen,
 }
 
@@ -110,7 +113,9 @@ fn events(ask: &Ask, http: &dyn Http, path: &str, what: &str) -> Result<Page, St
     let mut cursor: Cursor = ask.cursor()?.unwrap_or_default();
     let body = match &cursor.after {
         Some(after) => json!({"cursor": after}),
-        None => json!({"limit": LIMIT, "start_time": time::rfc3339((cursor.newest - OVERLAP).max(ask.since))}),
+        None => {
+            json!({"limit": LIMIT, "start_time": time::rfc3339((cursor.newest - OVERLAP).max(ask.since - cursor.early))})
+        }
     };
     let request = Request::post(format!("{}/api/v2/{path}", ask.base("url"))).bearer(ask.required("token")).json(&body);
     let answer = http.send(request);
@@ -142,6 +147,13 @@ fn events(ask: &Ask, http: &dyn Http, path: &str, what: &str) -> Result<Page, St
         }
     }
     let answer = fetched(answer)?;
+    // The host's clock is ahead, and with it the second from which on logs are wanted: they are asked for from an earlier one.
+    let ahead = time::ahead(&answer, ask.now);
+    if ask.cursor.is_none() && ahead > 0 {
+        cursor.newest = (ask.since - ahead + OVERLAP).max(1);
+        cursor.early = ahead;
+        return Ok(page([]).cursor(&cursor).more(true));
+    }
     let mut events = logs_in(&answer, &["items"])?;
     let newest = events.iter().filter_map(|event| time::seconds(&event.text("timestamp"))).max();
     cursor.newest = cursor.newest.max(newest.unwrap_or(0));

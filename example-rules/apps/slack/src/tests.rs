@@ -120,6 +120,9 @@ fn a_clock_that_is_ahead_loses_nothing() {
     let http = FakeHttp::new()
         .json(200, integration(&[change("a", FROM - 5)], 1, 1))
         .header("Date", "Fri, 02 Jan 2026 11:00:00 GMT")
+        // The beginning was by the host's clock: the round begins again, an hour earlier.
+        .json(200, integration(&[change("a", FROM - 5)], 1, 1))
+        .header("Date", "Fri, 02 Jan 2026 11:00:00 GMT")
         .json(200, integration(&[change("b", FROM + 50), change("a", FROM - 5)], 1, 1))
         .header("Date", "Fri, 02 Jan 2026 11:01:00 GMT");
     let mut poller = poller::<Integration>().since(FROM - 7200);
