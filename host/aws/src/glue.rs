@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use streamalert_pipeline::archive::Column;
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
+use streamalert_pipeline::columns::PARTITION;
 
 const SERVICE: Service = Service { name: "Glue", endpoint: "glue", signed_as: "glue" };
 
@@ -262,6 +263,39 @@ impl Glue {
         let answer = self.aws.signed.call(&SERVICE, Operation::Target(target), None, request).await;
         answer.map_err(|error| failed(action(), error))
     }
+}
+
+/// A table of Parquet at `location`, which ends with a slash, as infra/ makes it. Athena reckons the partitions of one that is
+/// projected; of others they have to be entered.
+pub fn parquet_table(name: &str, location: &str, columns: &[Column], projected: bool) -> Value {
+    let mut parameters = json!({ "EXTERNAL": "TRUE", "classification": "parquet" });
+    if projected {
+        for (key, value) in [
+            ("enabled", "true"),
+            ("dt.type", "date"),
+            ("dt.format", "yyyy-MM-dd-HH"),
+            ("dt.range", "2024-01-01-00,NOW"),
+            ("dt.interval", "1"),
+            ("dt.interval.unit", "HOURS"),
+        ] {
+            parameters[format!("projection.{key}")] = value.into();
+        }
+        parameters["storage.location.template"] = format!("{location}dt=${{dt}}").into();
+    }
+    const FORMAT: &str = "org.apache.hadoop.hive.ql.io.parquet";
+    json!({
+        "Name": name,
+        "TableType": "EXTERNAL_TABLE",
+        "Parameters": parameters,
+        "PartitionKeys": [{ "Name": PARTITION, "Type": "string", "Comment": "Hour of arrival, UTC: 2026-01-31-23" }],
+        "StorageDescriptor": {
+            "Columns": columns.iter().map(hive_column).collect::<Vec<_>>(),
+            "Location": location,
+            "InputFormat": format!("{FORMAT}.MapredParquetInputFormat"),
+            "OutputFormat": format!("{FORMAT}.MapredParquetOutputFormat"),
+            "SerdeInfo": { "SerializationLibrary": format!("{FORMAT}.serde.ParquetHiveSerDe") },
+        },
+    })
 }
 
 /// As the catalog has them.

@@ -133,12 +133,23 @@ impl Bucket {
 
     /// Only if the object still has this ETag, or still is not there; else the error is a conflict.
     pub async fn replace(&self, key: &str, etag: Option<&str>, bytes: impl Into<Bytes>) -> Result<(), BackendError> {
+        self.exchange(key, etag, bytes).await.map(drop)
+    }
+
+    /// The same; says which ETag it has then.
+    pub async fn exchange(
+        &self,
+        key: &str,
+        etag: Option<&str>,
+        bytes: impl Into<Bytes>,
+    ) -> Result<String, BackendError> {
         let put = self.aws.s3.put_object().bucket(&self.name).key(key).body(ByteStream::from(bytes.into()));
         let put = match etag {
             Some(etag) => put.if_match(etag),
             None => put.if_none_match("*"),
         };
-        put.send().await.map(drop).map_err(|error| self.in_conflict("put", key, error))
+        let done = put.send().await.map_err(|error| self.in_conflict("put", key, error))?;
+        Ok(done.e_tag.unwrap_or_default())
     }
 
     /// Of what was deleted meanwhile, S3 says that it is not there.
@@ -165,6 +176,22 @@ impl Bucket {
         let deleted = self.aws.s3.delete_object().bucket(&self.name).key(key).send().await;
         deleted.map_err(|error| failed(&self.action("delete", key), error))?;
         Ok(())
+    }
+
+    /// Folders right below a prefix that ends with a slash, by their names without one.
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, BackendError> {
+        let (mut folders, mut next) = (Vec::new(), None);
+        loop {
+            let page = self.aws.s3.list_objects_v2().bucket(&self.name).prefix(prefix).delimiter("/");
+            let page = page.set_continuation_token(next).send().await;
+            let page = page.map_err(|error| failed(&self.action("list", prefix), error))?;
+            let found = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix);
+            folders.extend(found.filter_map(|folder| Some(folder.strip_prefix(prefix)?.strip_suffix('/')?.to_owned())));
+            next = page.next_continuation_token;
+            if next.is_none() {
+                return Ok(folders);
+            }
+        }
     }
 
     /// Keys below a prefix, in order.

@@ -275,8 +275,14 @@ fn conf_text(files: &ConfFiles) -> Vec<u8> {
 }
 
 /// Files of a configuration beside its folders.
-pub const CONF_FILES: [&str; 5] =
-    ["apps.json", "outputs.json", "lookup_tables.json", "threat_intel.json", "rule_staging.json"];
+pub const CONF_FILES: [&str; 6] = [
+    "apps.json",
+    "outputs.json",
+    "lookup_tables.json",
+    "threat_intel.json",
+    "rule_staging.json",
+    "scheduled_queries.json",
+];
 
 /// Whether a file is part of the configuration: notes, and what tools leave behind, are not.
 pub fn is_conf(path: &str) -> bool {
@@ -285,6 +291,7 @@ pub fn is_conf(path: &str) -> bool {
         Some(("schemas" | "clusters" | "lookup_tables", file)) => {
             !file.contains('/') && !file.starts_with('.') && file.ends_with(".json")
         }
+        Some(("scheduled_queries", file)) => !file.contains('/') && !file.starts_with('.') && file.ends_with(".sql"),
         Some(_) => false,
     }
 }

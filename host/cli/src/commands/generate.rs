@@ -4,8 +4,10 @@ use super::run::say;
 use crate::{Failure, rules};
 use anyhow::{Context, anyhow};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use streamalert_pipeline::archive::{Column, alert_columns, columns, tables};
+use streamalert_pipeline::archive::evolve::evolve;
+use streamalert_pipeline::archive::{ALERTS, Column, alert_columns, columns, tables};
 use streamalert_pipeline::config::Schemas;
 
 /// Below the folder of the configuration.
@@ -29,13 +31,17 @@ pub struct Args {
     /// Write nothing; say whether the file fits the schemas
     #[arg(long)]
     check: bool,
+    /// Let columns change their types: for tables in which nothing lies yet, as what lies there could not be read any more
+    #[arg(long)]
+    accept_type_changes: bool,
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let path = args.config.join(TABLES);
     let schemas = rules::config(&args.config, None)?.schemas;
-    let text = text(&schemas, &args.logs)?;
     let found = read(&path)?;
+    let before = found.as_deref().filter(|_| !args.accept_type_changes);
+    let text = text(&schemas, &args.logs, before)?;
     let count = |text: &str| serde_json::from_str::<Value>(text).ok()?["tables"].as_object().map(Map::len);
     let tables = count(&text).unwrap_or_default();
     if found.as_deref() == Some(text.as_str()) {
@@ -52,8 +58,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// Writes the file anew if the schemas have changed. Whether it did.
 pub fn refresh(config: &Path) -> Result<bool, Failure> {
     let path = config.join(TABLES);
-    let text = text(&rules::config(config, None)?.schemas, &[])?;
-    if read(&path)?.as_deref() == Some(text.as_str()) {
+    let found = read(&path)?;
+    let text = text(&rules::config(config, None)?.schemas, &[], found.as_deref())?;
+    if found.as_deref() == Some(text.as_str()) {
         return Ok(false);
     }
     write(&path, &text).map(|()| true)
@@ -83,8 +90,34 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A line for each column, so that a change of a schema is a change of a line.
-fn text(schemas: &Schemas, logs: &[String]) -> Result<String, Failure> {
+/// Columns of each table of a file that was written before; none of one that cannot be read.
+fn known(before: Option<&str>) -> BTreeMap<String, Vec<Column>> {
+    let before: Value = before.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let column = |column: &Value| {
+        let text = |name: &str| column[name].as_str().map(str::to_owned);
+        Some(Column { name: text("name")?, kind: text("type")?, key: text("key") })
+    };
+    let columns = |table: &Value| table["columns"].as_array()?.iter().map(column).collect::<Option<Vec<Column>>>();
+    let tables = before["tables"].as_object().into_iter().flatten();
+    let mut known: BTreeMap<String, Vec<Column>> =
+        tables.filter_map(|(name, table)| Some((name.clone(), columns(table)?))).collect();
+    known.extend(columns(&before["alerts"]).map(|columns| (ALERTS.to_owned(), columns)));
+    known
+}
+
+/// A line for each column, so that a change of a schema is a change of a line. What stands in the file that was there stays, as it
+/// is reached in what lies there; a type that would change is refused.
+fn text(schemas: &Schemas, logs: &[String], before: Option<&str>) -> Result<String, Failure> {
+    let known = known(before);
+    let mut faults = Vec::new();
+    let mut grown =
+        |table: &str, columns: Vec<Column>| match evolve(known.get(table).map_or(&[], Vec::as_slice), &columns) {
+            Ok(grown) => grown,
+            Err(changes) => {
+                faults.extend(changes.iter().map(|change| format!("{table}: {change}")));
+                columns
+            }
+        };
     let sources: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
     let enabled: Vec<&str> = if logs.is_empty() { &sources } else { logs }.iter().map(String::as_str).collect();
     let found = tables(&enabled, schemas);
@@ -98,13 +131,19 @@ fn text(schemas: &Schemas, logs: &[String]) -> Result<String, Failure> {
     for (at, (name, log_type)) in tables.into_iter().enumerate() {
         let log = json!(log_type.name);
         out.push_str(&format!("    {}: {{\n      \"log_type\": {log},\n      \"columns\": [\n", json!(name)));
-        lines(&mut out, &columns(log_type), "        ");
+        lines(&mut out, &grown(&name, columns(log_type)), "        ");
         out.push_str(if at == last { "      ]\n    }\n" } else { "      ]\n    },\n" });
     }
     out.push_str("  },\n  \"alerts\": {\n    \"columns\": [\n");
-    lines(&mut out, &alert_columns(), "      ");
+    lines(&mut out, &grown(ALERTS, alert_columns()), "      ");
     out.push_str("    ]\n  }\n}\n");
-    Ok(out)
+    match faults.is_empty() {
+        true => Ok(out),
+        false => Err(Failure::Usage(anyhow!(
+            "{}\nWhere nothing lies in these tables yet, `streamalert generate --accept-type-changes` writes {TABLES} all the same",
+            faults.join("\n")
+        ))),
+    }
 }
 
 fn lines(out: &mut String, columns: &[Column], indent: &str) {
@@ -122,15 +161,38 @@ mod tests {
     fn the_file_is_json_and_has_a_table_for_each_log_type_that_is_asked_for() {
         let text_of = r#"{"a:B": {"parser": "json", "schema": {"x.y": "string", "n": "integer"}}, "c": {"parser": "json", "schema": {"z": {}}}}"#;
         let schemas = Schemas::read(&[("s.json".to_owned(), text_of.to_owned())]).unwrap();
-        let all: Value = serde_json::from_str(&text(&schemas, &[]).ok().unwrap()).unwrap();
+        let all: Value = serde_json::from_str(&text(&schemas, &[], None).ok().unwrap()).unwrap();
         assert_eq!(all["tables"].as_object().unwrap().keys().collect::<Vec<_>>(), ["a_b", "c"]);
         assert_eq!(all["tables"]["a_b"]["log_type"], "a:B");
         assert_eq!(all["tables"]["a_b"]["columns"][0], json!({"name": "x_y", "type": "string", "key": "x.y"}));
         assert_eq!(all["tables"]["a_b"]["columns"][1], json!({"name": "n", "type": "bigint"}));
         assert!(all["alerts"]["columns"].as_array().unwrap().len() > 10);
-        let one: Value = serde_json::from_str(&text(&schemas, &["c".into()]).ok().unwrap()).unwrap();
+        let one: Value = serde_json::from_str(&text(&schemas, &["c".into()], None).ok().unwrap()).unwrap();
         assert_eq!(one["tables"].as_object().unwrap().len(), 1);
-        let Err(Failure::Usage(error)) = text(&schemas, &["nope".into()]) else { panic!("it was taken") };
+        let Err(Failure::Usage(error)) = text(&schemas, &["nope".into()], None) else { panic!("it was taken") };
         assert!(error.to_string().contains("nope"), "{error}");
+    }
+
+    #[test]
+    fn what_was_written_before_grows_and_keeps_its_types() {
+        let schemas = |fields: &str| {
+            let text = format!("{{\"a\": {{\"parser\": \"json\", \"schema\": {{{fields}}}}}}}");
+            Schemas::read(&[("s.json".to_owned(), text)]).unwrap()
+        };
+        let first = text(&schemas(r#""old": "string", "n": "integer""#), &[], None).ok().unwrap();
+        let second = text(&schemas(r#""new": "float", "n": "integer""#), &[], Some(&first)).ok().unwrap();
+        let read: Value = serde_json::from_str(&second).unwrap();
+        let names: Vec<&str> =
+            read["tables"]["a"]["columns"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+        assert_eq!((names[0], names[1], names[names.len() - 1]), ("old", "n", "new"));
+        let again = text(&schemas(r#""new": "float", "n": "integer""#), &[], Some(&second)).ok().unwrap();
+        assert_eq!(again, second);
+        let Err(Failure::Usage(error)) = text(&schemas(r#""n": "string""#), &[], Some(&first)) else {
+            panic!("it was taken")
+        };
+        let told = error.to_string();
+        assert!(told.contains("a: column n is bigint") && told.contains("--accept-type-changes"), "{told}");
+        assert!(text(&schemas(r#""n": "string""#), &[], None).is_ok());
+        assert!(text(&schemas(r#""n": "string""#), &[], Some("no JSON")).is_ok());
     }
 }

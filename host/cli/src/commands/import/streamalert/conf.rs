@@ -623,7 +623,7 @@ mod tests {
         let expected = json!({"enabled": true, "packs": {"hourly": {"description": "d", "schedule": "rate(1 hour)"}}, "queries": {}});
         assert_eq!(conf.scheduled_queries, Some(expected.clone()));
         assert!(ScheduledQueries::read(FILE, &expected.to_string(), |_| Err("none".into())).is_ok());
-        let told: Vec<String> = conf.notes.iter().map(|note| format!("{note:?}")).collect();
+        let told: Vec<String> = conf.notes.iter().map(|note| json!(note).to_string()).collect();
         assert!(told.iter().any(|note| note.contains("the pack odd is left out")), "{told:?}");
         assert!(told.iter().any(|note| note.contains("scheduled_queries/*.py")), "{told:?}");
     }
