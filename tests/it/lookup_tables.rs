@@ -110,7 +110,11 @@ fn files_of_every_format_are_tables() {
     let tables = json!({"vip": {"driver": "file", "path": "tables/vip.csv"}});
     for (name, table, content) in [
         ("csv", json!({"path": "t/vip.csv"}), b"id,team\nann,web\ndan,db\n".to_vec()),
-        ("jsonl", json!({"path": "t/vip.jsonl", "key_column": "id"}), b"{\"id\": \"ann\"}\n{\"id\": \"dan\", \"x\": 1}\n".to_vec()),
+        (
+            "jsonl",
+            json!({"path": "t/vip.jsonl", "key_column": "id"}),
+            b"{\"id\": \"ann\"}\n{\"id\": \"dan\", \"x\": 1}\n".to_vec(),
+        ),
         ("json", json!({"path": "t/vip"}), br#"{"ann": null, "dan": {"x": 1}}"#.to_vec()),
         ("mmdb", json!({"path": "t/vip.mmdb"}), mmdb()),
     ] {
@@ -156,7 +160,7 @@ fn a_run_sees_a_changed_file_within_seconds_and_keeps_what_was_good() {
     eventually("the table is the new one", || raises("bob"));
     assert!(changed.elapsed() < Duration::from_secs(5), "{:?}", changed.elapsed());
     assert!(!raises("ann"));
-    world.write("conf/vip.csv", "broken\"");
+    world.write("conf/vip.csv", "id,x\nbroken\n");
     running.hear("a lookup table could not be read again; what it was goes on");
     assert!(raises("bob") && !raises("ann"));
     // The tables of the configuration's own folder, too.
@@ -167,13 +171,18 @@ fn a_run_sees_a_changed_file_within_seconds_and_keeps_what_was_good() {
 
 #[test]
 fn tables_are_changed_by_commands() {
-    let world = world(&json!({"vip": {"driver": "file", "path": "vip.json"}, "rows": {"driver": "file", "path": "rows.csv"}}));
+    let world =
+        world(&json!({"vip": {"driver": "file", "path": "vip.json"}, "rows": {"driver": "file", "path": "rows.csv"}}));
     world.write("conf/vip.json", r#"{"big": 12345678901234567890123, "list": ["b"]}"#);
     world.write("conf/rows.csv", "key,value\na,1\n");
     world.write("conf/lookup_tables/own.json", r#"{"x": 1}"#);
-    let tables = |arguments: &[&str], code: i32| exits(world.streamalert(&[&["lookup-tables"], arguments].concat()), code);
+    let tables =
+        |arguments: &[&str], code: i32| exits(world.streamalert(&[&["lookup-tables"], arguments].concat()), code);
     let (out, _) = tables(&["list"], 0);
-    assert!(out.contains("vip") && out.contains("conf/rows.csv") && out.contains("conf/lookup_tables/own.json"), "{out}");
+    assert!(
+        out.contains("vip") && out.contains("conf/rows.csv") && out.contains("conf/lookup_tables/own.json"),
+        "{out}"
+    );
     assert_eq!(tables(&["list", "-t", "vip"], 0).0, "big\nlist\n");
     assert_eq!(tables(&["get", "-t", "vip", "-k", "big"], 0).0, "12345678901234567890123\n");
     assert_eq!(tables(&["get", "-t", "rows", "-k", "a"], 0).0, "\"1\"\n");
@@ -211,7 +220,8 @@ fn get(seen: &Arc<dyn LookupSnapshot>, table: &str, key: &str, more: &[&str]) ->
 fn tables_of_dynamodb_and_s3_are_read_and_written() {
     for standin in [standins::ministack(), standins::moto()].into_iter().flatten() {
         let place = standin.place("tables");
-        let (bucket, keyed, sorted) = (place.names.data_bucket(), format!("{}-k", place.names.prefix), format!("{}-s", place.names.prefix));
+        let (bucket, keyed, sorted) =
+            (place.names.data_bucket(), format!("{}-k", place.names.prefix), format!("{}-s", place.names.prefix));
         place.data_bucket();
         key_table(&place, &keyed, "id", None);
         key_table(&place, &sorted, "p", Some("s"));
@@ -234,8 +244,11 @@ fn tables_of_dynamodb_and_s3_are_read_and_written() {
             }
         };
         // S3: nothing there is a failure; what is there is compressed, whatever the configuration says.
-        assert!(tables.snapshot().get("names", "ann", &mut Vec::new).unwrap_err().to_string().contains("there is no s3://"));
-        let packed = streamalert_lookup::content::pack(br#"{"ann": 1}"#, streamalert_lookup::content::Packing::Gzip).unwrap();
+        assert!(
+            tables.snapshot().get("names", "ann", &mut Vec::new).unwrap_err().to_string().contains("there is no s3://")
+        );
+        let packed =
+            streamalert_lookup::content::pack(br#"{"ann": 1}"#, streamalert_lookup::content::Packing::Gzip).unwrap();
         let put = place.aws.s3.put_object().bucket(&bucket).key("names.json");
         place.aws.wait(put.body(packed.into()).send()).unwrap();
         let tables = Tables::of(&configs, None, Some(&services)).unwrap();
@@ -250,7 +263,9 @@ fn tables_of_dynamodb_and_s3_are_read_and_written() {
             .map(|writer| {
                 let (aws, configs) = (place.aws.clone(), configs.clone());
                 std::thread::spawn(move || {
-                    let TablePlace::S3 { bucket, key, content } = &configs.tables["names"].place else { unreachable!() };
+                    let TablePlace::S3 { bucket, key, content } = &configs.tables["names"].place else {
+                        unreachable!()
+                    };
                     let object = AwsTables(aws).object(bucket, key);
                     for number in 0..5 {
                         let key = format!("{writer}-{number}");
@@ -272,9 +287,12 @@ fn tables_of_dynamodb_and_s3_are_read_and_written() {
         for number in 0..150 {
             set("k", &format!("key-{number}"), &format!("{{\"n\":{number}}}")).unwrap();
         }
-        let all: Vec<String> = (0..150).map(|number| format!("key-{number}")).chain(["none".into(), "".into()]).collect();
+        let all: Vec<String> =
+            (0..150).map(|number| format!("key-{number}")).chain(["none".into(), "".into()]).collect();
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let calls = || place.aws.calls.counts().iter().filter(|(name, _)| name.contains("GetItem")).map(|(_, n)| n).sum::<u64>();
+        let calls = || {
+            place.aws.calls.counts().iter().filter(|(name, _)| name.contains("GetItem")).map(|(_, n)| n).sum::<u64>()
+        };
         let before = calls();
         let seen = tables.snapshot();
         for key in &all {
@@ -292,7 +310,8 @@ fn tables_of_dynamodb_and_s3_are_read_and_written() {
         assert_eq!(tables.keys("s", 10).unwrap().unwrap(), ["arn:aws:iam"]);
         assert!(set("s", "arn", "1").unwrap_err().to_string().contains("of DynamoDB"));
         // A table that is not there is no table without keys.
-        let gone = json!({"tables": {"g": {"driver": "dynamodb", "table": "gone", "partition_key": "p", "value_key": "v"}}});
+        let gone =
+            json!({"tables": {"g": {"driver": "dynamodb", "table": "gone", "partition_key": "p", "value_key": "v"}}});
         let gone = TableConfigs::read("f", &gone.to_string(), &[]).unwrap();
         let gone = Tables::of(&gone, None, Some(&services)).unwrap();
         let error = gone.snapshot().get("g", "x", &mut Vec::new).unwrap_err().to_string();
@@ -361,6 +380,10 @@ fn a_rule_of_the_rules_engine_asks_dynamodb_and_fails_alone_where_that_is_away()
     invoke(&classifier, &json!({"streamalert_resend": ids})).unwrap();
     let raised = judge("c.json", &["nobody"]);
     assert_eq!(raised, [("every_row".to_owned(), 0)]);
-    let of_first = installation.alerts().iter().filter(|alert| alert.source.object == "a.json" && alert.rule_name == "vips").count();
+    let of_first = installation
+        .alerts()
+        .iter()
+        .filter(|alert| alert.source.object == "a.json" && alert.rule_name == "vips")
+        .count();
     assert_eq!((of_first, installation.letters().len()), (1, 0));
 }

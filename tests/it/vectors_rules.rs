@@ -381,6 +381,6 @@ fn what_outputs_are_handed_is_what_the_original_hands_them_and_more() {
             count += 1;
         }
     }
-    assert!(count >= 10 && without >= 1, "{count} publications, {without} without normalization");
+    assert!(count >= 8 && without >= 1, "{count} publications, {without} without normalization");
     println!("{count} publications");
 }

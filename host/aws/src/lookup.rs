@@ -74,7 +74,9 @@ impl TableContent for S3Table {
             })
         };
         let aws = &self.bucket.aws;
-        aws.wait(timeout(OBJECT_PATIENCE, read)).unwrap_or_else(|_| Err(late(format!("read {}", self.place()))))
+        // Its timer is of the runtime that waits.
+        aws.wait(async { timeout(OBJECT_PATIENCE, read).await })
+            .unwrap_or_else(|_| Err(late(format!("read {}", self.place()))))
     }
 
     fn write(&self, known: Option<&str>, bytes: &[u8]) -> Result<(), BackendError> {
@@ -183,7 +185,7 @@ impl DynamoTable {
         call: impl Future<Output = Result<T, BackendError>>,
     ) -> Result<T, BackendError> {
         let late = |_| Err(late(format!("read {} of DynamoDB", self.config.table)));
-        self.aws.wait(timeout(patience, call)).unwrap_or_else(late)
+        self.aws.wait(async { timeout(patience, call).await }).unwrap_or_else(late)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::content::{self, Table};
 use crate::file::TableFile;
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -516,8 +516,11 @@ impl SeenKeys {
         let mut keys = vec![key.to_owned()];
         if keyed.config.read_ahead {
             let mut known = lock(&keyed.known);
-            let new =
-                more().into_iter().filter(|key| !self.values.contains_key(key) && known.get(&**key, now).is_none());
+            // Each once: a call takes no key twice.
+            let mut chosen = HashSet::from([key.to_owned()]);
+            let new = more().into_iter().filter(|key| {
+                chosen.insert(key.clone()) && !self.values.contains_key(key) && known.get(&**key, now).is_none()
+            });
             keys.extend(new.take(READ_AT_ONCE - 1));
         }
         let patience = PATIENCE.min(PATIENCE_OF_A_BATCH.saturating_sub(self.waited));
