@@ -297,7 +297,7 @@ fn a_line_has_the_columns_of_its_table_and_one_that_is_too_large_for_them_has_th
 
 #[test]
 fn the_archive_gets_again_only_what_it_refused_and_says_so_when_it_goes_on_refusing() {
-    let (endpoint, puts, _) = firehose(|call, text| call <= 2 && text.contains("\"n\":1"));
+    let (endpoint, puts, _) = firehose(|call, text| call <= 2 && text.contains(r#"\"n\":1,"#));
     let service = aws(&endpoint);
     let numbered = |count: usize| {
         let mut numbered = batch("test:row", &vec![400_000; count]);
@@ -312,7 +312,7 @@ fn the_archive_gets_again_only_what_it_refused_and_says_so_when_it_goes_on_refus
     // Log types that are not kept cost nothing.
     assert!(archive(&service, &["other:type"]).put(&[numbered(1)])[0].is_ok());
     assert_eq!(puts.lock().unwrap().len(), 3);
-    let (endpoint, _, _) = firehose(|_, text| text.contains("\"n\":1"));
+    let (endpoint, _, _) = firehose(|_, text| text.contains(r#"\"n\":1,"#));
     let error = archive(&aws(&endpoint), &["*"]).put(&[numbered(4)]).remove(0).unwrap_err();
     assert_eq!(error.kind, BackendErrorKind::Throttled);
     assert!(error.source.unwrap().to_string().contains("1 records were refused"));
