@@ -356,6 +356,19 @@ def variables(plan, sources):
     return len(read)
 
 
+def commands(sources):
+    """Commands that name functions name all of them."""
+    stages = set(re.findall(r'"(\w+)" => Arc::new', (sources / "host/lambdas/src/function.rs").read_text()))
+    text = lambda name: (sources / f"host/cli/src/commands/{name}.rs").read_text()
+    goes_back = re.search(r"const STAGES: \[&str; \d+\] = \[(.*?)\];", text("rollback"), re.S)[1]
+    for name, known in (
+        ("rollback", {stage.replace("-", "_") for stage in re.findall(r'"([\w-]+)"', goes_back)}),
+        ("invoke", set(re.findall(r'Stage::\w+ => "(\w+)"', text("invoke")))),
+    ):
+        for stage in sorted(stages ^ known):
+            fault(f"streamalert {name} {'does not know' if stage in stages else 'knows'} the function {stage}, which there is{'' if stage in stages else ' not'}")
+
+
 def metrics(plan, sources):
     """Alarms listen to metrics that are written."""
     written = defaultdict(set)
@@ -663,6 +676,7 @@ def main():
     grants = permissions(plan, folder, rows)
     made = calls(sources, rows)
     read = variables(plan, sources)
+    commands(sources)
     alarms = metrics(plan, sources)
     layout(plan, sources)
     mappings = wiring(plan)
