@@ -13,15 +13,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use streamalert_archive::Archive;
 use streamalert_archive::backtest::{Chosen, Options, Progress, Sides, backtest};
-use streamalert_archive::convert::convert;
+use streamalert_archive::convert::{Unknown, convert};
 use streamalert_archive::journal::{Journal, Kind};
 use streamalert_archive::table::Tables;
 use streamalert_packed::Record;
 use streamalert_pipeline::classifier::{Classifier, Worker};
 use streamalert_pipeline::config::{Clusters, Schemas};
 use streamalert_pipeline::log_record::{LogBatch, Payload, Source};
-use streamalert_pipeline::record_batch::RecordBatch;
 use streamalert_pipeline::plugin::{Batch, Condition, PluginSet, RuleInfo, RuleOptions, RulePlugin, RuleSession, Test};
+use streamalert_pipeline::record_batch::RecordBatch;
 use streamalert_pipeline::rules_engine::Rules;
 use streamalert_plugins::measure::{Effort, measure};
 use streamalert_plugins::{Host, HostConfig, LoadCheck, Plugin, RuleComponent};
@@ -227,7 +227,10 @@ impl Inputs {
         println!("  ({:.1} % for taking the time of rules)", 100.0 * (whole / timed - 1.0));
         line("backtest: from the archive through the same rules", backtested);
         let each = archived.records as f64 / archived.inputs as f64;
-        println!("  (backtest: {:.2} of the records that go through classification and rules)", backtested / (whole * each));
+        println!(
+            "  (backtest: {:.2} of the records that go through classification and rules)",
+            backtested / (whole * each)
+        );
         println!("  ({:.0} % of the records raise an alert)", 100.0 * alerts as f64 / records.max(1) as f64);
     }
 
@@ -250,7 +253,7 @@ impl Inputs {
             }
         }
         let tables = Tables::of(&self.schemas);
-        convert(&archive, &tables, &journal.close_all().unwrap()).unwrap();
+        convert(&archive, &tables, &journal.close_all().unwrap(), Unknown::Keep).unwrap();
         let mut chosen = Vec::new();
         for table in archive.tables().unwrap() {
             for hour in archive.hours(&table).unwrap() {

@@ -26,7 +26,8 @@ fn hits_over_the_archive_are_the_alerts_that_were_raised_live() {
     let plugins = root.join("target/guests/example-rules");
     let [conf, samples, plugins] = [&conf, &samples, &plugins].map(|path| path.to_str().unwrap());
     run(&world, &["--config", conf, "--plugins", plugins, "--input", samples]);
-    let live: BTreeSet<(String, String)> = world.alerts().into_iter().map(|alert| (alert.rule_name, alert.id)).collect();
+    let live: BTreeSet<(String, String)> =
+        world.alerts().into_iter().map(|alert| (alert.rule_name, alert.id)).collect();
     assert!(live.len() > 10, "the samples have an intrusion in them");
     let report = backtest(&world, &["--config", conf, "--plugins", plugins, "--examples", "100000"]);
     let mut found = BTreeSet::new();
@@ -61,7 +62,15 @@ fn what_is_new_what_is_lost_and_what_it_takes_is_told() {
     run(&world, &["--input", "a.json"]);
     // Archived twice, it is the same record.
     run(&world, &["--input", "a.json"]);
-    world.write("none/other.wasm", crate::run_world::Guest { rules: vec![("other", crate::run_world::EVERY_ROW)], logs: "test:row", ..Default::default() }.build());
+    world.write(
+        "none/other.wasm",
+        crate::run_world::Guest {
+            rules: vec![("other", crate::run_world::EVERY_ROW)],
+            logs: "test:row",
+            ..Default::default()
+        }
+        .build(),
+    );
     let report = backtest(&world, &["--plugins", "plugins", "--against", "none", "--examples", "2"]);
     let (every, other) = (&report["rules"]["every_row"], &report["rules"]["other"]);
     assert_eq!((&every["new_hits"], &every["lost_hits"], &every["same_hits"]), (&40.into(), &0.into(), &0.into()));

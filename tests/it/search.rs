@@ -122,12 +122,17 @@ fn answers_are_for_people_for_programs_and_for_tables() {
         assert!(output.status.success(), "{}", told(&output));
         String::from_utf8(output.stdout).unwrap()
     };
-    let text = out(&["SELECT n, cluster FROM test_row JOIN alerts ON alerts.record = streamalert_record ORDER BY n LIMIT 1"]);
+    let text =
+        out(&["SELECT n, cluster FROM test_row JOIN alerts ON alerts.record = streamalert_record ORDER BY n LIMIT 1"]);
     assert!(text.contains("| n | cluster |") && text.contains("| 0 |"), "{text}");
-    assert_eq!(out(&["SELECT n, 'a,b' AS c, outputs FROM test_row, alerts WHERE n = 1 LIMIT 1", "--output", "csv"]), "n,c,outputs\n1,\"a,b\",\"[\"\"file:audit\"\"]\"\n");
+    assert_eq!(
+        out(&["SELECT n, 'a,b' AS c, outputs FROM test_row, alerts WHERE n = 1 LIMIT 1", "--output", "csv"]),
+        "n,c,outputs\n1,\"a,b\",\"[\"\"file:audit\"\"]\"\n"
+    );
     assert_eq!(out(&["SELECT n FROM test_row WHERE n > 7", "--output", "csv"]), "n\n");
     assert_eq!(out(&["SELECT 1 AS a, 2 AS \"b\", NULL AS c", "--output", "json"]), "{\"a\":1,\"b\":2,\"c\":null}\n");
-    let piped = world.streamalert_with_input(&["search", "-", "--output", "csv"], b"SELECT max(n) AS m FROM test_row\n");
+    let piped =
+        world.streamalert_with_input(&["search", "-", "--output", "csv"], b"SELECT max(n) AS m FROM test_row\n");
     assert_eq!(String::from_utf8(piped.stdout).unwrap(), "m\n2\n");
 
     refused(&world, &["SELEC 1"], 2, "error: ");
@@ -136,7 +141,12 @@ fn answers_are_for_people_for_programs_and_for_tables() {
     refused(&world, &["SELECT json_extract(streamalert_record, 'n') FROM test_row"], 1, "`n` is no path");
     refused(&world, &["--columns", "no_such_table"], 2, "there is no table no_such_table");
     refused(&world, &["SELECT 1", "--data", "nowhere"], 2, "there is no data folder nowhere");
-    for change in ["DROP TABLE test_row", "CREATE TABLE x AS SELECT 1", "COPY test_row TO 'x.csv'", "INSERT INTO test_row VALUES (1)"] {
+    for change in [
+        "DROP TABLE test_row",
+        "CREATE TABLE x AS SELECT 1",
+        "COPY test_row TO 'x.csv'",
+        "INSERT INTO test_row VALUES (1)",
+    ] {
         refused(&world, &[change], 2, "error: ");
     }
 }
@@ -149,11 +159,22 @@ fn a_query_that_needs_too_much_memory_is_refused_with_advice() {
     std::fs::remove_file(world.at("plugins/every_row.wasm")).unwrap();
     run(&world, &["--input", "a.json"]);
     // Sorting goes by way of files.
-    let sorted = search(&world, &["SELECT n FROM (SELECT n, streamalert_id, streamalert_record FROM test_row ORDER BY streamalert_id) LIMIT 5", "--memory-mb", "64"]);
+    let sorted = search(
+        &world,
+        &[
+            "SELECT n FROM (SELECT n, streamalert_id, streamalert_record FROM test_row ORDER BY streamalert_id) LIMIT 5",
+            "--memory-mb",
+            "64",
+        ],
+    );
     assert_eq!(sorted.len(), 5);
     refused(
         &world,
-        &["SELECT count(*) FROM (SELECT array_agg(streamalert_id) AS a, array_agg(streamalert_record) AS b FROM test_row GROUP BY n % 3)", "--memory-mb", "16"],
+        &[
+            "SELECT count(*) FROM (SELECT array_agg(streamalert_id) AS a, array_agg(streamalert_record) AS b FROM test_row GROUP BY n % 3)",
+            "--memory-mb",
+            "16",
+        ],
         1,
         "the query needs more than 16 MB",
     );

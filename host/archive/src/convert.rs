@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use streamalert_packed::{Node, Record};
 use streamalert_pipeline::classifier::Packer;
 use streamalert_pipeline::record_batch::RecordBatch;
 use streamalert_pipeline::time::{parse, rfc3339};
@@ -138,8 +139,8 @@ pub fn convert(archive: &Archive, tables: &Tables, piece: &Path, unknown: Unknow
     let mut trouble = wrong;
     let mut open: BTreeMap<(String, String, Option<String>), Open> = BTreeMap::new();
     let mut packer = Packer::default();
-    // Alerts of a group whose end may still say which of them are known.
-    let mut waiting: Option<&[u8]> = None;
+    // Until the end something may still be said of them.
+    let mut raised: Vec<String> = Vec::new();
     for (kind, content) in frames {
         let text = String::from_utf8_lossy(content);
         match kind {
@@ -147,20 +148,12 @@ pub fn convert(archive: &Archive, tables: &Tables, piece: &Path, unknown: Unknow
                 Ok(batch) => add_records(archive, tables, batch, &mut packer, &mut open, &mut done)?,
                 Err(error) => trouble = Some(error.to_string()),
             },
-            Kind::Alerts => {
-                if let Some(before) = waiting.replace(content) {
-                    add_alerts(before, &HashSet::new(), &mut packer, &mut open, &mut done);
-                }
-            }
-            Kind::Known => {
-                if let Some(before) = waiting.take() {
-                    add_alerts(before, &text.lines().collect(), &mut packer, &mut open, &mut done);
-                }
-            }
+            Kind::Alerts => raised.extend(text.lines().map(str::to_owned)),
+            Kind::Known => forget(&mut raised, text.lines().collect(), &mut packer),
         }
     }
-    if let Some(before) = waiting {
-        add_alerts(before, &HashSet::new(), &mut packer, &mut open, &mut done);
+    for alert in &raised {
+        add_alert(alert, &mut packer, &mut open, &mut done);
     }
     let stem = Journal::stem(piece);
     for ((name, hour, log_type), mut rows) in open {
@@ -229,27 +222,35 @@ fn add_records(
     Ok(())
 }
 
-fn add_alerts(
-    lines: &[u8],
-    known: &HashSet<&str>,
+/// Removes the last alert of each id: one that was new earlier in the piece stays.
+fn forget(alerts: &mut Vec<String>, mut known: HashSet<&str>, packer: &mut Packer) {
+    let mut at = alerts.len();
+    while at > 0 && !known.is_empty() {
+        at -= 1;
+        let alert = packer.pack(&alerts[at]);
+        if alert.is_some_and(|alert| known.remove(text_of(alert, "id"))) {
+            alerts.remove(at);
+        }
+    }
+}
+
+fn text_of<'a>(alert: Record<'a>, key: &str) -> &'a str {
+    alert.root().get(key).and_then(Node::as_str).unwrap_or_default()
+}
+
+fn add_alert(
+    line: &str,
     packer: &mut Packer,
     open: &mut BTreeMap<(String, String, Option<String>), Open>,
     done: &mut Converted,
 ) {
-    let text = String::from_utf8_lossy(lines);
-    for line in text.lines() {
-        let Some(alert) = packer.pack(line) else {
-            done.notices.push(format!("an alert of {} bytes is too large for the archive", line.len()));
-            continue;
-        };
-        let text = |key: &str| alert.root().get(key).and_then(|value| value.as_str()).unwrap_or_default();
-        if known.contains(text("id")) {
-            continue;
-        }
-        let hour = hour(parse(text("created")).unwrap_or_default());
-        let table = alerts();
-        let rows = open.entry((table.name.clone(), hour, None)).or_insert_with(|| Open::new(table, None));
-        rows.rows.push_alert(alert);
-        done.rows += 1;
-    }
+    let Some(alert) = packer.pack(line) else {
+        done.notices.push(format!("an alert of {} bytes is too large for the archive", line.len()));
+        return;
+    };
+    let hour = hour(parse(text_of(alert, "created")).unwrap_or_default());
+    let table = alerts();
+    let rows = open.entry((table.name.clone(), hour, None)).or_insert_with(|| Open::new(table, None));
+    rows.rows.push_alert(alert);
+    done.rows += 1;
 }

@@ -25,7 +25,7 @@ pub enum Kind {
     Records,
     /// Alerts as they go into their table, one on a line, that the alerts' database may know already.
     Alerts,
-    /// Ids of those among the alerts before that it did know, one on a line.
+    /// Ids of those among the alerts before that it did know, one on a line; each is about the last alert of this id.
     Known,
 }
 
@@ -60,8 +60,8 @@ pub struct Journal {
 struct State {
     piece: Option<Piece>,
     next: u64,
-    /// A group was written and what is to be said of its alerts was not.
-    in_group: bool,
+    /// Groups that were written and of whose alerts something may still be said.
+    open: u32,
 }
 
 struct Piece {
@@ -84,10 +84,14 @@ impl Journal {
         Ok(Journal { folder, state: Mutex::default(), _lock: lock })
     }
 
-    /// Writes frames and syncs them. A group whose alerts may be known is ended by [`Journal::end`]. On an error nothing of it is
+    /// Writes frames and syncs them. Every group, an empty one too, is ended by [`Journal::end`]. On an error nothing of it is
     /// there.
     pub fn begin(&self, frames: &[(Kind, &[u8])]) -> Result<()> {
         let mut state = self.lock();
+        if frames.is_empty() {
+            state.open += 1;
+            return Ok(());
+        }
         if state.piece.is_none() {
             let path = self.folder.join(format!("{:08}", state.next));
             let file = File::options().create_new(true).write(true).open(&path).map_err(failed("write", &path))?;
@@ -98,7 +102,7 @@ impl Journal {
         if let Some(piece) = &mut state.piece {
             piece.append(frames, true)?;
         }
-        state.in_group = true;
+        state.open += 1;
         Ok(())
     }
 
@@ -111,15 +115,15 @@ impl Journal {
             // Not synced: if it is lost with the power, alerts stand in the archive twice, which nobody is told of.
             piece.append(&[(Kind::Known, known.join("\n").as_bytes())], false)?;
         }
-        state.in_group = false;
-        let full = state.piece.as_ref().is_some_and(|piece| piece.bytes >= PIECE_BYTES);
+        state.open = state.open.saturating_sub(1);
+        let full = state.open == 0 && state.piece.as_ref().is_some_and(|piece| piece.bytes >= PIECE_BYTES);
         Ok(if full { state.piece.take().map(|piece| piece.path) } else { None })
     }
 
     /// Closes the piece if it has been open for `age`.
     pub fn close(&self, age: Duration) -> Option<PathBuf> {
         let mut state = self.lock();
-        let due = !state.in_group && state.piece.as_ref().is_some_and(|piece| piece.opened.elapsed() >= age);
+        let due = state.open == 0 && state.piece.as_ref().is_some_and(|piece| piece.opened.elapsed() >= age);
         if due { state.piece.take().map(|piece| piece.path) } else { None }
     }
 

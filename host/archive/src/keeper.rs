@@ -108,9 +108,6 @@ impl Keeper {
 
     /// Writes what came of a group of payloads, durably. Which of the alerts were new is said at its [`Keeper::end`].
     pub fn begin(&self, records: &[String], alerts: &[Alert]) -> Result<()> {
-        if records.is_empty() && alerts.is_empty() {
-            return Ok(());
-        }
         while self.shared.backlog.load(Ordering::Relaxed) > BACKLOG_MAX
             && !self.shared.stuck.load(Ordering::Relaxed)
             && self.is_at_work()

@@ -24,6 +24,8 @@ pub mod read;
 pub mod rows;
 pub mod stored;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 pub use bounds::Bounds;
 pub use folder::Archive;

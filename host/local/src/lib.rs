@@ -19,6 +19,7 @@
 pub mod alert_text;
 pub mod app_table;
 pub mod apps;
+pub mod archived;
 pub mod clock;
 pub mod config_folder;
 pub mod dead_letters;

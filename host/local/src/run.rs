@@ -3,6 +3,7 @@
 use crate::alert_text::printable;
 use crate::app_table::SqliteApps;
 use crate::apps::{self, Apps, Fetch};
+use crate::archived::Archived;
 use crate::clock::{self, nanoseconds};
 use crate::config_folder::Config;
 use crate::dead_letters::DeadLetterFolder;
@@ -40,7 +41,7 @@ use streamalert_delivery::{self as delivery, Post, real_clock};
 use streamalert_intake::{Piece, Pieces};
 use streamalert_intel::Downloader;
 use streamalert_pipeline::alert::{Alert, Hit};
-use streamalert_pipeline::backend::{AlertDesk, BackendError, Backlog, SecretStore};
+use streamalert_pipeline::backend::{AlertDesk, AlertTable, BackendError, Backlog, SecretStore};
 use streamalert_pipeline::classifier::Framing;
 use streamalert_pipeline::config::apps::{FILE, nobodys};
 use streamalert_pipeline::config::{ArchiveConfig, RuleStaging, Schemas};
@@ -361,8 +362,19 @@ pub fn run(
     }
 
     let outputs = Arc::new(outputs);
+    let archive = {
+        let progress = progress.clone();
+        let live = live.clone();
+        // Parsers bring log types of their own.
+        let schemas = move || live.load().classifier.schemas().clone();
+        options.data.keeper(&archive, schemas, move |notice| progress.tell(notice))?
+    };
+    let table: Arc<dyn AlertTable> = match &archive {
+        Some(archive) => Arc::new(Archived { table: alerts.clone(), archive: archive.clone() }),
+        None => alerts.clone(),
+    };
     let post = Post::new(delivery::Setup {
-        table: alerts.clone(),
+        table,
         live: live.clone(),
         outputs: Arc::new(ArcSwap::new(outputs.clone())),
         secrets: options.secrets.clone(),
@@ -384,13 +396,6 @@ pub fn run(
     promotion.look()?;
     states.refresh()?;
     promotion.start(stop.clone())?;
-    let archive = {
-        let progress = progress.clone();
-        let live = live.clone();
-        // Parsers bring log types of their own.
-        let schemas = move || live.load().classifier.schemas().clone();
-        options.data.keeper(&archive, schemas, move |notice| progress.tell(notice))?
-    };
     if let Some(downloader) = options.feeds {
         let progress = progress.clone();
         // Never joined: it may be waiting for an answer.
@@ -486,9 +491,6 @@ pub fn run(
     runtime.shutdown_timeout(RUNTIME_PATIENCE);
     let tally = runner.finish();
     let elapsed = begun.elapsed();
-    if let Some(archive) = archive {
-        archive.finish();
-    }
     let waited = (|| {
         if options.flush && !stays && !interrupted {
             post.flush()?;
@@ -496,6 +498,10 @@ pub fn run(
         post.drain(if interrupted { Duration::ZERO } else { options.drain })
     })();
     post.stop();
+    // When nothing is merged any more.
+    if let Some(archive) = archive {
+        archive.finish();
+    }
     let tally = tally?;
     waited?;
     let (merged, below_threshold) = post.metrics.merges();
