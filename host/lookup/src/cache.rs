@@ -110,8 +110,10 @@ mod tests {
         assert_eq!(cache.get("a", now), Some(&Some(1)));
         cache.put("d".to_owned(), None, now);
         assert_eq!(cache.get("b", now), None, "a remembered miss is forgotten like anything else");
-        assert_eq!((cache.get("a", now), cache.get("c", now)), (Some(&Some(1)), Some(&Some(3))));
-        assert_eq!((cache.get("d", now), cache.len()), (Some(&None), 3));
+        assert_eq!(cache.get("a", now), Some(&Some(1)));
+        assert_eq!(cache.get("c", now), Some(&Some(3)));
+        assert_eq!(cache.get("d", now), Some(&None));
+        assert_eq!(cache.len(), 3);
         for number in 0..1000 {
             cache.put(format!("{}", number % 7), Some(number), now);
             assert_eq!(cache.get(&*format!("{}", number % 7), now), Some(&Some(number)));
