@@ -237,15 +237,19 @@ locals {
     [for host in local.output_hosts : 80 if startswith(host, "http://") && !can(regex(":([0-9]+)$", host))],
   ))
 
-  # By name: after how many seconds there is something wrong if it has not come to the end of what there was. Of apps that have a
-  # time of day, that may be days.
+  schedules = { for name, app in local.apps : name => try(app.schedule, "rate(5 minutes)") if try(app.enabled, true) }
+  # Minute, hour, day of month, month, day of week, year.
+  times = { for name, schedule in local.schedules : name => regexall("[^ ]+", try(regex("^cron\\((.*)\\)$", schedule)[0], "")) }
+  # By name: after how many seconds there is something wrong if it has not come to the end of what there was, thrice the time from one
+  # turn to the next. Of what has days of its own, that is the longest there may be.
   late_apps = {
-    for name, app in local.apps : name => 3 * (
-      can(regex("^rate\\(", try(app.schedule, "rate(5 minutes)")))
-      ? tonumber(regex("[0-9]+", try(app.schedule, "rate(5 minutes)"))) * { minute = 60, hour = 3600, day = 86400 }[regex("minute|hour|day", try(app.schedule, "rate(5 minutes)"))]
+    for name, schedule in local.schedules : name => 3 * (
+      can(regex("^rate\\(", schedule)) ? tonumber(regex("[0-9]+", schedule)) * { minute = 60, hour = 3600, day = 86400 }[regex("minute|hour|day", schedule)]
+      : try(local.times[name][3], "*") != "*" ? 366 * 86400
+      : !contains(["*", "?"], try(local.times[name][2], "*")) ? 31 * 86400
+      : !contains(["*", "?"], try(local.times[name][4], "*")) ? 7 * 86400
       : 86400
     )
-    if try(app.enabled, true)
   }
 
   stages_rules = local.optional.rule_staging != null && try(local.optional.rule_staging.enabled, true)
@@ -305,6 +309,14 @@ check "configuration" {
   assert {
     condition     = length(local.unmapped) == 0
     error_message = "These sources are patterns, and nothing comes of them until `infrastructure` of their cluster names what is behind them: ${join("; ", local.unmapped)}."
+  }
+  assert {
+    condition     = var.archive.bucket == null || try(local.aws.archive_bucket, "") == var.archive.bucket
+    error_message = "archive.bucket is ${coalesce(var.archive.bucket, "none")}, which the command line does not know: write it into ${var.conf}/aws.json, as archive_bucket."
+  }
+  assert {
+    condition     = local.archive || local.optional.scheduled_queries == null
+    error_message = "${var.conf}/scheduled_queries.json is there, but no archive that could be asked."
   }
   assert {
     condition     = local.archive || !var.archive.enabled
