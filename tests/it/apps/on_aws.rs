@@ -261,7 +261,8 @@ fn whatever_call_fails_nothing_is_lost_and_no_record_becomes_two() {
             assert_eq!(again.as_ref().map(|turned| &turned["ended"]), Ok(&json!("done")), "{at} {how:?}: {turned:?}");
             let identities = stage.identities();
             assert_eq!(identities.iter().cloned().collect::<BTreeSet<_>>(), all, "{at} {how:?}");
-            assert!(identities.len() <= 25 + 2 * PAGE, "{at} {how:?}: {} records", identities.len());
+            // The client tries again, some times, what it has no answer to: a page then comes as often.
+            assert!(identities.len() <= 25 + 6 * PAGE, "{at} {how:?}: {} records", identities.len());
             let state = stage.table.get("northwind").unwrap().unwrap();
             assert_eq!((state.lease, state.error), (None, None), "{at} {how:?}");
         }
