@@ -22,8 +22,6 @@ use streamalert_pipeline::live::{Base, Live};
 
 /// Bytes of objects that are fetched at a time; when rules have seen them they are removed.
 const FETCHED_BYTES: u64 = 1 << 30;
-/// In the data bucket.
-const OBJECTS: &str = "parquet/";
 
 /// Ask rules about archived records: what they would have found
 ///
@@ -33,7 +31,7 @@ const OBJECTS: &str = "parquet/";
 #[derive(clap::Args)]
 #[command(
     after_help = "Whether rules are on trial or switched off makes no difference. Lookup tables are those of today.
-With --athena, the archive's objects are fetched from the data bucket, about 1 GB at a time into a folder for temporary files, and
+With --athena, the archive's objects are fetched from its bucket, about 1 GB at a time into a folder for temporary files, and
 judged here: no query is paid for.
 
 Exit codes:
@@ -204,7 +202,7 @@ fn here(args: &Args, bounds: &Bounds, sides: &Sides<'_>, options: &Options, bar:
     Ok(backtest(&chosen, sides, options, bar).context("read the archive")?)
 }
 
-/// Objects of the data bucket, so many at a time.
+/// Objects of the archive's bucket, so many at a time.
 fn there(
     config: &Path,
     args: &Args,
@@ -214,8 +212,8 @@ fn there(
     bar: &Bar,
 ) -> Result<Report, Failure> {
     let cloud = cloud::connect(config)?;
-    let bucket = Bucket::new(&cloud.aws, cloud.names.data_bucket());
-    let listed = cloud.aws.wait(bucket.list(OBJECTS)).context("list the archive")?;
+    let bucket = Bucket::new(&cloud.aws, cloud.names.archive_bucket());
+    let listed = cloud.aws.wait(bucket.list("")).context("list the archive")?;
     // TABLE/dt=HOUR/NAME
     let place = |name: &str| {
         let (table, rest) = name.split_once('/')?;
@@ -248,9 +246,8 @@ fn there(
         let folder = tempfile::tempdir().context("make a temporary folder")?;
         let mut chosen = Vec::new();
         for (number, (object, log_type)) in now.iter().enumerate() {
-            let key = format!("{OBJECTS}{}", object.name);
             // Removed between the listing and now: its time was over.
-            let Some(stored) = cloud.aws.wait(bucket.get(&key)).context("fetch the archive")? else { continue };
+            let Some(stored) = cloud.aws.wait(bucket.get(&object.name)).context("fetch the archive")? else { continue };
             let path = folder.path().join(format!("{number}.parquet"));
             std::fs::write(&path, &stored.bytes).with_context(|| format!("write {}", path.display()))?;
             let file = DataFile { bytes: object.size, name: object.name.clone(), path };
