@@ -111,13 +111,14 @@ fn below(command: &[&str]) -> BTreeSet<String> {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     let help = String::from_utf8(output.stdout).unwrap();
     let Some((_, list)) = help.split_once("\nCommands:\n") else { return BTreeSet::new() };
+    // What goes on in a second line stands further to the right.
+    let list: Vec<&str> = list.lines().take_while(|line| !line.is_empty()).collect();
+    let list = list.join("\n").replace("\n   ", " ");
     let mut names = BTreeSet::new();
-    for line in list.lines().take_while(|line| !line.is_empty()) {
-        // What goes on in a second line stands further to the right.
-        let Some(line) = line.strip_prefix("  ").filter(|line| !line.starts_with(' ')) else { continue };
+    for line in list.lines() {
         names.extend(line.split_whitespace().next().map(str::to_owned));
-        let aliases = line.split_once("[alias").and_then(|(_, rest)| rest.split_once(": ")?.1.split_once(']'));
-        names.extend(aliases.into_iter().flat_map(|(names, _)| names.split(", ")).map(str::to_owned));
+        let aliases = line.split_once("[alias").and_then(|(_, rest)| rest.split_once(':')?.1.split_once(']'));
+        names.extend(aliases.into_iter().flat_map(|(names, _)| names.split(',')).map(|name| name.trim().to_owned()));
     }
     names
 }
