@@ -2,6 +2,7 @@
 #
 #   make demo    builds everything, runs the example rules over the sample logs, shows the alerts
 #   make test    builds everything, runs every test
+#   make search  builds streamalert-search, which `streamalert search` needs
 #   make bench   figures, as ratios to CPython's json.loads (needs python3)
 #   make infra   checks the infrastructure, and what functions may do in it (needs terraform or tofu, go, npm)
 #   make lint    formatting and lints
@@ -14,7 +15,7 @@ RELEASE := $(TARGET)/release/streamalert
 CALLS := $(abspath target/infra/calls)
 BENCHES := $(foreach bench,throughput classifier alerts delivery languages search,--bench $(bench))
 
-.PHONY: demo test infra bench lint fuzz guests toolchain release dev standins
+.PHONY: demo search test infra bench lint fuzz guests toolchain release dev standins
 
 demo: toolchain release
 	$(RELEASE) build example-rules --out plugins
@@ -77,3 +78,6 @@ dev:
 
 release:
 	cargo build --release --workspace --bin streamalert
+
+search: toolchain
+	cargo build --release --workspace --bin streamalert --bin streamalert-search
