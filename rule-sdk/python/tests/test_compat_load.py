@@ -11,6 +11,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "compat")]
 
 from streamalert.shared.publisher import AlertPublisherRepository
 from streamalert.shared.rule import Rule
+from streamalert_compat import hits
 from streamalert_compat.load import Repository
 from streamalert_sdk import equals, exists
 
@@ -274,3 +275,11 @@ class OldNames(unittest.TestCase):
 
         self.assertIs(rule, today.rule)
         self.assertIs(Register, now.Register)
+
+
+class Hits(unittest.TestCase):
+    def test_rules_find_values_and_not_who_said_so(self):
+        found = [{"value": "192.0.2.1", "source": "isac"}, {"value": "192.0.2.1", "source": "ours"}, {"value": "192.0.2.2", "source": "isac"}]
+        record = hits.as_sets({"a": 1, hits.KEY: {"ip": found}})
+        self.assertEqual(record, {"a": 1, hits.KEY: {"ip": {"192.0.2.1", "192.0.2.2"}}})
+        self.assertEqual(hits.as_sets({"a": 1}), {"a": 1})

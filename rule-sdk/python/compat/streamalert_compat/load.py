@@ -124,8 +124,6 @@ class Repository:
         described.writes = any(when.changes_record(function) for function in (*(rule.matchers or ()), rule.func))
         if described.writes:
             note("it writes into the record: rules after it see that, as ever; alerts carry what was classified")
-        if "streamalert:ioc" in _source(rule.func) or "IOC_KEY" in _source(rule.func):
-            note("it looks at `streamalert:ioc`, which no record has here: there is no threat intelligence")
         return None
 
     def logs(self, described):
@@ -301,13 +299,6 @@ def told(failure):
     where = [frame for frame in traceback.extract_tb(failure.__traceback__) if frame.filename.startswith("/0/")]
     place = f" ({where[-1].filename.removeprefix('/0/')}, line {where[-1].lineno})" if where else ""
     return "".join(traceback.format_exception_only(failure)).strip().replace('"/0/', '"') + place
-
-
-def _source(function):
-    try:
-        return inspect.getsource(function)
-    except (OSError, TypeError):
-        return ""
 
 
 def loaded(folder=None):

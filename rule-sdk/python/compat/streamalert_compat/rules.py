@@ -10,7 +10,7 @@ from streamalert_sdk.record import clean, dumps, loads
 from streamalert_sdk.runtime import fail
 from wit_world.imports import records
 
-from . import host, lines
+from . import hits, host, lines
 from .load import is_output, loaded
 
 REPOSITORY = loaded()
@@ -92,7 +92,7 @@ def _record(batch, row):
     record = _Kept.by_row.get(row)
     if record is None:
         text = records.json(row)
-        record = loads(text)
+        record = hits.as_sets(loads(text))
         if _Kept.bytes + len(text) <= _KEPT_BYTES:
             _Kept.bytes += len(text)
             _Kept.by_row[row] = record

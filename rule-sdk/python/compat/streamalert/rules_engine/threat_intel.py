@@ -1,4 +1,4 @@
-"""Threat intelligence: the host adds none to records, so a rule that asks for it finds nothing."""
+"""Threat intelligence: the host attaches what it knows; rules find it under this key."""
 
 
 class ThreatIntel:
