@@ -15,6 +15,10 @@ use streamalert_pipeline::time::Millis;
 
 /// A file that has so much is left as it is.
 pub const LARGE_BYTES: u64 = 128 << 20;
+/// So many small files of an hour are merged whatever they cost.
+pub const FILES_MANY: usize = 16;
+/// Fewer are, if they have so much together, or copies among them.
+const TIDY_BYTES: u64 = 16 << 20;
 /// Rows whose ids are remembered: beyond that (half a GB) copies may stay.
 const IDS_MAX: usize = 16 << 20;
 /// Rows that are read at a time.
@@ -28,7 +32,8 @@ pub struct Merged {
     pub copies: u64,
 }
 
-/// Merges the small files of an hour if there are at least `many`. `stem` names the new file, and no other.
+/// Merges the small files of an hour if there are at least `many` and it is worth it: to write everything twice that a run keeps
+/// would cost more than keeping it. `stem` names the new file, and no other.
 pub fn compact(archive: &Archive, table: &str, hour: &str, many: usize, stem: &str) -> Result<Merged> {
     let mut merged = Merged::default();
     let Some(_merging) = archive.merging()? else { return Ok(merged) };
@@ -41,6 +46,16 @@ pub fn compact(archive: &Archive, table: &str, hour: &str, many: usize, stem: &s
     let mut seen = Ids::new(table);
     for file in &large {
         seen.read(file)?;
+    }
+    if small.len() < FILES_MANY && small.iter().map(|file| file.bytes).sum::<u64>() > TIDY_BYTES {
+        let mut all = seen.clone();
+        let mut copies = 0;
+        for file in &small {
+            copies += all.read(file)?;
+        }
+        if copies == 0 {
+            return Ok(merged);
+        }
     }
     // Files that a change of the schema lies between stay apart: each has columns that the other has not.
     let mut groups: Vec<(SchemaRef, Option<String>, Vec<DataFile>)> = Vec::new();
@@ -94,6 +109,7 @@ pub(crate) fn log_type(file: &ParquetRecordBatchReaderBuilder<File>) -> Option<S
 }
 
 /// Ids of rows, by half of their digits.
+#[derive(Clone)]
 struct Ids {
     column: &'static str,
     seen: HashSet<u128>,
@@ -104,17 +120,19 @@ impl Ids {
         Ids { column: id_column(table), seen: HashSet::new() }
     }
 
-    fn read(&mut self, file: &DataFile) -> Result<()> {
+    /// Says how many of the file's rows were met before.
+    fn read(&mut self, file: &DataFile) -> Result<usize> {
+        let mut copies = 0;
         let opened = open(file)?;
-        let Ok(column) = opened.schema().index_of(self.column) else { return Ok(()) };
+        let Ok(column) = opened.schema().index_of(self.column) else { return Ok(0) };
         let mask = ProjectionMask::roots(opened.parquet_schema(), [column]);
         let reader: ParquetRecordBatchReader =
             opened.with_projection(mask).with_batch_size(ROWS_AT_ONCE).build().map_err(failed("read", &file.path))?;
         for batch in reader {
             let batch = batch.map_err(failed("read", &file.path))?;
-            self.fresh(batch.column_by_name(self.column), batch.num_rows());
+            copies += self.fresh(batch.column_by_name(self.column), batch.num_rows()).false_count();
         }
-        Ok(())
+        Ok(copies)
     }
 
     /// Which of the rows were not met before.

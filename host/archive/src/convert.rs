@@ -12,6 +12,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
@@ -22,7 +23,7 @@ use streamalert_pipeline::record_batch::RecordBatch;
 use streamalert_pipeline::time::{parse, rfc3339};
 
 /// Rows that are handed to a file at once: bounds the memory for one piece.
-const ROWS_BYTES: usize = 64 << 20;
+const ROWS_BYTES: usize = 8 << 20;
 /// Rows in a group of a file: what a query can pass over or must read.
 const GROUP_ROWS: usize = 128 << 10;
 /// What a file says of itself: the log type whose records it has.
@@ -142,7 +143,8 @@ pub fn convert(archive: &Archive, tables: &Tables, piece: &Path, unknown: Unknow
     // Until the end something may still be said of them.
     let mut raised: Vec<String> = Vec::new();
     for (kind, content) in frames {
-        let text = String::from_utf8_lossy(content);
+        // It was a text; what the disk has made of it may be none.
+        let text = std::str::from_utf8(content).map_or_else(|_| String::from_utf8_lossy(content), Cow::Borrowed);
         match kind {
             Kind::Records => match RecordBatch::read(&text) {
                 Ok(batch) => add_records(archive, tables, batch, &mut packer, &mut open, &mut done)?,

@@ -1,7 +1,7 @@
 //! What a run does beside its work: what comes of a group of payloads is in the journal before anybody is answered, and in Parquet
 //! files soon after.
 
-use crate::compact::{compact, expire};
+use crate::compact::{FILES_MANY, compact, expire};
 use crate::convert::{Unknown, convert};
 use crate::folder::{Archive, hour};
 use crate::journal::{Journal, Kind, left};
@@ -26,8 +26,6 @@ use streamalert_pipeline::time::Millis;
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 /// How often the thread looks whether there is something to do.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Small files of one hour that are merged while a run goes on.
-const FILES_MANY: usize = 16;
 /// Bytes of the journal that wait to become files; then the run waits for them.
 const BACKLOG_MAX: u64 = 1 << 30;
 /// How often the run looks whether the backlog is smaller.
