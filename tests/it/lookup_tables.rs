@@ -2,7 +2,7 @@
 //! cannot be read.
 
 use crate::installation::{Installation, by_queue, failed, invoke};
-use crate::run_world::{Guest, World, eventually, post};
+use crate::run_world::{Guest, World, eventually, post, request};
 use crate::standins;
 use serde_json::{Value, json};
 use std::process::Output;
@@ -163,7 +163,8 @@ fn a_run_sees_a_changed_file_within_seconds_and_keeps_what_was_good() {
     world.write("conf/vip.csv", "id,x\nbroken\n");
     running.hear("a lookup table could not be read again; what it was goes on");
     assert!(raises("bob") && !raises("ann"));
-    // The tables of the configuration's own folder, too.
+    let metrics = request(address, "GET", "/metrics", &[], b"").unwrap().body;
+    assert!(metrics.contains("streamalert_lookup_broken{table=\"vip\"} 1"), "{metrics}");
     std::fs::remove_file(world.at("conf/vip.csv")).unwrap();
     assert!(raises("bob"));
     running.end();

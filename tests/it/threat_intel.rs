@@ -70,11 +70,13 @@ impl Server {
                         let target = lines[0].split(' ').nth(1).unwrap().to_owned();
                         let url = url_parts(&target);
                         let headers = lines[1..].iter().filter_map(|line| line.split_once(':'));
-                        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect();
+                        let headers =
+                            headers.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect();
                         let Said(status, more, body) = answer(&Asked { path: url.0, query: url.1, headers });
                         let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
                         more.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
-                        if stream.write_all((head + "\r\n").as_bytes()).and_then(|()| stream.write_all(&body)).is_err() {
+                        if stream.write_all((head + "\r\n").as_bytes()).and_then(|()| stream.write_all(&body)).is_err()
+                        {
                             return;
                         }
                     }
@@ -174,7 +176,8 @@ fn taxii(count: u64, per: u64, moody: bool) -> Server {
             return Said(503, vec![], b"away".to_vec());
         }
         // Times are numbers of seconds after midnight.
-        let stamp = |number: u64| format!("2026-01-01T{:02}:{:02}:{:02}Z", number / 3600, number / 60 % 60, number % 60);
+        let stamp =
+            |number: u64| format!("2026-01-01T{:02}:{:02}:{:02}Z", number / 3600, number / 60 % 60, number % 60);
         let after = asked.query.get("added_after");
         let known = after.map_or(0, |after| (0..=count).filter(|n| stamp(*n) <= *after).count() as u64);
         let from = asked.query.get("next").map_or(known, |next| next.strip_prefix("page-").unwrap().parse().unwrap());
@@ -199,7 +202,9 @@ fn taxii(count: u64, per: u64, moody: bool) -> Server {
 }
 
 fn taxii_source(server: &Server) -> SourceConfig {
-    source(json!({"type": "taxii", "url": format!("{}/api1", server.url), "collection": "c1", "private_networks": true, "schedule": "1h"}))
+    source(
+        json!({"type": "taxii", "url": format!("{}/api1", server.url), "collection": "c1", "private_networks": true, "schedule": "1h"}),
+    )
 }
 
 #[test]
@@ -213,7 +218,10 @@ fn a_taxii_collection_is_read_page_by_page_and_then_only_what_is_new() {
     let expected: BTreeSet<String> = (0..23).filter(|n| *n != 7).map(ip).collect();
     assert_eq!(values(&*table), expected);
     let one = table.find(&["10.0.0.3".into()], NOW).unwrap()["10.0.0.3"][0].clone();
-    assert_eq!((one.sub_type.as_str(), one.source.as_str(), one.reference.as_deref()), ("malicious-activity", "s", Some("indicator--3")));
+    assert_eq!(
+        (one.sub_type.as_str(), one.source.as_str(), one.reference.as_deref()),
+        ("malicious-activity", "s", Some("indicator--3"))
+    );
     assert_eq!(one.expires, 1_798_761_600_000);
     // Not before its time; and then there is nothing new.
     assert_eq!(downloader.refresh("s", &config, false, until(), &|| false).unwrap().outcome, Outcome::NotDue);
@@ -295,7 +303,8 @@ fn whoever_dies_at_any_of_a_hundred_moments_another_goes_on_and_nothing_is_lost(
             Said(200, vec![], format!("ip\n{rows}").into_bytes())
         })
     };
-    let table_config = json!({"type": "csv", "url": csv.url, "private_networks": true, "csv": {"value": "ip", "type": "ip"}});
+    let table_config =
+        json!({"type": "csv", "url": csv.url, "private_networks": true, "csv": {"value": "ip", "type": "ip"}});
     let sources = [("s", taxii_source(&server)), ("table", source(table_config))];
     let mut dice = Dice::new();
     for round in 0..100 {
@@ -391,9 +400,18 @@ fn tables_of_values_say_what_is_gone_and_what_has_not_changed() {
     let network: BTreeSet<String> = ["192.0.2.7", "evil.com", "198.51.100.0/24"].map(str::to_owned).into();
     assert_eq!(values(&*table), network);
     let found = table.find(&["198.51.100.9".into()], NOW).unwrap();
-    assert_eq!((found["198.51.100.9"][0].value.as_str(), found["198.51.100.9"][0].sub_type.as_str()), ("198.51.100.0/24", "scanner"));
+    assert_eq!(
+        (found["198.51.100.9"][0].value.as_str(), found["198.51.100.9"][0].sub_type.as_str()),
+        ("198.51.100.0/24", "scanner")
+    );
     // What is added by hand, or by another source, is not theirs to take.
-    let mine = Ioc { value: "192.0.2.7".into(), ioc_type: "ip".into(), source: "manual".into(), expires: NOW + 1, ..Ioc::default() };
+    let mine = Ioc {
+        value: "192.0.2.7".into(),
+        ioc_type: "ip".into(),
+        source: "manual".into(),
+        expires: NOW + 1,
+        ..Ioc::default()
+    };
     table.put(&[mine], 0).unwrap();
     *content.lock().unwrap() = "Evil.COM;domain;2027-01-01;99\n".into();
     let told = downloader.refresh("s", &config, true, until(), &|| false).unwrap();
@@ -407,7 +425,10 @@ fn tables_of_values_say_what_is_gone_and_what_has_not_changed() {
     assert_eq!(told.outcome, Outcome::Unchanged, "{told:?}");
     // What it cannot read any more changes nothing.
     *content.lock().unwrap() = "<html>".into();
-    let named = SourceConfig { csv: source(json!({"type": "csv", "url": "https://x", "csv": {"value": "ip", "type": "ip"}})).csv, ..config.clone() };
+    let named = SourceConfig {
+        csv: source(json!({"type": "csv", "url": "https://x", "csv": {"value": "ip", "type": "ip"}})).csv,
+        ..config.clone()
+    };
     let told = downloader.refresh("s", &named, true, until(), &|| false).unwrap();
     assert!(told.outcome == Outcome::Failed && told.error.unwrap().contains("no column is called `ip`"));
     assert_eq!(table.list(&IocFilter::default(), None, 10).unwrap().len(), 2);
@@ -423,7 +444,10 @@ fn a_folder_of_misp_is_its_manifest_and_its_events() {
             {"type": "domain", "value": "benign.example", "to_ids": false},
             {"type": "comment", "value": "hello", "to_ids": true},
         ]);
-        events.lock().unwrap().insert(format!("{number:08}-0000"), json!({"Event": {"info": "campaign", "Attribute": attributes}}));
+        events
+            .lock()
+            .unwrap()
+            .insert(format!("{number:08}-0000"), json!({"Event": {"info": "campaign", "Attribute": attributes}}));
     }
     let server = {
         let events = events.clone();
@@ -513,8 +537,22 @@ fn records_of_a_run_have_their_hits_before_rules_see_them() {
     world.write("conf/schemas/test.json", SCHEMA);
     world.write("conf/threat_intel.json", CONFIG);
     world.write("plugins/every_row.wasm", hits());
-    let intel = |arguments: &[&str], code: i32| exits(world.streamalert(&[&["threat-intel"], arguments].concat()), code);
-    intel(&["add", "192.0.2.7", "2001:DB8::/32", "10.1.1.1", "Evil.com", "--sub-type", "c2", "--description", "seen before"], 0);
+    let intel =
+        |arguments: &[&str], code: i32| exits(world.streamalert(&[&["threat-intel"], arguments].concat()), code);
+    intel(
+        &[
+            "add",
+            "192.0.2.7",
+            "2001:DB8::/32",
+            "10.1.1.1",
+            "Evil.com",
+            "--sub-type",
+            "c2",
+            "--description",
+            "seen before",
+        ],
+        0,
+    );
     assert!(intel(&["add", "what is this"], 2).1.contains("--type"));
     assert!(intel(&["get", "2001:db8:0::5"], 0).0.contains("2001:db8::/32  manual"));
     intel(&["get", "192.0.2.8"], 1);
@@ -529,6 +567,9 @@ fn records_of_a_run_have_their_hits_before_rules_see_them() {
     assert_eq!(record(0)["streamalert:ioc"], json!({"ip": [hit]}));
     assert_eq!(record(2)["streamalert:ioc"]["ip"][0]["network"], "2001:db8::/32");
     assert_eq!(record(4)["streamalert:ioc"]["domain"][0]["value"], "evil.com");
+    // What a rule would see is explained, too.
+    let explained = world.streamalert(&["explain", "--rule", "hits", "--record", "in.json", "--output", "json"]);
+    assert_eq!(exits(explained, 0).0.matches("\"fired\":true").count(), 3);
     // The same input raises nothing twice, though the records are others now: a record is what it was.
     intel(&["remove", "192.0.2.7"], 0);
     intel(&["remove", "192.0.2.7"], 1);
@@ -536,8 +577,14 @@ fn records_of_a_run_have_their_hits_before_rules_see_them() {
     assert_eq!(world.alerted(), [0, 2, 4]);
     assert!(!intel(&["list"], 0).0.contains("192.0.2.7"));
     // A cluster that does not want it has it not.
-    world.write("conf/clusters/quiet.json", r#"{"data_sources": {"s3": {"quiet": ["test"]}}, "enable_threat_intel": false}"#);
-    world.write("conf/clusters/loud.json", r#"{"data_sources": {"s3": {"loud": ["test"]}}, "enable_threat_intel": true}"#);
+    world.write(
+        "conf/clusters/quiet.json",
+        r#"{"data_sources": {"s3": {"quiet": ["test"]}}, "enable_threat_intel": false}"#,
+    );
+    world.write(
+        "conf/clusters/loud.json",
+        r#"{"data_sources": {"s3": {"loud": ["test"]}}, "enable_threat_intel": true}"#,
+    );
     for (name, alerts) in [("quiet", 3), ("loud", 5)] {
         exits(world.streamalert(&["run", "--input", "in.json", "--source", &format!("s3:{name}")]), 0);
         assert_eq!(world.alerted().len(), alerts, "{name}");
@@ -557,12 +604,13 @@ fn cases_have_indicators_of_their_own() {
     world.write("plugins/every_row.wasm", hits());
     let case = |text: &str, rules: &[&str]| {
         json!({"description": text, "service": "file", "source": "a", "log": "test:row", "data": {"n": 1, "text": text},
-            "trigger_rules": rules, "test_fixtures": {"threat_intel": [
-                {"ioc_value": "192.0.2.7", "ioc_type": "ip", "sub_type": "c2"}, {"ioc_value": "Evil.com", "ioc_type": "domain", "sub_type": ""},
-                {"ioc_value": "10.1.1.1", "ioc_type": "ip", "sub_type": "c2"},
-            ]}})
+        "trigger_rules": rules, "test_fixtures": {"threat_intel": [
+            {"ioc_value": "192.0.2.7", "ioc_type": "ip", "sub_type": "c2"}, {"ioc_value": "Evil.com", "ioc_type": "domain", "sub_type": ""},
+            {"ioc_value": "10.1.1.1", "ioc_type": "ip", "sub_type": "c2"},
+        ]}})
     };
-    let cases = [case("192.0.2.7", &["hits"]), case("evil.COM", &["hits"]), case("192.0.2.8", &[]), case("10.1.1.1", &[])];
+    let cases =
+        [case("192.0.2.7", &["hits"]), case("evil.COM", &["hits"]), case("192.0.2.8", &[]), case("10.1.1.1", &[])];
     world.write("cases/one.json", Value::from(cases.to_vec()).to_string());
     let mut command = world.command(&["test", "--plugins", "plugins"]);
     let (out, _) = exits(command.env("XDG_CACHE_HOME", world.at("cache")).output().unwrap(), 0);
@@ -601,7 +649,10 @@ fn the_table_on_aws_keeps_what_every_source_says() {
         let found = table.find(&all, NOW).unwrap();
         assert_eq!(found.len(), 120, "{}", standin.name);
         assert!(found.values().all(|iocs| iocs.iter().map(|ioc| ioc.source.as_str()).eq(["a", "b"])), "{found:?}");
-        assert!(table.find(&all, NOW + 5_000).unwrap().is_empty(), "what has expired is none, though it is still there");
+        assert!(
+            table.find(&all, NOW + 5_000).unwrap().is_empty(),
+            "what has expired is none, though it is still there"
+        );
         assert_eq!(table.counts().unwrap(), BTreeMap::from([("a".into(), 120), ("b".into(), 120)]));
         table.put(&[ioc("198.51.100.0/24", "a", NOW + 9_000), ioc(&ip(1), "a", NOW + 9_000)], 2).unwrap();
         assert_eq!(table.find(&["198.51.100.77".into()], NOW).unwrap()["198.51.100.77"][0].value, "198.51.100.0/24");
@@ -617,7 +668,18 @@ fn the_table_on_aws_keeps_what_every_source_says() {
         place.aws.wait(put.item("source", text("anomali")).send()).unwrap();
         let old = table.find(&["old.com".into()], NOW).unwrap()["old.com"][0].clone();
         assert_eq!((old.source.as_str(), old.sub_type.as_str()), ("anomali", "c2"));
-        table.put(&[Ioc { value: "old.com".into(), ioc_type: "domain".into(), source: "new".into(), expires: NOW + 9_000, ..Ioc::default() }], 1).unwrap();
+        table
+            .put(
+                &[Ioc {
+                    value: "old.com".into(),
+                    ioc_type: "domain".into(),
+                    source: "new".into(),
+                    expires: NOW + 9_000,
+                    ..Ioc::default()
+                }],
+                1,
+            )
+            .unwrap();
         assert_eq!(table.find(&["old.com".into()], NOW).unwrap()["old.com"].len(), 2);
         // States are written on what was read.
         let mut mine = table.state("s").unwrap();
@@ -628,7 +690,8 @@ fn the_table_on_aws_keeps_what_every_source_says() {
         assert_eq!(table.state("s").unwrap(), mine);
         // And a download goes there like anywhere.
         let server = taxii(23, 5, false);
-        let told = downloader(table.clone(), fixed).refresh("t", &taxii_source(&server), false, until(), &|| false).unwrap();
+        let told =
+            downloader(table.clone(), fixed).refresh("t", &taxii_source(&server), false, until(), &|| false).unwrap();
         assert_eq!((told.outcome, told.taken, told.removed), (Outcome::Finished, 23, 1), "{told:?}");
         assert_eq!(table.counts().unwrap()["t"], 22);
     }
@@ -654,7 +717,11 @@ fn functions_attach_hits_and_fetch_what_is_due() {
     iocs_table(&installation.place);
     let fetcher = installation.function("threat_intel_downloader");
     let told = invoke(&fetcher, &json!({})).unwrap();
-    assert_eq!((&told["sources"][0]["outcome"], &told["sources"][0]["taken"]), (&json!("finished"), &json!(12)), "{told}");
+    assert_eq!(
+        (&told["sources"][0]["outcome"], &told["sources"][0]["taken"]),
+        (&json!("finished"), &json!(12)),
+        "{told}"
+    );
     let told = invoke(&fetcher, &json!({})).unwrap();
     assert_eq!(told["sources"][0]["outcome"], "not_due");
     assert!(invoke(&fetcher, &json!({"sources": ["nobody"]})).unwrap_err().contains("there is no source nobody"));

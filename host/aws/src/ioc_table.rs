@@ -51,12 +51,16 @@ pub fn definition(table: &str) -> CreateTableInputBuilder {
 }
 
 type Item = HashMap<String, AttributeValue>;
+/// Of ranges: whether of IPv6, and how long.
+type Lengths = Vec<(bool, u8)>;
+/// What a scan leaves out: an expression, its names and its values.
+type Filter<'a> = (&'a str, HashMap<String, String>, Item);
 
 #[derive(Clone)]
 pub struct DynamoIocs {
     aws: Arc<Aws>,
     table: String,
-    lengths: Arc<Mutex<Option<(Instant, Vec<(bool, u8)>)>>>,
+    lengths: Arc<Mutex<Option<(Instant, Lengths)>>>,
 }
 
 /// What one source says of a value.
@@ -65,6 +69,9 @@ struct Said {
     ioc: Ioc,
     pass: u64,
 }
+
+/// What becomes of what is known of a value.
+type Change = Arc<dyn Fn(&str, &mut Known) + Send + Sync>;
 
 /// All that is known of a value.
 #[derive(Clone, Default, PartialEq)]
@@ -92,9 +99,11 @@ impl DynamoIocs {
             let table = self.clone();
             async move { table.some(keys, consistent).await }
         };
-        let answers: Result<Vec<Vec<Item>>, BackendError> =
-            at_once(CALLS_AT_ONCE, chunks, call).await.into_iter().collect();
-        Ok(answers?.concat())
+        let mut items = Vec::new();
+        for answer in at_once(CALLS_AT_ONCE, chunks, call).await {
+            items.extend(answer?);
+        }
+        Ok(items)
     }
 
     async fn some(&self, keys: Vec<String>, consistent: bool) -> Result<Vec<Item>, BackendError> {
@@ -137,11 +146,7 @@ impl DynamoIocs {
     }
 
     /// Changes what is known of values, each in one write that rests on what was read.
-    async fn change(
-        &self,
-        values: Vec<String>,
-        change: Arc<dyn Fn(&str, &mut Known) + Send + Sync>,
-    ) -> Result<(), BackendError> {
+    async fn change(&self, values: Vec<String>, change: Change) -> Result<(), BackendError> {
         let mut open = values;
         for attempt in 0..CHANGE_ATTEMPTS {
             let mut known: HashMap<String, Known> = HashMap::new();
@@ -212,7 +217,7 @@ impl DynamoIocs {
     /// Items one page after the other, until `take` has enough.
     async fn scan(
         &self,
-        filter: Option<(&str, HashMap<String, String>, Item)>,
+        filter: Option<Filter<'_>>,
         after: Option<&str>,
         mut take: impl FnMut(&str, &Item) -> bool,
     ) -> Result<(), BackendError> {

@@ -46,9 +46,10 @@ pub fn open_with(
     config: &Config,
     secrets: Option<Arc<dyn SecretStore>>,
 ) -> Result<Plugins, Failure> {
+    let tables = lookup::open(config)?;
     let host = Host::new(HostConfig {
         cache_dir: Some(cache.to_path_buf()),
-        lookup_tables: lookup::open(config)?,
+        lookup_tables: tables.clone(),
         ..HostConfig::default()
     })
     .context("start the plugin host")?;
@@ -64,7 +65,7 @@ pub fn open_with(
         missing: false,
         looked: false,
     };
-    Ok(Plugins { folder: folder.to_path_buf(), source: Box::new(source) })
+    Ok(Plugins { folder: folder.to_path_buf(), source: Box::new(source), metrics: Arc::new(move || tables.metrics()) })
 }
 
 /// Credentials of outputs: those in the file, and over them those in the environment.

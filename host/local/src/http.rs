@@ -57,18 +57,34 @@ pub struct HttpDoor {
     pub stop: Stop,
     /// Whose figures are told, too.
     deliveries: Option<(Arc<Post>, Arc<dyn AlertDesk>)>,
+    /// What else is told, as text.
+    more: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     /// Requests under way.
     permits: Arc<Semaphore>,
 }
 
 impl HttpDoor {
     pub fn new(door: Door, declared: Option<DeclaredSource>, total: Arc<Mutex<Tally>>, stop: Stop) -> Self {
-        HttpDoor { door, declared, total, stop, deliveries: None, permits: Arc::new(Semaphore::new(REQUESTS_MAX)) }
+        HttpDoor {
+            door,
+            declared,
+            total,
+            stop,
+            deliveries: None,
+            more: None,
+            permits: Arc::new(Semaphore::new(REQUESTS_MAX)),
+        }
     }
 
     /// `GET /metrics` tells of deliveries, too.
     pub fn with_deliveries(mut self, post: Arc<Post>, desk: Arc<dyn AlertDesk>) -> Self {
         self.deliveries = Some((post, desk));
+        self
+    }
+
+    /// `GET /metrics` tells of this, too.
+    pub fn with_more(mut self, more: Arc<dyn Fn() -> String + Send + Sync>) -> Self {
+        self.more = Some(more);
         self
     }
 
@@ -116,6 +132,9 @@ async fn metrics(State(http): State<HttpDoor>) -> Response {
         let told =
             tokio::task::spawn_blocking(move || post.metrics.text(&desk.backlog().unwrap_or_default(), millis()));
         text += &told.await.unwrap_or_default();
+    }
+    if let Some(more) = &http.more {
+        text += &more();
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

@@ -185,6 +185,8 @@ pub struct Options {
 pub struct Plugins {
     pub folder: PathBuf,
     pub source: Box<dyn PluginSource>,
+    /// What else `GET /metrics` tells, in Prometheus' text form.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 /// What is going on, for whoever shows it.
@@ -338,7 +340,7 @@ pub fn run(
         unknown.iter().for_each(|fault| progress.tell(&format!("warning: {fault}")));
     }
     let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
-    let Plugins { folder, mut source } = plugins;
+    let Plugins { folder, mut source, metrics } = plugins;
     let loaded = source.load();
     loaded.notices.iter().for_each(|notice| progress.tell(notice));
     if loaded.set.plugins.iter().all(|plugin| plugin.rules().is_empty()) {
@@ -432,7 +434,8 @@ pub fn run(
         Some(listener) => {
             progress.tell(&format!("listening on http://{}", listener.local_addr()?));
             let http = HttpDoor::new(runner.door(), options.source.clone(), runner.total(), stop.clone())
-                .with_deliveries(post.clone(), alerts.clone());
+                .with_deliveries(post.clone(), alerts.clone())
+                .with_more(metrics);
             Some(runtime.spawn(http.serve(listener)))
         }
     };

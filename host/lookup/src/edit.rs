@@ -27,6 +27,9 @@ pub enum Writable<'a> {
     Items(&'a dyn TableItems),
 }
 
+/// Keys and values as they are written.
+type Entries = Vec<(String, Box<RawValue>)>;
+
 /// A value before the change, and after it; none: it is not there.
 type Change<'a> = &'a dyn Fn(Option<&str>) -> Result<Option<String>, String>;
 
@@ -94,10 +97,7 @@ impl Writable<'_> {
         }
     }
 
-    fn change_all(
-        &self,
-        change: &mut dyn FnMut(&mut Vec<(String, Box<RawValue>)>) -> Result<bool, String>,
-    ) -> Result<(), EditError> {
+    fn change_all(&self, change: &mut dyn FnMut(&mut Entries) -> Result<bool, String>) -> Result<(), EditError> {
         let Writable::Whole(content, config) = self else { return Ok(()) };
         if config.format != Format::Json {
             let (place, format) = (content.place(), config.format.name());

@@ -263,6 +263,34 @@ impl Tables {
         self.tables.iter().map(|(name, one)| one.status(name)).collect()
     }
 
+    /// In Prometheus' text form.
+    pub fn metrics(&self) -> String {
+        use std::fmt::Write as _;
+        let status = self.status();
+        let mut text = String::new();
+        if status.is_empty() {
+            return text;
+        }
+        let escaped = |name: &str| name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let mut family = |name: &str, kind: &str, help: &str, value: fn(&Status) -> Option<u64>| {
+            let _ = writeln!(text, "# HELP streamalert_lookup_{name} {help}\n# TYPE streamalert_lookup_{name} {kind}");
+            for table in &status {
+                if let Some(value) = value(table) {
+                    let _ = writeln!(text, "streamalert_lookup_{name}{{table=\"{}\"}} {value}", escaped(&table.table));
+                }
+            }
+        };
+        family("failures_total", "counter", "Times that a lookup table could not be read.", |table| {
+            Some(table.failures)
+        });
+        family("calls_total", "counter", "Calls of services for keys of a lookup table.", |table| Some(table.calls));
+        family("broken", "gauge", "Whether the last look at a table failed; what it was goes on.", |table| {
+            Some(u64::from(table.error.is_some()))
+        });
+        family("entries", "gauge", "Entries of a lookup table that was read whole.", |table| table.entries);
+        text
+    }
+
     /// Reads one table if need be, for people. `None`: there is no such table.
     pub fn look(&self, table: &str) -> Option<Result<Status, LookupFailure>> {
         let one = self.tables.get(table)?;

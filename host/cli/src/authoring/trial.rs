@@ -6,9 +6,12 @@ use anyhow::{Context, anyhow};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 use streamalert_intake::{Piece, Pieces};
+use streamalert_intel::Enricher;
 use streamalert_local::clock;
 use streamalert_local::config_folder::{LookupTables, outputs_file};
+use streamalert_local::run::DataFolder;
 use streamalert_pipeline::alert_processor::publication::named;
 use streamalert_pipeline::alert_processor::publishers;
 use streamalert_pipeline::classifier::{Classifier, Framing, Worker};
@@ -37,7 +40,7 @@ pub struct Trial {
     pub outputs: Outputs,
     /// The configuration says where alerts go.
     pub has_outputs: bool,
-    threat_intel: Option<ThreatIntel>,
+    threat_intel: Option<Arc<ThreatIntel>>,
     rules: Rules,
 }
 
@@ -59,7 +62,7 @@ impl Trial {
         let tables = Arc::new(ChangingTables(RwLock::new(own_tables.clone())));
         let host = Host::new(HostConfig { cache_dir: cache(), lookup_tables: tables.clone(), ..HostConfig::default() })
             .context("start the plugin host")?;
-        let threat_intel = ThreatIntel::new(&config.threat_intel, &config.clusters);
+        let threat_intel = ThreatIntel::new(&config.threat_intel, &config.clusters).map(Arc::new);
         let (schemas, clusters) = (Arc::new(config.schemas), Arc::new(config.clusters));
         let Loaded { components, parsers, set } = LoadCheck::with(&schemas, |check| load(&host, components, check))?;
         let plugins = components.iter().map(|component| component.clone() as Arc<dyn RulePlugin>).collect();
@@ -119,6 +122,16 @@ impl Trial {
     pub fn set_tables(&self, tables: Option<&LookupTables>) {
         let tables = tables.map_or_else(|| self.own_tables.clone(), |tables| Arc::new(memory(tables)));
         *self.tables.0.write().unwrap_or_else(PoisonError::into_inner) = tables;
+    }
+
+    /// Attaches what a run here knows of values to their records.
+    pub fn look_up(&self, batches: &mut [LogBatch], data: &DataFolder) -> Result<(), Failure> {
+        let Some(intel) = &self.threat_intel else { return Ok(()) };
+        let enricher = Enricher::new(intel.clone(), Arc::new(data.iocs()?), Duration::from_secs(60));
+        for batch in batches {
+            enricher.enrich(batch, clock::millis()).map_err(anyhow::Error::from)?;
+        }
+        Ok(())
     }
 
     /// Attaches indicators to the records that have them. Says whether records are looked through at all.

@@ -15,6 +15,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use streamalert_local::alert_text::printable;
 use streamalert_local::input::{DeclaredSource, file_source, stdin_source};
+use streamalert_local::run::DataFolder;
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogBatch, Position};
 use streamalert_pipeline::plugin::{Finding, Read, RuleInfo, RulePlugin};
@@ -43,6 +44,9 @@ pub struct Args {
     /// What the input stands for, such as s3:my-bucket
     #[arg(long, value_name = "SERVICE:RESOURCE")]
     source: Option<DeclaredSource>,
+    /// Folder the run keeps its indicators of compromise in, if threat_intel.json is enabled
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
     /// Show at most this many records, and all that the rule is asked about
     #[arg(long, value_name = "N", default_value_t = 10)]
     limit: usize,
@@ -78,7 +82,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
             (source.clone(), trial.sort(source, file))
         }
     };
-    let sorted = sorted.with_context(|| format!("read {named}"))?;
+    let mut sorted = sorted.with_context(|| format!("read {named}"))?;
+    if let Ok(data) = DataFolder::existing(&args.data) {
+        trial.look_up(&mut sorted.batches, &data)?;
+    }
     let cluster = trial.clusters.find(&source).map(|(cluster, _)| cluster.name.to_string());
     let Some((component, number)) = trial.find(&args.rule) else { return Ok(()) };
     let show = Show { paint: Paint::stdout(), output: args.output, info: &component.rules()[number] };

@@ -51,6 +51,12 @@ fn a_batch_sees_one_state_and_a_broken_refresh_keeps_the_last_good_one() {
     fs::write(&path, r#"{"a": 3}"#).unwrap();
     tables.refresh();
     assert_eq!(get(&tables.snapshot(), "t", "a").unwrap(), found("3"));
+    let metrics = tables.metrics();
+    assert!(
+        metrics.contains("streamalert_lookup_failures_total{table=\"t\"} 2")
+            && metrics.contains("lookup_broken{table=\"t\"} 0"),
+        "{metrics}"
+    );
     assert_eq!(tables.status()[0].error, None);
 }
 
