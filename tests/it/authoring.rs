@@ -200,11 +200,12 @@ fn from_nothing_to_a_tested_parser() {
 }
 
 #[test]
-fn from_nothing_to_a_publisher_and_an_output() {
+fn from_nothing_to_a_publisher_an_output_and_an_app() {
     let place = tempfile::tempdir().unwrap();
     for (kind, name, tests, built) in [
         ("publisher", "one-line", "1 passed", "publisher one_line"),
         ("output", "door-bell", "2 passed", "output door-bell  {url}"),
+        ("app", "door-log", "3 passed", "app door-log  door-log:events"),
     ] {
         exits(streamalert(place.path(), &["new", kind, name]), 0);
         let folder = place.path().join(name);
@@ -228,6 +229,10 @@ fn from_nothing_to_a_publisher_and_an_output() {
     };
     exits(configure("door-bell"), 0);
     says(&std::fs::read_to_string(conf.join("outputs.json")).unwrap(), &["door-bell", "front", "soc"]);
+    let settings = ["app", "new", "front", "--type", "door-log", "--secrets-from", "token.json", "--set", "url=https://door.example"];
+    std::fs::write(place.path().join("token.json"), r#"{"token": "t0ken"}"#).unwrap();
+    let told = exits(streamalert(place.path(), &settings), 0);
+    says(&String::from_utf8_lossy(&told.stderr), &["it may call door.example", r#"{"front": ["door-log:events"]}"#]);
     let refused = exits(configure("gong"), 2);
     says(&String::from_utf8_lossy(&refused.stderr), &["no component delivers to gong", "streamalert new output gong"]);
 }

@@ -77,6 +77,9 @@ pub fn report(built: &[Built], out: &Path, mut say: impl FnMut(&str) -> Result<(
         if let Some(output) = &about.output {
             say(&format!("  output {}  {}", output.service, paint.dim(&output.hosts.join(", "))))?;
         }
+        for app in &about.apps {
+            say(&format!("  app {}  {}", app.name, paint.dim(&app.options.logs.join(", "))))?;
+        }
         for problem in &component.problems {
             say(&format!("  {} {problem}", paint.bad("✗")))?;
         }
