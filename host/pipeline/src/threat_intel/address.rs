@@ -1,6 +1,6 @@
 //! Addresses and networks, compared as numbers and not as texts.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// A network; an address is one of full length. An IPv4 address written as IPv6 is the IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! The form in which values of a type are compared.
 
 use super::address::Network;
-use std::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
 /// Bytes of a value that is looked up: longer ones DynamoDB takes for no key.
 const VALUE_BYTES_MAX: usize = 2048;
