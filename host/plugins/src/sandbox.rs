@@ -124,8 +124,9 @@ impl Sandbox {
         let Code { shared, exports, .. } = code;
         let limits = code.limits();
         let memory_max = match exports.world {
-            World::Rule | World::Publisher | World::Output | World::App => limits.memory_bytes,
-            World::Parser => limits.parser_memory_bytes,
+            World::Rule | World::Publisher | World::Output => limits.memory_bytes,
+            // An app has the largest answer there may be, as text and as values, at once.
+            World::Parser | World::App => limits.parser_memory_bytes,
         };
         let mut store = Store::new(&shared.engine, State::new(shared.clone(), code.name.clone(), memory_max));
         store.limiter(|state| state);
