@@ -23,6 +23,8 @@ use streamalert_pipeline::time::{Millis, parse, rfc3339};
 /// How long a query that somebody is at is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(200);
+/// Characters of an error in a line for a person.
+const ERROR_SHOWN: usize = 200;
 /// For writing one request.
 const LEASE: Millis = 10_000;
 
@@ -226,7 +228,7 @@ fn list(job: &Job<'_>, state: &State, output: Output) -> Result<(), Failure> {
                 line.push_str(&format!("  last {}", past_text(past)));
             }
             if let Some(error) = state.run.as_ref().and_then(|run| run.error.as_ref()) {
-                line.push_str(&format!("  is tried again: {}", printable(error)));
+                line.push_str(&format!("  is tried again: {}", short(error)));
             }
             say(&line)
         }
@@ -268,10 +270,18 @@ fn past_text(past: &Past) -> String {
     match &past.outcome {
         Outcome::Done { rows, .. } => format!("for {clock}: {rows} rows"),
         Outcome::Failed { error } => {
-            format!("for {clock}: failed after {} attempts: {}", past.attempts, printable(error))
+            format!("for {clock}: failed after {} attempts: {}", past.attempts, short(error))
         }
         Outcome::Missed { schedules } => format!("up to {clock}: {schedules} times were missed"),
     }
+}
+
+/// In a line; `--output json` has all of it.
+fn short(error: &str) -> String {
+    let first = error.lines().next().unwrap_or_default();
+    let kept: String = first.chars().take(ERROR_SHOWN).collect();
+    let more = if kept.len() < error.len() { " …" } else { "" };
+    format!("{}{more}", printable(&kept))
 }
 
 fn instant(text: &str) -> Result<Millis, String> {
