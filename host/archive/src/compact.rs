@@ -67,6 +67,12 @@ pub fn compact(archive: &Archive, table: &str, hour: &str, many: usize, stem: &s
             None => groups.push((schema, log_type, vec![file])),
         }
     }
+    // What stays as it is comes first: of two copies the one that is rewritten goes.
+    for (_, _, files) in groups.iter().filter(|(_, _, files)| files.len() < 2) {
+        for file in files {
+            seen.read(file)?;
+        }
+    }
     for (number, (schema, log_type, files)) in groups.into_iter().enumerate() {
         if files.len() < 2 {
             continue;

@@ -5,6 +5,7 @@ use crate::tables::Folders;
 use anyhow::{Context, Result, anyhow};
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
 use datafusion::common::DataFusionError;
+use datafusion::common::config::Dialect;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -49,10 +50,11 @@ impl Engine {
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
             // Footers are read when files are; counting all rows of a table is not what people wait for.
             .with_collect_statistics(false);
-        let parquet = &mut config.options_mut().execution.parquet;
-        // A record's own text is most of a row: of rows that do not fit it is not unpacked.
-        parquet.pushdown_filters = true;
-        parquet.reorder_filters = true;
+        // `cluster` is the name of a column, where other dialects have a keyword.
+        config.options_mut().sql_parser.dialect = Dialect::PostgreSQL;
+        // Conditions are looked at where rows are read only to pass over whole groups of them. Given to the reader for good, one on a
+        // column that has another type in a file than in the table is left out there, and rows come that do not fit.
+        config.options_mut().execution.parquet.pushdown_filters = false;
         let memory = TrackConsumersPool::new(
             FairSpillPool::new(settings.memory),
             NonZeroUsize::new(CONSUMERS_NAMED).unwrap_or(NonZeroUsize::MIN),

@@ -20,6 +20,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use streamalert_archive::folder::DataFile;
@@ -70,8 +71,11 @@ impl Folders {
             .map(|table| table.schema.fields().iter().map(|field| (**field).clone()).collect())
             .unwrap_or_default();
         for file in self.sample(name)? {
-            let file = File::open(&file.path)?;
-            let metadata = ArrowReaderMetadata::load(&file, Default::default())?;
+            let opened = File::open(&file.path).map_err(DataFusionError::from);
+            // What cannot be read is told of by who reads its rows.
+            let Ok(metadata) = opened.and_then(|file| Ok(ArrowReaderMetadata::load(&file, Default::default())?)) else {
+                continue;
+            };
             for field in metadata.schema().fields() {
                 if fields.iter().all(|known| known.name() != field.name()) {
                     fields.push(field.as_ref().clone().with_nullable(true));
@@ -88,7 +92,8 @@ impl Folders {
 
     /// The newest files first, so that of two types the later one counts.
     fn sample(&self, name: &str) -> Anyhow<Vec<DataFile>> {
-        let hours = self.archive.hours(name)?;
+        let mut hours = self.archive.hours(name)?;
+        hours.retain(|hour| self.bounds.holds(hour));
         let step = hours.len().div_ceil(HOURS_ASKED).max(1);
         let mut files = Vec::new();
         for hour in hours.iter().rev().step_by(step).chain(hours.first()) {
@@ -204,6 +209,7 @@ impl TableProvider for Hours {
         let mut files = Vec::new();
         for hour in self.hours(state, filters)? {
             for file in self.archive.files(&self.name, &hour).map_err(|error| failed(error.into()))? {
+                check(&file)?;
                 let mut scanned = PartitionedFile::new("", file.bytes);
                 scanned.object_meta.location = ListingTableUrl::parse(url(&file.path)?)?.prefix().clone();
                 files.push(scanned.with_partition_values(vec![ScalarValue::Utf8(Some(hour.clone()))]));
@@ -230,6 +236,21 @@ impl TableProvider for Hours {
             .with_expr_adapter(Some(Arc::new(FitFactory)))
             .build();
         ParquetFormat::default().with_options(options).create_physical_plan(state, config).await
+    }
+}
+
+/// Says which file it is that is not whole, which the engine does not.
+fn check(file: &DataFile) -> Result<()> {
+    let mut end = [0; 4];
+    let read = File::open(&file.path).and_then(|mut opened| {
+        opened.seek(SeekFrom::End(-4))?;
+        opened.read_exact(&mut end)
+    });
+    let shown = file.path.display();
+    match read {
+        Ok(()) if end == *b"PAR1" => Ok(()),
+        Ok(()) => Err(DataFusionError::Execution(format!("{shown} is no Parquet file; move it out of the archive"))),
+        Err(error) => Err(DataFusionError::Execution(format!("{shown} cannot be read: {error}"))),
     }
 }
 
