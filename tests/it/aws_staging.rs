@@ -201,7 +201,7 @@ fn a_digest_is_delivered_once_for_its_time() {
     invoke(&trials.installation.function("alert_processor"), &json!({})).unwrap();
     let delivered = trials.delivered();
     assert_eq!(delivered.len(), 1, "{delivered:?}");
-    let rules = delivered[0]["record"]["rules"].as_array().unwrap();
+    let rules = delivered[0]["rules"].as_array().unwrap_or_else(|| panic!("{}", delivered[0]));
     let row = |at: usize| (rules[at]["rule"].as_str().unwrap(), rules[at]["alerts"].as_u64().unwrap());
     assert_eq!((row(0), row(1)), (("two", 3), ("three", 0)));
     assert_eq!((&rules[0]["verdict"], &rules[1]["verdict"]), (&"kept".into(), &"will_be_promoted".into()));
