@@ -109,7 +109,7 @@ fn the_trail() {
         refused: ("access_key_secret", "wr0ngS3cretOfRamUser0123456789"),
         log_type: "aliyun:actiontrail",
         late: 1_500,
-        events: 2_000,
+        events: 1_000,
     };
     check(&case, || Box::new(ActionTrail::default()));
 }

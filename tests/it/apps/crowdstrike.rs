@@ -143,7 +143,7 @@ fn the_alerts() {
         refused: ("client_secret", "wrongwrongwrongwrongwrongwrongwrongwrong"),
         log_type: "crowdstrike:alert",
         late: 1_500,
-        events: 3_000,
+        events: 1_500,
     };
     check(&case, || Box::new(Alerts));
 }

@@ -71,7 +71,7 @@ fn the_audit_log_of_an_organization() {
         refused: ("token", "ghp_wrong-wrong-wrong-wrong-wrong-wrong"),
         log_type: "github:audit",
         late: 1_500,
-        events: 3_000,
+        events: 1_500,
     };
     check(&case, || Box::new(GitHub));
 }

@@ -65,7 +65,7 @@ fn the_admin_activity_log() {
         refused: ("token", "d3JvbmctdG9rZW4td3JvbmctdG9rZW4="),
         log_type: "intercom:admin_activity",
         late: 1_500,
-        events: 4_000,
+        events: 2_000,
     };
     check(&case, || Box::new(Intercom));
 }

@@ -83,7 +83,7 @@ fn the_events() {
         refused: ("client_secret", ID),
         log_type: "onelogin:events",
         late: 1_500,
-        events: 4_000,
+        events: 2_000,
     };
     check(&case, || Box::new(OneLogin));
 }

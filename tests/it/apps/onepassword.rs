@@ -72,7 +72,7 @@ fn check_kind(kind: &'static str, log_type: &'static str, path: &'static str) {
         refused: ("token", "eyJhbGciOiJFUzI1NiJ9.d3Jvbmc.d3Jvbmctc2lnbmF0dXJl"),
         log_type,
         late: 1_800,
-        events: 4_000,
+        events: 4_400,
     };
     check(&case, || Box::new(OnePassword { log_type, path }));
 }
