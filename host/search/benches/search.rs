@@ -133,11 +133,10 @@ async fn search(root: &Path, schemas: &Schemas, query: &str) -> i64 {
 
 /// The same by the engine's own table.
 async fn engine_alone(root: &Path, query: &str) -> i64 {
-    let context = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
+    let context = SessionContext::new_with_config(SessionConfig::new().with_collect_statistics(false));
     let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
         .with_file_extension(".parquet")
-        .with_table_partition_cols(vec![("dt".to_owned(), DataType::Utf8)])
-        .with_collect_stat(false);
+        .with_table_partition_cols(vec![("dt".to_owned(), DataType::Utf8)]);
     let url = ListingTableUrl::parse(format!("{}/", root.join("cloudtrail_events").display())).unwrap();
     let config = ListingTableConfig::new(url).with_listing_options(options);
     let config = config.infer_schema(&context.state()).await.unwrap();

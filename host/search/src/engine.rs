@@ -74,10 +74,15 @@ impl Engine {
     }
 
     /// The answer to a query, batch by batch. What would change something is refused.
-    pub async fn query(&self, sql: &str) -> Result<SendableRecordBatchStream> {
+    pub async fn query(&self, sql: &str) -> Result<SendableRecordBatchStream, DataFusionError> {
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = self.context.sql_with_options(sql, options).await.map_err(|error| self.told(error))?;
-        frame.execute_stream().await.map_err(|error| self.told(error))
+        self.context.sql_with_options(sql, options).await?.execute_stream().await
+    }
+
+    /// It is the query that is wrong, and not what it reads.
+    pub fn is_wrong(error: &DataFusionError) -> bool {
+        use DataFusionError::{Configuration, NotImplemented, Plan, SQL, SchemaError};
+        matches!(error.find_root(), Plan(_) | SQL(..) | SchemaError(..) | NotImplemented(_) | Configuration(_))
     }
 
     /// What to do about it, where that can be said.

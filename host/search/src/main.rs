@@ -146,7 +146,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
-        let rows = engine.query(&query).await.map_err(Failure::Usage)?;
+        let rows = engine.query(&query).await.map_err(|error| match Engine::is_wrong(&error) {
+            true => Failure::Usage(engine.told(error)),
+            false => Failure::Running(engine.told(error)),
+        })?;
         Ok(show::rows(&engine, rows, cli.output).await?)
     })
 }
