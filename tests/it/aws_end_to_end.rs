@@ -263,7 +263,7 @@ fn an_object_of_cloudtrail_becomes_messages_in_slack_and_lines_in_the_archive() 
         let lines = installation.archived(&stream);
         if lines.len() >= 10_000 { Ok(lines) } else { Err(format!("{} lines", lines.len())) }
     });
-    let ids: BTreeSet<&str> = lines.iter().map(|line| line["eventID"].as_str().unwrap()).collect();
+    let ids: BTreeSet<&str> = lines.iter().map(|line| line["eventid"].as_str().unwrap()).collect();
     assert_eq!((lines.len(), ids.len()), (10_000, 10_000));
     an_operator_looks(standin, &deployed);
 }
