@@ -1,5 +1,6 @@
 //! `streamalert import streamalert`: a repository made for StreamAlert 3.
 
+mod apps;
 mod cases;
 mod conf;
 mod report;

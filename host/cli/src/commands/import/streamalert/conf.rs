@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use streamalert_pipeline::config::scheduled_queries::FILE;
-use streamalert_pipeline::config::{Clusters, Outputs, ScheduledQueries, Schemas, ThreatIntelConfig};
+use streamalert_pipeline::config::{Clusters, Outputs, ScheduledQueries, Schemas, ThreatIntelConfig, apps};
 
 use crate::Failure;
 
@@ -16,6 +16,7 @@ pub struct Conf {
     schemas: Vec<(String, String)>,
     clusters: Vec<(String, String)>,
     outputs: Map<String, Value>,
+    apps: Map<String, Value>,
     scheduled_queries: Option<Value>,
     threat_intel: Option<Value>,
     /// Names of all log types.
@@ -99,7 +100,8 @@ impl Conf {
         let mut notes = Vec::new();
         let global = object(&folder.join("global.json"))?.unwrap_or_default();
         let (files, schemas) = schemas(&folder, &mut notes)?;
-        let clusters = clusters(&folder, &schemas, &mut notes)?;
+        let mut apps = Map::new();
+        let clusters = clusters(&folder, &schemas, &mut apps, &mut notes)?;
         let mut renamed = BTreeMap::new();
         let outputs = match object(&folder.join("outputs.json"))? {
             Some(outputs) => self::outputs(outputs, &global, &mut renamed, &mut notes)?,
@@ -118,6 +120,7 @@ impl Conf {
             schemas: files,
             clusters,
             outputs,
+            apps,
             scheduled_queries,
             threat_intel,
             log_types,
@@ -133,6 +136,9 @@ impl Conf {
             for (name, text) in files {
                 super::write(&folder.join(part).join(name), text)?;
             }
+        }
+        if !self.apps.is_empty() {
+            super::write(&folder.join(apps::FILE), &pretty(&Value::Object(self.apps.clone())))?;
         }
         if let Some(queries) = &self.scheduled_queries {
             super::write(&folder.join(FILE), &pretty(queries))?;
@@ -220,7 +226,12 @@ fn schemas(folder: &Path, notes: &mut Vec<Note>) -> anyhow::Result<(Vec<(String,
     Ok((files, schemas))
 }
 
-fn clusters(folder: &Path, schemas: &Schemas, notes: &mut Vec<Note>) -> anyhow::Result<Vec<(String, String)>> {
+fn clusters(
+    folder: &Path,
+    schemas: &Schemas,
+    apps: &mut Map<String, Value>,
+    notes: &mut Vec<Note>,
+) -> anyhow::Result<Vec<(String, String)>> {
     let mut files = Vec::new();
     for path in json_files(&folder.join("clusters"))? {
         let name = name_of(&path);
@@ -257,14 +268,18 @@ fn clusters(folder: &Path, schemas: &Schemas, notes: &mut Vec<Note>) -> anyhow::
                 dropped.push(format!("classifier_config.{key}"));
             }
         }
+        let mut fetching = Map::new();
         if let Some(Value::Object(modules)) = theirs.shift_remove("modules") {
-            dropped.extend(modules.into_iter().map(|(name, _)| format!("modules.{name}")));
+            let others = modules.keys().filter(|name| *name != "streamalert_apps");
+            dropped.extend(others.map(|name| format!("modules.{name}")));
+            fetching = modules;
         }
         let intel = theirs.shift_remove("enable_threat_intel").filter(Value::is_boolean);
         dropped.extend(theirs.into_iter().filter(|(_, value)| says_something(value)).map(|(key, _)| key));
         if !dropped.is_empty() {
             note(format!("infrastructure is set up anew: {} is not brought over", dropped.join(", ")));
         }
+        super::apps::apps(&file, &fetching, apps, notes);
         let mut ours = json!({"id": id, "data_sources": sources, "classifier_config": classifier});
         if let Some(intel) = intel {
             ours["enable_threat_intel"] = intel;
