@@ -229,7 +229,17 @@ fn from_nothing_to_a_publisher_an_output_and_an_app() {
     };
     exits(configure("door-bell"), 0);
     says(&std::fs::read_to_string(conf.join("outputs.json")).unwrap(), &["door-bell", "front", "soc"]);
-    let settings = ["app", "new", "front", "--type", "door-log", "--secrets-from", "token.json", "--set", "url=https://door.example"];
+    let settings = [
+        "app",
+        "new",
+        "front",
+        "--type",
+        "door-log",
+        "--secrets-from",
+        "token.json",
+        "--set",
+        "url=https://door.example",
+    ];
     std::fs::write(place.path().join("token.json"), r#"{"token": "t0ken"}"#).unwrap();
     let told = exits(streamalert(place.path(), &settings), 0);
     says(&String::from_utf8_lossy(&told.stderr), &["it may call door.example", r#"{"front": ["door-log:events"]}"#]);

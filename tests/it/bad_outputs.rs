@@ -180,7 +180,10 @@ fn validating_is_as_bounded_as_delivering_and_calls_nobody() {
     assert_eq!(validate("loop").unwrap_err().kind, Kind::OutOfFuel);
     assert_eq!(validate("many").unwrap_err().kind, Kind::BadAnswer);
     let fault = &validate("call").unwrap()[0];
-    assert!(fault.message.contains("requests are made while an alert is delivered or an app polled, and at no other time"), "{fault:?}");
+    assert!(
+        fault.message.contains("requests are made while an alert is delivered or an app polled, and at no other time"),
+        "{fault:?}"
+    );
 }
 
 #[test]

@@ -4,8 +4,8 @@ use crate::{Egress, HostRule, Policy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use streamalert_pipeline::config::{AppConfigs, Outputs};
 use streamalert_pipeline::config::output::OutputConfig;
+use streamalert_pipeline::config::{AppConfigs, Outputs};
 use streamalert_pipeline::plugin::{HttpFailure, HttpRequest, HttpResponse, OutputInfo, Outside, World};
 
 /// Seconds one delivery may take, if the operator says nothing.

@@ -447,13 +447,14 @@ fn judge(verdict: &mut Verdict, report: &LoadReport, name: &str, live: Option<&P
     let Some(plugin) = live else { return };
     if refusal.is_some() {
         verdict.serving = Some(plugin.digest().to_owned());
-        return;
     }
     let description = Description::of(plugin);
     verdict.world = Some(description.world().to_owned());
     verdict.names = match description {
         Description::Rules(rules) => {
-            verdict.warnings = missing_names(&rules, &report.set, &conf.outputs);
+            if refusal.is_none() {
+                verdict.warnings = missing_names(&rules, &report.set, &conf.outputs);
+            }
             rules.into_iter().map(|rule| rule.name).collect()
         }
         Description::Parser(parser) => vec![parser.name],

@@ -870,7 +870,10 @@ mod tests {
         refused(|apps| apps[0].name = "A".into(), "app A, name: `A` is no name");
         refused(|apps| apps[1].hosts[0] = "{uri}".into(), "app acme_logins, hosts[0]: `{uri}` stands for no setting");
         refused(|apps| apps[0].settings[0].description.clear(), "app acme_audit, settings[0]: says nothing of itself");
-        refused(|apps| apps[0].options = r#"{"logs": ["a b"]}"#.into(), "options.logs[0]: `a b` is no name of a log type");
+        refused(
+            |apps| apps[0].options = r#"{"logs": ["a b"]}"#.into(),
+            "options.logs[0]: `a b` is no name of a log type",
+        );
         refused(|apps| apps[0].options = r#"{"rate": 0}"#.into(), "options.rate: is 0");
         refused(|apps| apps[0].options = r#"{"log": []}"#.into(), "unknown field `log`");
         refused(|apps| apps[0].options = "[]".into(), "app acme_audit, options: is JSON, but no object");
