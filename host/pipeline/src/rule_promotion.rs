@@ -274,11 +274,8 @@ pub fn digest_text(record: &Map<String, Value>) -> String {
             of(row, "says")
         );
     }
-    match record.get("not_shown").and_then(Value::as_u64) {
-        Some(more @ 1..) => {
-            let _ = writeln!(text, "and {more} more");
-        }
-        _ => {}
+    if let Some(more @ 1..) = record.get("not_shown").and_then(Value::as_u64) {
+        let _ = writeln!(text, "and {more} more");
     }
     text
 }
