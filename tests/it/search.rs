@@ -171,7 +171,7 @@ fn a_query_that_needs_too_much_memory_is_refused_with_advice() {
     refused(
         &world,
         &[
-            "SELECT cardinality(a) FROM (SELECT array_agg(repeat(streamalert_id, 20)) AS a FROM test_row)",
+            "SELECT count(DISTINCT repeat(streamalert_id, 20)), count(DISTINCT streamalert_record) FROM test_row",
             "--memory-mb",
             "16",
         ],
