@@ -146,7 +146,7 @@ plan_wiring() {
     mkdir "$work"
     "$MINISTACK" "$WIRING" prepare "$work"
     STREAMALERT_PLAN=known run plan -no-color -input=false -lock=false "-var=conf=$work/wired" "-var=package=$work/bootstrap.zip" \
-        "-var=architecture=$architecture" "-var=code_key=$(printf '%064d' 1)" "-out=$work/plan" >"$TREE/log" 2>&1 || {
+        "-var=architecture=$architecture" "-var=code_key=$(printf '%064d' 1)" '-var=archive={ partitions = "all" }' "-out=$work/plan" >"$TREE/log" 2>&1 || {
         cat "$TREE/log"
         say "FAILED: the plan of the wiring"
         exit 1

@@ -10,10 +10,12 @@ LEFT_OUT = {
     "aws_sqs_queue_redrive_allow_policy": "ministack does not ask it",
     "aws_s3_bucket_lifecycle_configuration": "nothing expires within a test; tests/check.py reads it",
     "aws_cloudwatch_metric_alarm": "functions write metrics to their logs, and ministack makes none of them; tests/check.py compares both",
-    "aws_athena_workgroup": "no query is asked",
+    "aws_athena_workgroup": "ministack's Athena asks none: a query says itself where its answer goes",
     "aws_iam_role_policy_attachment": "there is none",
 }
 
+# For calls that name no workgroup, ministack asks for permission on everything.
+ON_ANYTHING = "athena:"
 # Permissions that AWS knows by the first name only.
 ALSO_ASKED = {"sqs:SendMessage": ["sqs:SendMessageBatch"], "sqs:DeleteMessage": ["sqs:DeleteMessageBatch"]}
 
@@ -173,6 +175,8 @@ class Made:
             resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
             groups = [re.match(r"arn:aws:logs:.*:log-group:[^:]+(?=:)", one) for one in resources]
             statement["Resource"] = resources + [group[0] for group in groups if group]
+            if any(action.startswith(ON_ANYTHING) for action in actions):
+                statement["Resource"] = ["*"]
         self.clients.iam.put_role_policy(RoleName=values["role"], PolicyName=values["name"], PolicyDocument=json.dumps(policy))
 
     def glue_database(self, values):
@@ -247,7 +251,9 @@ class Made:
                                              EventBusName="event_bus_name"))
 
     def target(self, values):
-        target = {"Id": values["target_id"], "Arn": values["arn"]}
+        target = {"Id": values["target_id"], "Arn": values["arn"], **given(values, Input="input")}
+        for transformer in values.get("input_transformer") or []:
+            target["InputTransformer"] = given(transformer, InputPathsMap="input_paths", InputTemplate="input_template")
         for letters in values.get("dead_letter_config") or []:
             target["DeadLetterConfig"] = {"Arn": letters["arn"]}
         answer = self.clients.events.put_targets(Rule=values["rule"], Targets=[target], **given(values, EventBusName="event_bus_name"))

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 import time
+import urllib.parse
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,15 +22,34 @@ ROOT = Path(__file__).parents[3]
 BUILD = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 STREAMALERT = BUILD / "streamalert"
 COMPONENTS = ROOT / "target/guests/example-rules"
-# An output, and rules for what is sent.
-PUSHED = ["slack.wasm", "aws_defense_evasion.wasm", "guardduty.wasm"]
+# An output, rules for what is sent, and an app.
+PUSHED = ["slack.wasm", "aws_defense_evasion.wasm", "guardduty.wasm", "okta_app.wasm"]
+# Rules that come later, and ask a lookup table.
+LATER = "aws_identity.wasm"
 SAMPLES = ROOT / "samples"
 # Of the trail's file: a trail is stopped, flow logs and a detector are deleted.
 OBJECT = SAMPLES / "cloudtrail/111122223333_CloudTrail_us-east-1_20261117T1100Z_Zt4mHw8cPy6uJf1e.json.gz"
 
 
+# Of the service that the app asks, and of the feed.
+TOKEN = "00QCjAl4MlV-WPXM-ABCDEFGHIJKLMNOPQRST"
+LOGINS = [
+    {
+        "uuid": f"uuid-{number}", "published": "2026-11-01T00:00:00.000Z", "eventType": "user.session.start", "version": "0", "severity": "INFO",
+        "legacyEventType": None, "displayMessage": "User login to Okta", "target": None, "transaction": {"type": "WEB", "id": "t"},
+        "actor": {"id": "00u1", "type": "User", "alternateId": "ann@northwind.example", "displayName": "Ann"},
+        "authenticationContext": {"externalSessionId": "x"}, "client": {"ipAddress": "192.0.2.7", "zone": "null"},
+        "debugContext": {"debugData": {"requestUri": "/login"}}, "outcome": {"result": "SUCCESS", "reason": None},
+        "request": {"ipChain": []}, "securityContext": {"asNumber": None},
+    }
+    for number in range(3)
+]
+# Of the source of indicators: who comes in the trail, and somebody else.
+FEED = "value,sub\n203.0.113.66,c2\n198.51.100.240/28,scanner\n"
+
+
 class Slack:
-    """A webhook as Slack's; what it is told is kept by path, so by installation."""
+    """A webhook as Slack's; what it is told is kept by path, so by installation. Beside it a system log as Okta's, and a feed."""
 
     def __init__(self):
         self.told = {}
@@ -43,6 +63,24 @@ class Slack:
                 self.send_header("Content-Length", "2")
                 self.end_headers()
                 self.wfile.write(b"ok")
+
+            def do_GET(self):
+                path, _, query = self.path.partition("?")
+                asked = dict(urllib.parse.parse_qsl(query))
+                headers, status, body = {"Content-Type": "text/csv"}, 200, FEED
+                if path == "/api/v1/logs":
+                    # Events once, and a place to go on at.
+                    url = f"{slack.host}{path}?sortOrder=ASCENDING&limit={asked.get('limit', 100)}&after=3"
+                    headers = {"Content-Type": "application/json", "Link": f'<{url}>; rel="next"'}
+                    status = 200 if self.headers.get("authorization") == f"SSWS {TOKEN}" else 401
+                    body = json.dumps([] if "after" in asked else LOGINS) if status == 200 else '{"errorCode": "E0000011"}'
+                elif path != "/feed.csv" or self.headers.get("authorization") != f"Bearer {TOKEN}":
+                    status = 404
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body.encode())
 
             def log_message(self, *_):
                 pass
@@ -93,12 +131,17 @@ class Installation:
         # An operator has this line where it is not AWS.
         settings = {"prefix": prefix, "region": REGION, "alias": "live", "endpoint": operator, "path_style": True}
         (self.conf / "aws.json").write_text(json.dumps(settings))
-        for file in (*(self.conf / "clusters").glob("*.json"), self.conf / "outputs.json"):
+        for file in (*(self.conf / "clusters").glob("*.json"), *(one for one in self.conf.glob("*.json") if one.name != "aws.json")):
             file.write_text(renamed(file.read_text(), prefix))
         secret = {"url": f"{slack.host}/services/T0/B0/{prefix}"}
         self.clients.ssm.put_parameter(
             Name=f"/{prefix}/streamalert/outputs/slack/soc", Value=json.dumps(secret), Type="SecureString",
         )
+        for place in ("apps/okta", "outputs/threat-intel/partner"):
+            self.clients.ssm.put_parameter(
+                Name=f"/{prefix}/streamalert/{place}", Value=json.dumps({"token": TOKEN}), Type="SecureString",
+            )
+        self.database = f"{prefix}_streamalert"
 
     def name(self, what):
         return f"{self.prefix}-streamalert-{what}"
@@ -124,8 +167,8 @@ class Installation:
         where = "--config" if arguments[0] == "push" else "--aws"
         return subprocess.run([STREAMALERT, *arguments, where, str(self.conf)], env=environment, capture_output=True, text=True)
 
-    def push(self, seconds):
-        components = [str(COMPONENTS / name) for name in PUSHED]
+    def push(self, seconds, names=PUSHED):
+        components = [str(COMPONENTS / name) for name in names]
         done = self.streamalert("push", *components, "--conf", "--wait", str(round(seconds)))
         if done.returncode:
             raise Failed(f"push: {done.stderr.strip() or done.stdout.strip()}")
@@ -134,6 +177,14 @@ class Installation:
         self.clients.s3.put_object(
             Bucket=self.name("logs"), Key=f"AWSLogs/111122223333/CloudTrail/{OBJECT.name}", Body=OBJECT.read_bytes(),
         )
+
+    def invoke(self, function, event):
+        """Waits for the answer."""
+        answer = self.clients.lambda_.invoke(FunctionName=self.name(function), Qualifier="live", Payload=json.dumps(event))
+        text = answer["Payload"].read().decode()
+        if answer.get("FunctionError"):
+            raise Failed(f"{function}: {text}")
+        return json.loads(text)
 
     def messages(self):
         return self.slack.told.get(self.prefix, [])

@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "content-length", "date", "server"}
 
+# A resource of the kind, which the call does not name.
+ANY = "?"
 # Of calls of many items, the action of each.
 TRANSACTED = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 
@@ -52,6 +54,13 @@ def actions(method, target, headers, body, account):
     if service == "events":
         buses = {entry.get("EventBusName", "default") for entry in json.loads(body)["Entries"]}
         return [("events:PutEvents", bus if bus.startswith("arn:") else arn("events", f"event-bus/{bus}")) for bus in sorted(buses)]
+    if service == "athena":
+        # A query's id says nothing of its workgroup.
+        return [(f"athena:{called}", arn("athena", f"workgroup/{json.loads(body).get('WorkGroup', ANY)}"))]
+    if service == "glue":
+        asked = json.loads(body)
+        database, table = asked.get("DatabaseName"), asked.get("TableName") or asked.get("Name")
+        return [(f"glue:{called}", arn("glue", rest)) for rest in ("catalog", f"database/{database}", f"table/{database}/{table}")]
     if service == "ses" and path.endswith("/outbound-emails"):
         asked = json.loads(body)
         action = "SendRawEmail" if "Raw" in asked["Content"] else "SendEmail"

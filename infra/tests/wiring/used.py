@@ -7,18 +7,25 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 from plan import PREFIX
-from recorder import actions
+from recorder import ANY, actions
 from standin import ACCOUNT, REGION
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import check  # noqa: E402
 
 HERE = Path(__file__).parent
-STAGES = {"rules_engine": "rules-engine", "alert_merger": "alert-merger", "alert_processor": "alert-processor", "plugin_compiler": "plugin-compiler"}
+STAGES = {
+    stage: stage.replace("_", "-") for stage in (
+        "rules_engine", "alert_merger", "alert_processor", "plugin_compiler", "apps", "rule_promotion", "athena_partitioner",
+        "scheduled_queries", "threat_intel_downloader",
+    )
+}
 
 
 def matches(pattern, text):
     """As IAM has it: `*` is anything."""
+    if text.endswith(f"/{ANY}") and pattern.startswith(text.removesuffix(ANY)):
+        return True
     return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), text, re.S) is not None
 
 
@@ -52,7 +59,7 @@ def elsewhere(folder):
 
 
 # What a data bucket is for.
-DATA = ("claims/", "dead/", "cursors/", "alerts/")
+DATA = ("claims/", "dead/", "cursors/", "alerts/", "stats/", "queries/")
 
 
 def here(resource, prefix):
@@ -177,6 +184,11 @@ OUTSIDE = [
     ("classifier-prod", "read another cluster's bucket", lambda clients, one: clients.s3.get_object(Bucket=f"{one.prefix}-bridged", Key="logs/trail.json")),
     ("alert-processor", "send records", lambda clients, one: clients.sqs.send_message(QueueUrl=one.url("records"), MessageBody="x")),
     ("alert-processor", "call the compiler", lambda clients, one: clients.lambda_.invoke(FunctionName=one.name("plugin-compiler"), Qualifier="live")),
+    ("apps", "read secrets of outputs", lambda clients, one: clients.ssm.get_parameter(Name=f"/{one.prefix}/streamalert/outputs/slack/soc")),
+    ("athena-partitioner", "drop a partition", lambda clients, one: clients.glue.batch_delete_partition(DatabaseName=one.database, TableName="alerts", PartitionsToDelete=[{"Values": ["x"]}])),
+    ("scheduled-queries", "write into the archive", lambda clients, one: clients.s3.put_object(Bucket=one.name("archive"), Key="alerts/x", Body=b"x")),
+    ("rule-promotion", "take a decision back", lambda clients, one: clients.dynamodb.delete_item(TableName=one.name("rules"), Key={"rule": {"S": "x"}})),
+    ("threat-intel-downloader", "read alerts", lambda clients, one: clients.dynamodb.scan(TableName=one.name("alerts"))),
     ("plugin-compiler", "read records", lambda clients, one: clients.sqs.receive_message(QueueUrl=one.url("records"))),
 ]
 

@@ -27,13 +27,13 @@ from botocore.exceptions import ClientError
 
 import moto_gate
 import used
-from installation import BUILD, COMPONENTS, OBJECT, PUSHED, SAMPLES, STREAMALERT, Failed, Installation, Slack, package, until
+from installation import BUILD, COMPONENTS, LATER, LOGINS, OBJECT, PUSHED, SAMPLES, STREAMALERT, Failed, Installation, Slack, package, until
 from plan import PREFIX, Plan
 from recorder import Recorder
 from standin import ACCOUNT, REGION, ministack
 
 # Log types with a table in the archive.
-ARCHIVED = "cloudtrail,guardduty"
+ARCHIVED = "cloudtrail,guardduty,okta,streamalert"
 # Every way in that there is, in a cluster beside the one of `streamalert init`.
 WAYS = {
     "data_sources": {
@@ -43,6 +43,8 @@ WAYS = {
         "sqs": {"wired-queue": ["cloudtrail"]},
         "eventbridge": {"wired.source": ["guardduty"]},
         "cloudwatch_logs": {"/wired/app": ["cloudtrail"]},
+        "streamalert_app": {"okta": ["okta"]},
+        "streamalert_query": {"*": ["streamalert"]},
     },
     "classifier_config": {"memory": 512, "timeout": 60},
     "infrastructure": {
@@ -53,10 +55,12 @@ WAYS = {
         "cloudwatch_logs": {"/wired/app": {"create": True}},
     },
 }
-# Where alerts go: to a webhook, whose address is put in later, and to what AWS has, which is there and somebody else's. Mail is left
+# Of the webhook and what is beside it; the port is put in later.
+HERE = "http://127.0.0.1:1"
+# Where alerts go: to a webhook, and to what AWS has, which is there and somebody else's. Mail is left
 # out, since ministack asks for permission to mail as anybody; it has no Security Hub.
 OUTPUTS = {
-    "slack": {"soc": {"hosts": ["http://127.0.0.1:1"], "private_networks": True}},
+    "slack": {"soc": {"hosts": [HERE], "private_networks": True}},
     "aws-sqs": {"soc": {"settings": {"queue": "wired-tickets"}}},
     "aws-sns": {"soc": {"settings": {"topic": f"arn:aws:sns:{REGION}:{ACCOUNT}:wired-oncall"}}},
     "aws-s3": {"soc": {"settings": {"bucket": "wired-evidence", "prefix": "alerts"}}},
@@ -66,6 +70,33 @@ OUTPUTS = {
     "aws-firehose": {"soc": {"settings": {"stream": "wired-siem"}}},
 }
 OUTPUTS["defaults"] = [{"outputs": [f"{service}:soc" for service in OUTPUTS], "always": True}]
+# What else a file of the configuration turns on.
+FILES = {
+    "apps.json": {
+        "okta": {
+            "type": "okta_system_log", "schedule": "rate(1 minute)", "settings": {"url": HERE}, "hosts": [HERE], "private_networks": True,
+        },
+    },
+    "rule_staging.json": {
+        "window": "2s", "threshold": 1000000, "rules": {"root_console_login": {"promote": False}},
+        "digest": {"schedule": "cron(0 8 * * ? *)", "output": "slack:soc"},
+    },
+    "threat_intel.json": {
+        # What was looked up before the source was asked is not known for long.
+        "enabled": True, "normalized_ioc_types": {"ip": ["ip_address"]}, "cache_seconds": 1,
+        "sources": {
+            "partner": {
+                "type": "csv", "url": f"{HERE}/feed.csv", "private_networks": True, "schedule": "rate(1 day)", "auth": "bearer",
+                "csv": {"value": "value", "type": "ip", "sub_type": "sub"},
+            },
+        },
+    },
+    "scheduled_queries.json": {
+        "packs": {"often": {"schedule": "rate(1 minute)"}},
+        "queries": {"ones": {"query": "SELECT 1 AS n, 'found' AS what", "tags": ["often"]}},
+    },
+    "lookup_tables.json": {"tables": {"break_glass_users": {"driver": "s3", "bucket": "wired-tables", "key": "users.json"}}},
+}
 # Bytes that cannot be packed; as text a third more.
 LARGE = 2 << 20
 # On a busy machine, for what takes a second.
@@ -85,6 +116,10 @@ def prepare(folder):
     streamalert("generate", "--config", PREFIX, "--logs", ARCHIVED)
     (folder / PREFIX / "clusters/ways.json").write_text(json.dumps(WAYS))
     (folder / PREFIX / "outputs.json").write_text(json.dumps(OUTPUTS))
+    for name, content in FILES.items():
+        (folder / PREFIX / name).write_text(json.dumps(content))
+    # It lies in S3 here.
+    (folder / PREFIX / "lookup_tables/break_glass_users.json").unlink(missing_ok=True)
     package(folder)
 
 
@@ -92,10 +127,13 @@ def say(text):
     print(text, flush=True)
 
 
+def trail():
+    return json.loads(gzip.decompress(OBJECT.read_bytes()))["Records"]
+
+
 def record(way):
     """The trail of the samples is stopped, by way of something."""
-    all_ = json.loads(gzip.decompress(OBJECT.read_bytes()))["Records"]
-    one = copy.deepcopy(next(one for one in all_ if one["eventName"] == "StopLogging"))
+    one = copy.deepcopy(next(one for one in trail() if one["eventName"] == "StopLogging"))
     one["eventID"] = f"{one['eventID']}-{way}"
     return one
 
@@ -221,6 +259,78 @@ def letters(one):
     until("an alert of what came late", PATIENCE, lambda: told(one, f"s3 / {bucket} / late.json"))
 
 
+def partitions(one):
+    """Whatever Firehose has written is entered, also where Athena would not need it."""
+    def look():
+        entered = one.clients.glue.get_partitions(DatabaseName=one.database, TableName="cloudtrail_events")["Partitions"]
+        places = [partition["StorageDescriptor"]["Location"] for partition in entered]
+        fits = [place for place in places if place.startswith(f"s3://{one.name('archive')}/cloudtrail_events/dt=")]
+        return len(fits) == len(places) > 0, f"partitions: {places}"
+
+    until("a partition", PATIENCE, look)
+
+
+def app(one):
+    """Woken by its schedule or by hand, it fetches logs, which become records of the cluster that names it."""
+    told = one.invoke("apps", {"app": "okta", "now": True})
+    until("the archive of the app's logs", PATIENCE, lambda: (
+        {line["uuid"] for line in one.archived("okta_system")} == {login["uuid"] for login in LOGINS}, f"{len(one.archived('okta_system'))} lines",
+    ))
+    # An invocation for each app is its own to make.
+    itself = ("lambda:InvokeFunction", one.arn("lambda", f"function:{one.name('apps')}:live"))
+    until("the schedule of the apps", 2 * MINUTE, lambda: (
+        itself in one.calls("apps"), f"it has not invoked itself: {told}, {sorted(action for action, _ in one.calls('apps'))}",
+    ))
+
+
+def queries(one):
+    """A row of an answer is a record."""
+    until("the archive of the query's rows", 2 * MINUTE, lambda: (
+        (lines := one.archived("streamalert_query_result")) and "found" in json.dumps(lines), f"{len(lines)} lines",
+    ))
+
+
+def indicators(one):
+    """What a source says of an address is in the next record that has it."""
+    told = one.invoke("threat-intel-downloader", {"sources": ["partner"], "force": True})
+    time.sleep(2)
+    one.clients.s3.put_object(Bucket=f"{one.prefix}-bridged", Key="logs/intel.json", Body=json.dumps({"Records": [record("intel")]}))
+
+    def look():
+        lines = [json.dumps(line) for line in one.archived("cloudtrail_events")]
+        mine = [line for line in lines if "intel.json" in line]
+        return any("streamalert:ioc" in line and "c2" in line for line in mine), f"of {len(lines)} lines, none has an indicator: {mine}; the source: {told}"
+
+    until("an indicator in a record", PATIENCE, look)
+
+
+def trials(one):
+    """Rules that come later begin on trial, are promoted when their time is over, and meanwhile somebody is told; they ask a lookup table."""
+    one.clients.s3.create_bucket(Bucket=f"{one.prefix}-tables")
+    one.clients.s3.put_object(Bucket=f"{one.prefix}-tables", Key="users.json", Body=b'{"breakglass-aws": {"owner": "security-operations"}}')
+    one.push(PATIENCE, [*PUSHED, LATER])
+    states = lambda: {
+        item["rule"]["S"]: json.dumps(item) for item in one.clients.dynamodb.scan(TableName=one.name("rules"))["Items"]
+    }
+    begun = states()
+    if not begun:
+        raise Failed("rules that came later are not on trial")
+    login = copy.deepcopy(next(one for one in trail() if one["eventName"] == "ConsoleLogin" and one["responseElements"]["ConsoleLogin"] == "Success"))
+    login["userIdentity"] = {"type": "IAMUser", "userName": "breakglass-aws", "accountId": "111122223333", "arn": "arn:aws:iam::111122223333:user/breakglass-aws"}
+    one.clients.s3.put_object(Bucket=f"{one.prefix}-bridged", Key="logs/login.json", Body=json.dumps({"Records": [login]}))
+    asked = ("s3:GetObject", f"arn:aws:s3:::{one.prefix}-tables/users.json")
+    until("a question to the lookup table", PATIENCE, lambda: (asked in one.calls("rules-engine"), "it was not read"))
+    digest = one.invoke("rule-promotion", {"send_digest": True, "time": "2026-11-01T08:00:00Z"})
+    promoted = set(digest["promoted"])
+
+    def look():
+        promoted.update(one.invoke("rule-promotion", {})["promoted"])
+        return len(promoted) > 0, f"none of {', '.join(sorted(begun))} is promoted"
+
+    until("a promotion", PATIENCE, look)
+    return len(promoted), digest
+
+
 def scheduled(one, seconds):
     until("the schedule of the merger", seconds, lambda: (
         any(action == "dynamodb:Query" for action, _ in one.calls("alert-merger")), "it was not started, or got nowhere",
@@ -301,6 +411,8 @@ def without_most(plan):
     """The stages and their first source: of controls, each has less to make."""
     small = copy.deepcopy(plan)
     small.resources = [one for one in small.resources if not re.search(r'"(ways(/[^"]*)?|wired-(bridged|stream|topic|queue))"', one["address"])]
+    more = r"module\.(apps|rule_promotion|scheduled_queries|threat_intel_downloader|athena_partitioner|partitions_queue)\[|aws_s3_bucket_notification\.archive"
+    small.resources = [one for one in small.resources if not re.match(more, one["address"])]
     small.resources = [one for one in small.resources if one["type"] not in ("aws_cloudwatch_metric_alarm", "aws_cloudwatch_log_stream")]
     return small
 
@@ -340,8 +452,10 @@ def run(folder, calls):
     plan = Plan.read(folder / "plan.json")
     slack = Slack()
     conf = folder / PREFIX
-    outputs = (conf / "outputs.json").read_text().replace(OUTPUTS["slack"]["soc"]["hosts"][0], slack.host)
-    (conf / "outputs.json").write_text(outputs)
+    for name in ("outputs.json", *FILES):
+        # None of it is a part of another address.
+        text = (conf / name).read_text()
+        (conf / name).write_text(re.sub(rf"{re.escape(HERE)}(?![0-9])", slack.host, text))
     server = ministack(folder)
     recorder = Recorder(server.port, ACCOUNT)
     faults = []
@@ -367,6 +481,16 @@ def run(folder, calls):
             say("a record of 3 MB became an alert, by way of claims")
             letters(one)
             say("dead letters were kept, and sent again")
+            partitions(one)
+            say("what lies in the archive was entered as partitions")
+            app(one)
+            say(f"{len(LOGINS)} logs of a service were fetched by an app, and classified by its cluster")
+            queries(one)
+            say("the row of a scheduled query became a record")
+            indicators(one)
+            say("an address that a source of indicators names was marked in a record")
+            count, digest = trials(one)
+            say(f"rules that came later began on trial, asked a lookup table in S3, and {count} were promoted; the digest: {digest['digest']}")
             # So long in other installations, of which several are busy at a time. Those that miss nothing have no longer.
             patience = 5 + 4 * push, 4 + 4 * alert
             some = [(f"everything, {n}", lambda _: None, None) for n in (1, 2)]
@@ -400,7 +524,7 @@ def run(folder, calls):
 
 def missing():
     """What has to be built before, and is not."""
-    needed = [BUILD / "bootstrap", STREAMALERT, *(COMPONENTS / name for name in PUSHED)]
+    needed = [BUILD / "bootstrap", STREAMALERT, *(COMPONENTS / name for name in (*PUSHED, LATER))]
     return [str(path) for path in needed if not path.is_file()]
 
 
