@@ -512,7 +512,7 @@ mod tests {
             if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
                 return Err(BackendError::other("add alerts to the table", "disk full"));
             }
-            self.table.add(alerts, now)
+            AlertTable::add(&self.table, alerts, now)
         }
         fn lease(
             &self,

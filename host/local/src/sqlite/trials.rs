@@ -147,8 +147,8 @@ mod tests {
         ];
         let new: Vec<NewAlert<'_>> =
             alerts.iter().map(|alert| NewAlert { alert, waiting: None, undeliverable: vec![] }).collect();
-        table.add(&new, 0).unwrap();
-        table.add(&new, 1).unwrap();
+        AlertTable::add(&table, &new, 0).unwrap();
+        AlertTable::add(&table, &new, 1).unwrap();
         let key = |since| TrialKey { rule: "root_login".into(), digest: "dd".into(), since };
         let noted = TrialCounts { faults: 2, left_out: 3, ..TrialCounts::default() };
         table.note(&[(key(1), noted)]).unwrap();
