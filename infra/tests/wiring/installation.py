@@ -53,6 +53,7 @@ class Slack:
 
     def __init__(self):
         self.told = {}
+        self.feed = FEED
         slack = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -67,7 +68,7 @@ class Slack:
             def do_GET(self):
                 path, _, query = self.path.partition("?")
                 asked = dict(urllib.parse.parse_qsl(query))
-                headers, status, body = {"Content-Type": "text/csv"}, 200, FEED
+                headers, status, body = {"Content-Type": "text/csv"}, 200, slack.feed
                 if path == "/api/v1/logs":
                     # Events once, and a place to go on at.
                     url = f"{slack.host}{path}?sortOrder=ASCENDING&limit={asked.get('limit', 100)}&after=3"

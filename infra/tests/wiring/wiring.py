@@ -302,6 +302,11 @@ def indicators(one):
         return any("streamalert:ioc" in line and "c2" in line for line in mine), f"of {len(lines)} lines, none has an indicator: {mine}; the source: {told}"
 
     until("an indicator in a record", PATIENCE, look)
+    # What a source does not have any more is none.
+    one.slack.feed = "\n".join(one.slack.feed.splitlines()[:2])
+    told = one.invoke("threat-intel-downloader", {"sources": ["partner"], "force": True})
+    if told["sources"][0]["removed"] != 1:
+        raise Failed(f"an indicator that its source does not have any more is still there: {told}")
 
 
 def trials(one):
@@ -320,14 +325,22 @@ def trials(one):
     one.clients.s3.put_object(Bucket=f"{one.prefix}-bridged", Key="logs/login.json", Body=json.dumps({"Records": [login]}))
     asked = ("s3:GetObject", f"arn:aws:s3:::{one.prefix}-tables/users.json")
     until("a question to the lookup table", PATIENCE, lambda: (asked in one.calls("rules-engine"), "it was not read"))
-    digest = one.invoke("rule-promotion", {"send_digest": True, "time": "2026-11-01T08:00:00Z"})
-    promoted = set(digest["promoted"])
+    event = {"send_digest": True, "time": "2026-11-01T08:00:00Z"}
+    digest, again = one.invoke("rule-promotion", event), one.invoke("rule-promotion", event)
+    if (digest["digest"], again["digest"]) != ("owed", "known"):
+        raise Failed(f"a digest is not told once: {digest}, {again}")
+    promoted = {*digest["promoted"], *again["promoted"]}
 
     def look():
         promoted.update(one.invoke("rule-promotion", {})["promoted"])
         return len(promoted) > 0, f"none of {', '.join(sorted(begun))} is promoted"
 
     until("a promotion", PATIENCE, look)
+    # What is known of rules goes with them.
+    one.clients.s3.delete_object(Bucket=one.name("rules"), Key=f"plugins/{LATER}")
+    until("the end of trials whose rules are gone", PATIENCE, lambda: (
+        not set(begun) & set(states()), f"there is still {', '.join(sorted(states()))}",
+    ))
     return len(promoted), digest
 
 
