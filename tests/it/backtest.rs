@@ -107,5 +107,5 @@ fn what_is_new_what_is_lost_and_what_it_takes_is_told() {
     let (status, told) = code(&["--plugins", "broken"]);
     assert!(status == Some(2) && told.contains("refused"), "{told}");
     world.write("plugins/every_row.wasm", every_row("high"));
-    assert_eq!(code(&["--plugins", "plugins", "--until", "2020-01-01"]).1.contains("no archived records"), true);
+    assert!(code(&["--plugins", "plugins", "--until", "2020-01-01"]).1.contains("no archived records"));
 }

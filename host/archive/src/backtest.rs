@@ -313,7 +313,7 @@ pub fn backtest(chosen: &[Chosen], sides: &Sides<'_>, options: &Options, progres
     };
     thread::scope(|scope| {
         // The caller's own thread is one of them.
-        (1..threads).for_each(|_| drop(scope.spawn(&work)));
+        (1..threads).for_each(|_| drop(scope.spawn(work)));
         work();
     });
     match total.into_inner().unwrap_or_else(PoisonError::into_inner) {

@@ -35,7 +35,7 @@ fn record(number: u64, json: &str) -> BatchRecord {
         source: Arc::new(Source::new("s3", "bucket", format!("object-{}", number % 2))),
         position: Position { offset: number, length: 10, index: 3 },
         identity,
-        event_time: (number % 2 == 0).then(|| "2026-01-02".to_owned()),
+        event_time: number.is_multiple_of(2).then(|| "2026-01-02".to_owned()),
         json: json.to_owned(),
     }
 }

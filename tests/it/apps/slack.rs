@@ -12,7 +12,7 @@ fn refused(error: &str) -> Reply {
     Reply::json(200, json!({"ok": false, "error": error}))
 }
 
-fn newest_first<'a>(visible: &'a [Event], until: i64) -> Vec<&'a Event> {
+fn newest_first(visible: &[Event], until: i64) -> Vec<&Event> {
     let mut events: Vec<&Event> = visible.iter().filter(|event| event.at <= until).collect();
     events.sort_by_key(|event| std::cmp::Reverse((event.at, event.log["user_id"].to_string())));
     events

@@ -72,7 +72,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     for (key, path) in &files {
         let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
         let length = bytes.len();
-        let upload = cloud.aws.wait(bucket.upload_as(key, bytes, args.skip_rule_staging && key.starts_with(PLUGINS))).context("upload")?;
+        let upload = cloud
+            .aws
+            .wait(bucket.upload_as(key, bytes, args.skip_rule_staging && key.starts_with(PLUGINS)))
+            .context("upload")?;
         let action = if upload.new { "pushed" } else { "same" };
         say(&match args.output {
             Output::Json => json!({"key": key, "action": action, "etag": upload.etag, "bytes": length}).to_string(),
