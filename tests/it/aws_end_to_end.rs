@@ -17,7 +17,7 @@ use streamalert_aws::secrets::SsmSecrets;
 use streamalert_pipeline::backend::{AlertDesk, DeliveryFilter, SecretStore};
 
 /// What takes longer than that on a busy machine does not happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How soon a rule is to be live after it was uploaded.
 const LIVE_WITHIN: Duration = Duration::from_secs(15);
 

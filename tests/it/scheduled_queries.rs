@@ -59,8 +59,10 @@ mod here {
             world.write("bin/streamalert-search", search);
             std::fs::set_permissions(world.at("bin/streamalert-search"), std::fs::Permissions::from_mode(0o755))
                 .unwrap();
-            if std::fs::hard_link(program(), &program_here).is_err() {
-                std::fs::copy(program(), &program_here).unwrap();
+            // The file itself: a link to a link would be looked beside where that leads.
+            let program = program().canonicalize().unwrap();
+            if std::fs::hard_link(&program, &program_here).is_err() {
+                std::fs::copy(&program, &program_here).unwrap();
             }
             std::fs::create_dir(world.at("inbox")).unwrap();
             Asking { world, program: program_here }

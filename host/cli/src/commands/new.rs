@@ -424,12 +424,15 @@ fn log_type<'a>(schemas: &'a Schemas, log: &str) -> Option<&'a LogType> {
 /// A text field that does not decide the type, if possible one whose name says that it tells what happened.
 fn telling_field(log_type: &LogType) -> Option<&str> {
     let decides = |name: &str| log_type.options.log_patterns.iter().any(|pattern| pattern.path[0] == name);
-    let texts = || {
-        let texts = log_type.fields.0.iter().filter(|field| field.kind == FieldKind::String && !decides(&field.name));
-        texts.map(|field| field.name.as_str())
+    let fields = |takes: fn(&FieldKind) -> bool| {
+        let fields = log_type.fields.0.iter().filter(move |field| takes(&field.kind) && !decides(&field.name));
+        fields.map(|field| field.name.as_str())
     };
+    let texts = || fields(|kind| *kind == FieldKind::String);
     let telling = ["eventName", "eventType", "event_type", "action", "type", "name", "operation"];
-    telling.into_iter().find_map(|name| texts().find(|field| *field == name)).or_else(|| texts().next())
+    let found = telling.into_iter().find_map(|name| texts().find(|field| *field == name));
+    // What may be anything may be a text.
+    found.or_else(|| texts().next()).or_else(|| fields(|kind| *kind == FieldKind::Any).next())
 }
 
 /// A source that may send the type: this machine's files if possible.
