@@ -68,7 +68,7 @@ def here(resource, prefix):
         # Tests put logs there, too.
         if not logs[1].startswith(DATA):
             return f"arn:aws:s3:::{PREFIX}-streamalert-logs/{logs[1]}"
-    if re.fullmatch(rf"arn:aws:sqs:.*:{re.escape(prefix)}-(soc|later|other)", resource):
+    if re.fullmatch(rf"arn:aws:sqs:.*:{re.escape(prefix)}-(soc|later|other|told)", resource):
         return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{PREFIX}-tickets"
     account = re.sub(r":\d{12}:", f":{ACCOUNT}:", resource)
     name = re.sub(rf"(?<![a-z0-9-]){re.escape(prefix)}(?=-streamalert-|/streamalert/)", PREFIX, account)
