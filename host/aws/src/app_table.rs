@@ -1,11 +1,9 @@
 //! What is known of apps, in DynamoDB: one item for each, written only in the place of the one that was read.
 
 use crate::call::failed;
-use crate::{Aws, Names};
+use crate::{Aws, Names, keyed_table};
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use streamalert_pipeline::apps::AppState;
@@ -18,13 +16,7 @@ const STATE: &str = "state";
 
 /// The table, for `CreateTable`.
 pub fn definition(table: &str) -> CreateTableInputBuilder {
-    let attribute = AttributeDefinition::builder().attribute_name(APP).attribute_type(ScalarAttributeType::S).build();
-    let key = KeySchemaElement::builder().attribute_name(APP).key_type(KeyType::Hash).build();
-    CreateTableInputBuilder::default()
-        .table_name(table)
-        .billing_mode(BillingMode::PayPerRequest)
-        .set_attribute_definitions(attribute.ok().map(|attribute| vec![attribute]))
-        .set_key_schema(key.ok().map(|key| vec![key]))
+    keyed_table::definition(table, APP)
 }
 
 pub struct DynamoApps {

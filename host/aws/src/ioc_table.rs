@@ -8,13 +8,11 @@
 //! | `sources` | source → its own type, sub-type, expiry, pass, … |
 //! | `revision` | raised by each write, so that no writer undoes what another has done |
 
-use crate::Aws;
 use crate::call::{at_once, failed};
 use crate::limits::CALLS_AT_ONCE;
+use crate::{Aws, keyed_table};
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, KeysAndAttributes, ScalarAttributeType,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,13 +39,7 @@ const LENGTHS_FRESH: Duration = Duration::from_secs(300);
 
 /// The table, for `CreateTable`. Items are to expire by [`EXPIRY`].
 pub fn definition(table: &str) -> CreateTableInputBuilder {
-    let attribute = AttributeDefinition::builder().attribute_name(VALUE).attribute_type(ScalarAttributeType::S).build();
-    let key = KeySchemaElement::builder().attribute_name(VALUE).key_type(KeyType::Hash).build();
-    CreateTableInputBuilder::default()
-        .table_name(table)
-        .billing_mode(BillingMode::PayPerRequest)
-        .set_attribute_definitions(attribute.ok().map(|attribute| vec![attribute]))
-        .set_key_schema(key.ok().map(|key| vec![key]))
+    keyed_table::definition(table, VALUE)
 }
 
 type Item = HashMap<String, AttributeValue>;

@@ -38,6 +38,7 @@ pub mod dead_letters;
 pub mod functions;
 pub mod glue;
 pub mod ioc_table;
+mod keyed_table;
 pub mod limits;
 pub mod lookup;
 #[cfg(test)]

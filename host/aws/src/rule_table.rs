@@ -1,11 +1,9 @@
 //! What was decided about rules, in DynamoDB: one item for each rule.
 
 use crate::call::failed;
-use crate::{Aws, Names};
+use crate::{Aws, Names, keyed_table};
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind, RuleState, RuleTable};
@@ -17,13 +15,7 @@ pub const RULE: &str = "rule";
 
 /// The table, for `CreateTable`.
 pub fn definition(table: &str) -> CreateTableInputBuilder {
-    let attribute = AttributeDefinition::builder().attribute_name(RULE).attribute_type(ScalarAttributeType::S).build();
-    let key = KeySchemaElement::builder().attribute_name(RULE).key_type(KeyType::Hash).build();
-    CreateTableInputBuilder::default()
-        .table_name(table)
-        .billing_mode(BillingMode::PayPerRequest)
-        .set_attribute_definitions(attribute.ok().map(|attribute| vec![attribute]))
-        .set_key_schema(key.ok().map(|key| vec![key]))
+    keyed_table::definition(table, RULE)
 }
 
 pub struct DynamoRules {

@@ -291,7 +291,7 @@ fn quoted(text: &str) -> String {
 fn csv(text: &str, config: &ContentConfig, rows: &mut Rows) -> Result<(), String> {
     let mut header: Option<Vec<String>> = None;
     let (mut key_at, mut value_at) = (0, None);
-    for_each_row(text, config.delimiter, |line, cells| {
+    crate::csv::for_each_row(text, config.delimiter, |line, cells| {
         let at = |message: String| format!("line {line}: {message}");
         let Some(names) = &header else {
             let named = |name: &str, what: &str| {
@@ -329,42 +329,6 @@ fn csv(text: &str, config: &ContentConfig, rows: &mut Rows) -> Result<(), String
     match header {
         Some(_) => Ok(()),
         None => Err("it is empty; the first line names the columns".into()),
-    }
-}
-
-/// Hands over rows, each with the line that it ends on.
-fn for_each_row(
-    text: &str,
-    delimiter: u8,
-    mut take: impl FnMut(u64, &[String]) -> Result<(), String>,
-) -> Result<(), String> {
-    let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
-    let mut input = text.as_bytes();
-    let (mut out, mut ends) = (vec![0; 4096], vec![0; 64]);
-    let (mut written, mut ended) = (0, 0);
-    loop {
-        let (result, read, wrote, fields) = reader.read_record(input, &mut out[written..], &mut ends[ended..]);
-        input = &input[read..];
-        (written, ended) = (written + wrote, ended + fields);
-        match result {
-            csv_core::ReadRecordResult::InputEmpty => {}
-            csv_core::ReadRecordResult::OutputFull => out.resize(out.len() * 2, 0),
-            csv_core::ReadRecordResult::OutputEndsFull => ends.resize(ends.len() * 2, 0),
-            csv_core::ReadRecordResult::Record => {
-                let mut start = 0;
-                let cells: Vec<String> = ends[..ended]
-                    .iter()
-                    .map(|end| {
-                        let cell = String::from_utf8_lossy(&out[start..*end]).into_owned();
-                        start = *end;
-                        cell
-                    })
-                    .collect();
-                take(reader.line().saturating_sub(1), &cells)?;
-                (written, ended) = (0, 0);
-            }
-            csv_core::ReadRecordResult::End => return Ok(()),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! | file | its question |
 //! |---|---|
 //! | [`content`] | how do bytes become a table |
+//! | [`csv`] | what are the rows of a text with delimiters |
 //! | `mmdb` | what does an address find in one of MaxMind's databases |
 //! | [`cache`] | which keys are remembered, and which are forgotten |
 //! | [`tables`] | what does a batch see, and when is it something newer |
@@ -11,6 +12,7 @@
 
 pub mod cache;
 pub mod content;
+pub mod csv;
 pub mod edit;
 pub mod file;
 mod mmdb;

@@ -1,6 +1,7 @@
 //! Tables with a value in each row.
 
 use super::{Page, Reading, Told, time};
+use streamalert_lookup::csv::for_each_row;
 use streamalert_pipeline::config::threat_intel::{Column, CsvConfig};
 
 pub fn rows(reading: &Reading<'_>, bytes: &[u8]) -> Result<Page, String> {
@@ -16,7 +17,7 @@ pub fn rows(reading: &Reading<'_>, bytes: &[u8]) -> Result<Page, String> {
         .filter(|line| config.comment.is_empty() || !line.trim_start().starts_with(&config.comment))
         .map(|line| format!("{line}\n"))
         .collect();
-    for_each_row(&body, config.delimiter.as_bytes().first().copied().unwrap_or(b','), |cells| {
+    for_each_row(&body, config.delimiter.as_bytes().first().copied().unwrap_or(b','), |_, cells| {
         if cells.iter().all(|cell| cell.trim().is_empty()) {
             return Ok(());
         }
@@ -104,39 +105,4 @@ fn row(reading: &Reading<'_>, config: &CsvConfig, places: &Places, cells: &[Stri
     };
     let ioc = reading.ioc(page, told);
     page.iocs.extend(ioc);
-}
-
-fn for_each_row(
-    text: &str,
-    delimiter: u8,
-    mut take: impl FnMut(&[String]) -> Result<(), String>,
-) -> Result<(), String> {
-    let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
-    let mut input = text.as_bytes();
-    let (mut out, mut ends) = (vec![0; 4096], vec![0; 64]);
-    let (mut written, mut ended) = (0, 0);
-    loop {
-        let (result, read, wrote, fields) = reader.read_record(input, &mut out[written..], &mut ends[ended..]);
-        input = &input[read..];
-        (written, ended) = (written + wrote, ended + fields);
-        match result {
-            csv_core::ReadRecordResult::InputEmpty => {}
-            csv_core::ReadRecordResult::OutputFull => out.resize(out.len() * 2, 0),
-            csv_core::ReadRecordResult::OutputEndsFull => ends.resize(ends.len() * 2, 0),
-            csv_core::ReadRecordResult::Record => {
-                let mut start = 0;
-                let cells: Vec<String> = ends[..ended]
-                    .iter()
-                    .map(|end| {
-                        let cell = String::from_utf8_lossy(&out[start..*end]).into_owned();
-                        start = *end;
-                        cell
-                    })
-                    .collect();
-                take(&cells)?;
-                (written, ended) = (0, 0);
-            }
-            csv_core::ReadRecordResult::End => return Ok(()),
-        }
-    }
 }
