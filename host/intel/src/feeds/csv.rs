@@ -8,15 +8,20 @@ pub fn rows(reading: &Reading<'_>, bytes: &[u8]) -> Result<Page, String> {
     let Some(config) = &reading.config.csv else { return Err("its columns are not configured".into()) };
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
-    // A comment may be what names the columns: `# ip,type`.
     let mut header: Option<Vec<String>> = (!config.header).then(Vec::new);
     let mut places: Option<Places> = None;
     let mut page = Page::default();
-    let body: String = text
-        .lines()
-        .filter(|line| config.comment.is_empty() || !line.trim_start().starts_with(&config.comment))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    // A line within a quoted cell is none.
+    let mut is_quoted = false;
+    let mut body = String::with_capacity(text.len() + 1);
+    for line in text.lines() {
+        if !is_quoted && !config.comment.is_empty() && line.trim_start().starts_with(&config.comment) {
+            continue;
+        }
+        is_quoted ^= line.bytes().filter(|byte| *byte == b'"').count() % 2 == 1;
+        body.push_str(line);
+        body.push('\n');
+    }
     for_each_row(&body, config.delimiter.as_bytes().first().copied().unwrap_or(b','), |_, cells| {
         if cells.iter().all(|cell| cell.trim().is_empty()) {
             return Ok(());
@@ -105,4 +110,22 @@ fn row(reading: &Reading<'_>, config: &CsvConfig, places: &Places, cells: &[Stri
     };
     let ioc = reading.ioc(page, told);
     page.iocs.extend(ioc);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn comments_are_lines_and_no_part_of_a_cell() {
+        let config = json!({"type": "csv", "url": "https://x", "schedule": "rate(1 day)",
+            "csv": {"value": "ip", "type": "ip", "description": "why"}});
+        let config = serde_json::from_value(config).unwrap();
+        let reading = Reading { name: "s", config: &config, now: 0 };
+        let text = "# made daily\nip,why\n192.0.2.1,\"seen at\n# 4 \"\"hosts\"\"\"\n  # it's over\n192.0.2.2,\n";
+        let page = rows(&reading, text.as_bytes()).unwrap();
+        let told: Vec<_> = page.iocs.iter().map(|ioc| (ioc.value.as_str(), ioc.description.as_deref())).collect();
+        assert_eq!(told, [("192.0.2.1", Some("seen at\n# 4 \"hosts\"")), ("192.0.2.2", None)]);
+    }
 }
