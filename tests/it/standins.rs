@@ -17,7 +17,7 @@
 //! | moto | its transactions copy whole tables and put the copies back, losing what others wrote meanwhile | it gets one request at a time, and less to do |
 //! | moto | a transaction that comes again with its token is done again, as on AWS after ten minutes | lost answers are tried on both |
 //! | both | indexes are never behind | tests write entries that say what is not so |
-//! | both | nothing ever expires | that nothing owed may expire is looked at in the items |
+//! | ministack | removes what has expired, once a minute | no table says what expires: that nothing owed may is looked at in the items |
 //! | both | are never busy | [`crate::fault_proxy`] is: throttling, conflicts, entries left undone |
 //! | ministack | counts 4 MB of a transaction as JSON, where AWS counts items | transactions are that much smaller |
 //! | ministack | refuses to delete a message that was deleted already | nothing asks what came of deleting |
@@ -138,18 +138,10 @@ impl Place {
         Place { aws: Arc::new(Aws::connect(connection, RUNTIME.handle().clone())), names: self.names.clone() }
     }
 
-    /// With its indexes and expiry.
+    /// With its indexes. Nothing expires in it: the times of tests are long past.
     pub fn alerts_table(&self) {
-        let table = self.names.alerts_table();
-        self.aws.wait(async {
-            alert_table::layout::definition(&table).send_with(&self.aws.dynamodb).await.expect("the table is made");
-            let expiry = aws_sdk_dynamodb::types::TimeToLiveSpecification::builder()
-                .attribute_name(alert_table::layout::EXPIRY)
-                .enabled(true)
-                .build();
-            let update = self.aws.dynamodb.update_time_to_live().table_name(&table);
-            update.time_to_live_specification(expiry.expect("all is given")).send().await.expect("items expire");
-        });
+        let definition = alert_table::layout::definition(&self.names.alerts_table());
+        self.aws.wait(definition.send_with(&self.aws.dynamodb)).expect("the table is made");
     }
 
     pub fn rules_table(&self) {
