@@ -289,7 +289,7 @@ impl Inputs {
 }
 
 /// How often the inputs are archived: hours have many records.
-const ARCHIVED_TIMES: usize = 20;
+const ARCHIVED_TIMES: usize = 100;
 
 struct Archived {
     chosen: Vec<Chosen>,

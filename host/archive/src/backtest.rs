@@ -5,18 +5,19 @@ use crate::read::{parts, records};
 use crate::{ArchiveError, Result};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use streamalert_pipeline::alert::Alert;
-use streamalert_pipeline::classifier::log_batch;
+use streamalert_pipeline::classifier::{Repacker, gone};
 use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::limits::BATCH_RECORDS;
 use streamalert_pipeline::log_record::{LogBatch, Position, Source};
 use streamalert_pipeline::rules_engine::{Detected, Rules};
 
 /// Records that are read at once: rules see them in batches as they do live.
-const ROWS_AT_ONCE: usize = 8 * BATCH_RECORDS;
+const ROWS_AT_ONCE: usize = BATCH_RECORDS;
 /// Hits whose ids are remembered, so that a record that was archived twice is hit once; beyond that it may be counted twice.
 const HITS_REMEMBERED: usize = 8 << 20;
 
@@ -53,7 +54,59 @@ pub struct Report {
     /// More hits than can be remembered: records that were archived twice may be counted twice.
     pub repeats_counted: bool,
     #[serde(skip)]
-    hits: HashMap<(String, u128), u8>,
+    hits: Hits,
+}
+
+/// What hit what, rule by rule: ids of alerts, and on which sides.
+#[derive(Debug, Default)]
+struct Hits {
+    rules: HashMap<String, HashMap<u128, u8, BuildHasherDefault<IdHasher>>>,
+    count: usize,
+}
+
+/// Ids are digests: no hash is better.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u128(&mut self, id: u128) {
+        self.0 = id as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Remembered {
+    Now,
+    /// It was archived twice.
+    Already,
+    /// They are too many.
+    Not,
+}
+
+impl Hits {
+    fn add(&mut self, rule: &str, id: u128, side: u8) -> Remembered {
+        if !self.rules.contains_key(rule) {
+            self.rules.insert(rule.to_owned(), HashMap::default());
+        }
+        let Some(ids) = self.rules.get_mut(rule) else { return Remembered::Not };
+        match ids.get(&id) {
+            Some(_) => Remembered::Already,
+            None if self.count >= HITS_REMEMBERED => Remembered::Not,
+            None => {
+                ids.insert(id, side);
+                self.count += 1;
+                Remembered::Now
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -151,13 +204,10 @@ impl Report {
         found.sort_by_key(|((rule, id), _)| (*rule, *id));
         for ((rule, id), (side, alert)) in found {
             let id = u128::from_str_radix(id, 16).unwrap_or_default();
-            if self.hits.len() < HITS_REMEMBERED {
-                // Archived twice, it is the same record.
-                if self.hits.insert((rule.to_owned(), id), side).is_some() {
-                    continue;
-                }
-            } else {
-                self.repeats_counted = true;
+            match self.hits.add(rule, id, side) {
+                Remembered::Now => {}
+                Remembered::Already => continue,
+                Remembered::Not => self.repeats_counted = true,
             }
             let row = rows.get(&(alert.position, &alert.source));
             let record = row.map(|row| hex(&batch.identity(*row))).unwrap_or_default();
@@ -196,13 +246,17 @@ impl Report {
         }
         // Both have seen the same record: it is counted once.
         let mut twice: BTreeMap<String, [u64; 4]> = BTreeMap::new();
-        for ((rule, id), side) in other.hits {
-            if self.hits.len() >= HITS_REMEMBERED && !self.hits.contains_key(&(rule.clone(), id)) {
-                self.repeats_counted = true;
-                continue;
-            }
-            if self.hits.insert((rule.clone(), id), side).is_some() {
-                twice.entry(rule).or_default()[side as usize] += 1;
+        if self.hits.count == 0 {
+            self.hits = other.hits;
+        } else {
+            for (rule, ids) in other.hits.rules {
+                for (id, side) in ids {
+                    match self.hits.add(&rule, id, side) {
+                        Remembered::Now => {}
+                        Remembered::Already => twice.entry(rule.clone()).or_default()[side as usize] += 1,
+                        Remembered::Not => self.repeats_counted = true,
+                    }
+                }
             }
         }
         for (rule, more) in other.rules {
@@ -332,19 +386,38 @@ fn read(
     report: &mut Report,
 ) -> Result<()> {
     let (mut rest, mut batches) = (bytes, 0u64);
-    for batch in records(&one.file, part, one.log_type.as_deref(), ROWS_AT_ONCE)? {
-        let batch = batch?;
-        let count = batch.records.len() as u64;
-        let (batch, dead) = log_batch(batch, sides.schemas);
-        for letter in dead {
-            *report.unread.entry(letter.message).or_default() += 1;
+    let mut rows = records(&one.file, part, one.log_type.as_deref(), ROWS_AT_ONCE)?;
+    let known = sides.schemas.get(rows.log_type()).cloned();
+    let mut packer = Repacker::default();
+    // Rows of one cluster beside one another are a batch.
+    let mut read: Vec<LogBatch> = Vec::new();
+    loop {
+        let mut unread: Vec<String> = Vec::new();
+        let count = rows.read(|row| {
+            let Some(known) = &known else { return };
+            if read.last().is_none_or(|batch| *batch.cluster != *row.cluster) {
+                read.push(Repacker::batch(row.cluster.into()));
+            }
+            let batch = read.last_mut().expect("there is one now");
+            unread.extend(packer.push(batch, known, row.record).err().map(|letter| letter.message));
+        })?;
+        if count == 0 {
+            break;
         }
-        report.judge(&batch, sides, options);
+        for message in unread {
+            *report.unread.entry(message).or_default() += 1;
+        }
+        if known.is_none() {
+            *report.unread.entry(gone(rows.log_type())).or_default() += count as u64;
+        }
+        for batch in read.drain(..) {
+            report.judge(&batch, sides, options);
+        }
         batches += 1;
         // About as far as its bytes, which nobody counts one by one.
         let step = (bytes / 64).min(rest);
         rest -= step;
-        progress.done(if batches <= 64 { step } else { 0 }, count);
+        progress.done(if batches <= 64 { step } else { 0 }, count as u64);
     }
     progress.done(rest, 0);
     Ok(())

@@ -3,27 +3,42 @@
 use crate::compact::log_type as said;
 use crate::folder::DataFile;
 use crate::{Result, failed};
-use arrow::array::{Array, AsArray, RecordBatch as Columns};
-use arrow::datatypes::Int64Type;
+use arrow::array::{Array, AsArray, PrimitiveArray, RecordBatch as Columns, StringArray, StringViewArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use streamalert_pipeline::classifier::Before;
 use streamalert_pipeline::columns::PROVENANCE;
 use streamalert_pipeline::log_record::{Position, Source};
-use streamalert_pipeline::record_batch::{BatchRecord, RecordBatch, read_hex};
-use streamalert_pipeline::time::parse;
+use streamalert_pipeline::record_batch::read_hex;
 
-/// Reads a file of records, batch by batch.
+/// Whole records; they are looked at where the file's pages have them.
+const RECORD: &str = "streamalert_record";
+
+/// Reads a part of a file of records, many rows at once.
 pub struct Records {
     path: PathBuf,
     log_type: String,
     rows: ParquetRecordBatchReader,
     /// Of the row before: mostly the next one's too.
     source: Arc<Source>,
-    /// What the rows are that were read and are not yet given out.
-    ready: Vec<RecordBatch>,
+}
+
+/// A row that was read.
+#[derive(Debug)]
+pub struct Row<'a> {
+    pub cluster: &'a str,
+    /// When it reached the classifier, RFC 3339.
+    pub arrived: &'a str,
+    /// When the log says it happened, as it says it.
+    pub event_time: Option<&'a str>,
+    /// As it was classified.
+    pub record: Before<'a>,
 }
 
 /// Parts of a file that can be read by themselves, each with its rows and bytes.
@@ -34,10 +49,17 @@ pub fn parts(file: &DataFile) -> Result<Vec<(u64, u64)>> {
     Ok(groups.map(|group| (group.num_rows() as u64, group.compressed_size() as u64)).collect())
 }
 
-/// Records of a part of a file of the archive, at most so many in a batch. `log_type` is theirs if the file does not say it.
+/// Records of a part of a file of the archive. `log_type` is theirs if the file does not say it.
 pub fn records(file: &DataFile, part: usize, log_type: Option<&str>, at_once: usize) -> Result<Records> {
     let opened = File::open(&file.path).map_err(failed("read", &file.path))?;
-    let opened = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(failed("read", &file.path))?;
+    let read = ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new()).map_err(failed("read", &file.path))?;
+    let views = read.schema().fields().iter().map(|field| match field.name() == RECORD {
+        true => Arc::new(Field::new(RECORD, DataType::Utf8View, field.is_nullable())),
+        false => field.clone(),
+    });
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(views.collect::<Vec<_>>())));
+    let read = ArrowReaderMetadata::try_new(read.metadata().clone(), options).map_err(failed("read", &file.path))?;
+    let opened = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, read);
     let log_type = said(&opened)
         .or_else(|| log_type.map(str::to_owned))
         .ok_or_else(|| failed("read", &file.path)("it does not say of which log type its records are"))?;
@@ -55,7 +77,45 @@ pub fn records(file: &DataFile, part: usize, log_type: Option<&str>, at_once: us
         .build()
         .map_err(failed("read", &file.path))?;
     let source = Arc::new(Source::new("", "", ""));
-    Ok(Records { path: file.path.clone(), log_type, rows, source, ready: Vec::new() })
+    Ok(Records { path: file.path.clone(), log_type, rows, source })
+}
+
+/// The columns of rows that were read at once.
+struct Read<'a> {
+    clusters: &'a StringArray,
+    arrived: &'a StringArray,
+    times: &'a StringArray,
+    ids: &'a StringArray,
+    services: &'a StringArray,
+    resources: &'a StringArray,
+    objects: &'a StringArray,
+    offsets: &'a PrimitiveArray<Int64Type>,
+    lengths: &'a PrimitiveArray<Int64Type>,
+    indexes: &'a PrimitiveArray<Int64Type>,
+    records: &'a StringViewArray,
+}
+
+impl<'a> Read<'a> {
+    /// Or the column that is not what it should be.
+    fn of(rows: &'a Columns) -> std::result::Result<Read<'a>, &'static str> {
+        let text = |name: &'static str| rows.column_by_name(name).and_then(|column| column.as_string_opt()).ok_or(name);
+        let number =
+            |name: &'static str| rows.column_by_name(name).and_then(|column| column.as_primitive_opt()).ok_or(name);
+        let records = rows.column_by_name(RECORD).and_then(|column| column.as_string_view_opt());
+        Ok(Read {
+            clusters: text("streamalert_cluster")?,
+            arrived: text("streamalert_arrived")?,
+            times: text("streamalert_time")?,
+            ids: text("streamalert_id")?,
+            services: text("streamalert_service")?,
+            resources: text("streamalert_resource")?,
+            objects: text("streamalert_object")?,
+            offsets: number("streamalert_offset")?,
+            lengths: number("streamalert_length")?,
+            indexes: number("streamalert_index")?,
+            records: records.ok_or(RECORD)?,
+        })
+    }
 }
 
 impl Records {
@@ -63,73 +123,37 @@ impl Records {
         &self.log_type
     }
 
-    fn batches(&mut self, rows: &Columns) -> Result<()> {
-        let wrong = |name: &str| failed("read", &self.path)(format!("the column {name} is not what it was"));
-        let text = |name: &'static str| {
-            let column = rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-            column.ok_or_else(|| wrong(name))
+    /// Shows the next rows, in their order, and says how many they were: none at the end.
+    pub fn read(&mut self, mut each: impl FnMut(Row<'_>)) -> Result<usize> {
+        let rows = match self.rows.next() {
+            None => return Ok(0),
+            Some(rows) => rows.map_err(failed("read", &self.path))?,
         };
-        let number = |name: &'static str| {
-            let column = rows.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
-            column.ok_or_else(|| wrong(name))
-        };
-        let (ids, clusters, times) = (text("streamalert_id")?, text("streamalert_cluster")?, text("streamalert_time")?);
-        let (services, resources) = (text("streamalert_service")?, text("streamalert_resource")?);
-        let (objects, records) = (text("streamalert_object")?, text("streamalert_record")?);
-        let arrived = text("streamalert_arrived")?;
-        let (offsets, lengths) = (number("streamalert_offset")?, number("streamalert_length")?);
-        let indexes = number("streamalert_index")?;
+        let wrong = |name| failed("read", &self.path)(format!("the column {name} is not what it was"));
+        let read = Read::of(&rows).map_err(wrong)?;
         for row in 0..rows.num_rows() {
-            let (service, resource, object) = (services.value(row), resources.value(row), objects.value(row));
+            let (service, resource) = (read.services.value(row), read.resources.value(row));
+            let object = read.objects.value(row);
             let last = &self.source;
-            if last.service != service || last.resource != resource || last.object != object {
+            if last.object != object || last.service != service || last.resource != resource {
                 self.source = Arc::new(Source::new(service, resource, object));
             }
-            let record = BatchRecord {
-                source: self.source.clone(),
-                position: Position {
-                    offset: offsets.value(row) as u64,
-                    length: lengths.value(row) as u64,
-                    index: indexes.value(row) as u32,
-                },
-                identity: read_hex(ids.value(row)).ok_or_else(|| wrong("streamalert_id"))?,
-                event_time: times.is_valid(row).then(|| times.value(row).to_owned()),
-                json: records.value(row).to_owned(),
-            };
-            let cluster = clusters.value(row);
-            match self.ready.first_mut() {
-                Some(batch) if *batch.cluster == *cluster => batch.records.push(record),
-                _ => self.ready.insert(
-                    0,
-                    RecordBatch {
-                        cluster: cluster.into(),
-                        log_type: self.log_type.clone(),
-                        arrived: parse(arrived.value(row)).unwrap_or_default(),
-                        rule: None,
-                        records: vec![record],
+            each(Row {
+                cluster: read.clusters.value(row),
+                arrived: read.arrived.value(row),
+                event_time: read.times.is_valid(row).then(|| read.times.value(row)),
+                record: Before {
+                    source: self.source.clone(),
+                    position: Position {
+                        offset: read.offsets.value(row) as u64,
+                        length: read.lengths.value(row) as u64,
+                        index: read.indexes.value(row) as u32,
                     },
-                ),
-            }
+                    identity: read_hex(read.ids.value(row)).ok_or_else(|| wrong("streamalert_id"))?,
+                    json: read.records.value(row),
+                },
+            });
         }
-        Ok(())
-    }
-}
-
-impl Iterator for Records {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(batch) = self.ready.pop() {
-                return Some(Ok(batch));
-            }
-            let read = match self.rows.next()? {
-                Ok(rows) => self.batches(&rows),
-                Err(error) => Err(failed("read", &self.path)(error)),
-            };
-            if let Err(error) = read {
-                return Some(Err(error));
-            }
-        }
+        Ok(rows.num_rows())
     }
 }

@@ -4,14 +4,16 @@ use crate::compact::{compact, expire};
 use crate::convert::{Unknown, convert};
 use crate::folder::{Archive, hour};
 use crate::journal::{Journal, Kind};
-use crate::read::{parts, records};
+use crate::read::{Row, parts, records};
 use crate::table::Tables;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use streamalert_pipeline::classifier::Before;
 use streamalert_pipeline::config::Schemas;
 use streamalert_pipeline::log_record::{Position, Source};
 use streamalert_pipeline::record_batch::{BatchRecord, RecordBatch};
+use streamalert_pipeline::time::parse;
 
 /// 2026-01-02T03:04:05.678Z
 const ARRIVED: i64 = 1_767_323_045_678;
@@ -76,11 +78,16 @@ impl Place {
         for hour in self.archive.hours(table).unwrap() {
             for file in self.archive.files(table, &hour).unwrap() {
                 for part in 0..parts(&file).unwrap().len() {
-                    for batch in records(&file, part, None, 100).unwrap() {
-                        let batch = batch.unwrap();
-                        assert_eq!((&*batch.cluster, batch.log_type.as_str()), ("prod", "test:row"));
-                        all.extend(batch.records.into_iter().map(|record| (batch.arrived, record)));
-                    }
+                    let mut read = records(&file, part, None, 100).unwrap();
+                    assert_eq!(read.log_type(), "test:row");
+                    let mut add = |row: Row<'_>| {
+                        assert_eq!(row.cluster, "prod");
+                        let Before { source, position, identity, json } = row.record;
+                        let (event_time, json) = (row.event_time.map(str::to_owned), json.to_owned());
+                        let record = BatchRecord { source, position, identity, event_time, json };
+                        all.push((parse(row.arrived).unwrap(), record));
+                    };
+                    while read.read(&mut add).unwrap() > 0 {}
                 }
             }
         }

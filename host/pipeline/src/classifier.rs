@@ -15,7 +15,7 @@ mod text;
 mod text_tests;
 
 pub use candidates::Near;
-pub use carried::{log_batch, repack};
+pub use carried::{Before, Repacker, gone, log_batch, repack};
 pub use framing::{Framing, complete_inputs, holds_whole_items};
 pub use packing::Packer;
 

@@ -102,8 +102,6 @@ pub struct LogBatch {
 pub(crate) struct Carried {
     pub source: Arc<Source>,
     pub identity: [u8; 32],
-    /// As it was classified.
-    pub json: String,
 }
 
 impl LogBatch {
@@ -129,10 +127,12 @@ impl LogBatch {
     pub fn letter(&self, index: usize, reason: Reason, message: String) -> DeadLetter {
         let (position, identity) = (self.records[index].position, self.identity(index));
         if let Some(carried) = self.carried.get(index) {
-            let payload = Payload::new(carried.source.clone(), position.offset, carried.json.as_bytes());
-            let json = Some(carried.json.as_bytes());
-            let mut letter = DeadLetter::about(&payload, &self.cluster, position, &identity, json, reason, message);
-            letter.keep_classified(carried.json.as_bytes(), &self.records[index].log_type.name);
+            let json = self.fields(index).to_json();
+            let json = json.as_bytes();
+            let payload = Payload::new(carried.source.clone(), position.offset, json);
+            let mut letter =
+                DeadLetter::about(&payload, &self.cluster, position, &identity, Some(json), reason, message);
+            letter.keep_classified(json, &self.records[index].log_type.name);
             return letter;
         }
         let part = self.part(index);

@@ -220,16 +220,31 @@ pub fn push_hex(bytes: &[u8], out: &mut String) {
 
 /// The bytes of as many hexadecimal digits.
 pub fn read_hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    const NONE: u8 = 0xff;
+    static VALUES: [u8; 256] = {
+        let mut values = [NONE; 256];
+        let mut digit = 0;
+        while digit < 16 {
+            let lower = b"0123456789abcdef"[digit];
+            values[lower as usize] = digit as u8;
+            values[lower.to_ascii_uppercase() as usize] = digit as u8;
+            digit += 1;
+        }
+        values
+    };
     let mut bytes = [0; N];
     let digits = digits.as_bytes();
     if digits.len() != 2 * N {
         return None;
     }
-    let value = |digit: u8| char::from(digit).to_digit(16);
+    // Looked at once behind the loop, as of every record.
+    let mut wrong = 0;
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = (value(pair[0])? << 4 | value(pair[1])?) as u8;
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        wrong |= high | low;
+        *byte = high << 4 | low & 15;
     }
-    Some(bytes)
+    (wrong < 16).then_some(bytes)
 }
 
 impl BatchRecord {

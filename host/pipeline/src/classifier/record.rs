@@ -227,7 +227,8 @@ impl Writer<'_, '_> {
         self.plain_of(self.document, at)
     }
 
-    /// A value as it is.
+    /// A value as it is. Most are no lists or objects: a call for each would cost more than what it does.
+    #[inline(always)]
     fn plain_of(&mut self, document: &Document, at: usize) -> Result<Slot, Refusal> {
         Ok(match document.item(at) {
             Item::Null => Slot::NULL,
@@ -237,6 +238,14 @@ impl Writer<'_, '_> {
             Item::F64(f) => self.builder.f64(f),
             Item::Text(text) => self.text(text),
             Item::Wide(text) => self.builder.number_text(text),
+            Item::Array { .. } | Item::Object { .. } => return self.plain_values(document, at),
+        })
+    }
+
+    /// A list or an object as it is.
+    #[inline(never)]
+    fn plain_values(&mut self, document: &Document, at: usize) -> Result<Slot, Refusal> {
+        Ok(match document.item(at) {
             Item::Array { len } => {
                 let array = self.builder.array(len);
                 let mut next = at + 1;
@@ -282,6 +291,7 @@ impl Writer<'_, '_> {
                 }
                 if entries < len { self.builder.shrink(object, entries) } else { object }
             }
+            _ => Slot::NULL,
         })
     }
 
@@ -489,8 +499,7 @@ fn is_empty(item: Item<'_>) -> bool {
 #[derive(Default)]
 struct Seen<'a> {
     marks: u64,
-    /// By the hash of the key without its case: key and place among distinct ones.
-    filed: Option<HashTable<(&'a str, usize)>>,
+    filed: Option<Filed<'a>>,
     hasher: hashbrown::DefaultHashBuilder,
 }
 
@@ -517,8 +526,20 @@ impl<'a> Seen<'a> {
         if known { Self::meet_few(document, at, index, key) } else { Met::New }
     }
 
-    #[cold]
+    /// Two keys share a mark: mostly they are no more alike than that.
     fn meet_few(document: &'a Document, at: usize, index: usize, key: &str) -> Met {
+        let mut next = at + 1;
+        for _ in 0..index {
+            if document.key(next).eq_ignore_ascii_case(key) {
+                return Self::meet_alike(document, at, index, key);
+            }
+            next = document.after(next + 1);
+        }
+        Met::New
+    }
+
+    #[cold]
+    fn meet_alike(document: &'a Document, at: usize, index: usize, key: &str) -> Met {
         let mut distinct: Vec<&str> = Vec::with_capacity(index);
         let mut next = at + 1;
         for _ in 0..index {
@@ -530,40 +551,57 @@ impl<'a> Seen<'a> {
         }
         match distinct.iter().position(|earlier| *earlier == key) {
             Some(place) => Met::Same(place),
-            None if distinct.iter().any(|earlier| earlier.eq_ignore_ascii_case(key)) => Met::OtherCase,
-            None => Met::New,
+            None => Met::OtherCase,
         }
     }
 
     fn meet_filed(&mut self, document: &'a Document, at: usize, index: usize, key: &'a str, entries: usize) -> Met {
-        let builder = &self.hasher;
-        let hash = |key: &str| {
-            let mut hasher = builder.build_hasher();
-            key.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
-            hasher.finish()
-        };
+        let hasher = &self.hasher;
         let filed = self.filed.get_or_insert_with(|| {
-            let mut filed = HashTable::with_capacity(2 * FEW_KEYS);
-            let mut next = at + 1;
-            let mut place = 0;
+            let len = match document.item(at) {
+                Item::Object { len } => len,
+                _ => index,
+            };
+            let mut filed = Filed(HashTable::with_capacity(len));
+            let (mut next, mut place) = (at + 1, 0);
             for _ in 0..index {
                 let earlier = document.key(next);
-                if filed.find(hash(earlier), |(known, _): &(&str, usize)| *known == earlier).is_none() {
-                    filed.insert_unique(hash(earlier), (earlier, place), |(known, _)| hash(known));
+                if !matches!(filed.meet(hash_without_case(hasher, earlier), earlier, place), Met::Same(_)) {
                     place += 1;
                 }
                 next = document.after(next + 1);
             }
             filed
         });
-        let own = hash(key);
-        if let Some((_, place)) = filed.find(own, |(known, _)| *known == key) {
+        filed.meet(hash_without_case(hasher, key), key, entries)
+    }
+}
+
+/// Distinct keys with their hashes and places.
+struct Filed<'a>(HashTable<(u64, &'a str, usize)>);
+
+impl<'a> Filed<'a> {
+    fn meet(&mut self, hash: u64, key: &'a str, place: usize) -> Met {
+        if let Some((_, _, place)) = self.0.find(hash, |(_, known, _)| *known == key) {
             return Met::Same(*place);
         }
-        let other_case = filed.find(own, |(known, _)| known.eq_ignore_ascii_case(key)).is_some();
-        filed.insert_unique(own, (key, entries), |(known, _)| hash(known));
+        let other_case = self.0.find(hash, |(_, known, _)| known.eq_ignore_ascii_case(key)).is_some();
+        self.0.insert_unique(hash, (hash, key, place), |(hash, ..)| *hash);
         if other_case { Met::OtherCase } else { Met::New }
     }
+}
+
+/// Keyed, as nobody shall choose keys that share one.
+fn hash_without_case(builder: &impl BuildHasher, key: &str) -> u64 {
+    let mut hasher = builder.build_hasher();
+    let mut lower = [0; 32];
+    for part in key.as_bytes().chunks(lower.len()) {
+        let lower = &mut lower[..part.len()];
+        lower.copy_from_slice(part);
+        lower.make_ascii_lowercase();
+        hasher.write(lower);
+    }
+    hasher.finish()
 }
 
 /// Six bits that two different keys seldom share, and two that differ only in case always do.
