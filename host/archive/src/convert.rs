@@ -6,6 +6,7 @@ use crate::rows::{Provenance, Rows};
 use crate::table::{Table, Tables, alerts};
 use crate::{Result, failed};
 use arrow::array::RecordBatch as Columns;
+use arrow::datatypes::{DataType, Fields};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
@@ -55,15 +56,16 @@ impl Writer {
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_created_by(concat!("streamalert ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_key_value_metadata(of.log_type.map(|name| vec![KeyValue::new(LOG_TYPE.to_owned(), name.to_owned())]));
-        // Hardly a value of these stands twice, and nobody asks for a range of whole records.
+        // Hardly a value of these stands twice.
         for name in ["streamalert_id", "streamalert_record", "id", "record"] {
             if of.schema.field_with_name(name).is_ok() {
                 properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
             }
         }
-        for name in ["streamalert_record", "record"] {
-            if of.schema.field_with_name(name).is_ok() {
-                properties = properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
+        // Texts come in no order: their ranges hold nearly every text, and to find them costs as much as all else. Times do.
+        for path in texts(of.schema.fields(), &[]) {
+            if !matches!(path.as_slice(), [name] if TIMES.contains(&name.as_str())) {
+                properties = properties.set_column_statistics_enabled(ColumnPath::new(path), EnabledStatistics::None);
             }
         }
         // Without the schema in Arrow's own form: other engines make nothing of it.
@@ -82,6 +84,27 @@ impl Writer {
         parquet.close().map_err(failed("write", file.file.path()))?;
         file.finish(name, replaced)
     }
+}
+
+/// Columns of texts whose order is that of time.
+const TIMES: [&str; 3] = ["streamalert_time", "streamalert_arrived", "created"];
+
+/// Where columns of texts lie, within others too.
+fn texts(fields: &Fields, within: &[String]) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for field in fields {
+        let path = [within, &[field.name().clone()]].concat();
+        match field.data_type() {
+            DataType::Utf8 => found.push(path),
+            DataType::Struct(inner) => found.extend(texts(inner, &path)),
+            // As Parquet names what is in a list.
+            DataType::List(item) if item.data_type() == &DataType::Utf8 => {
+                found.push([path, vec!["list".to_owned(), item.name().clone()]].concat());
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// What a file is about.

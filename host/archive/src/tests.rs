@@ -6,6 +6,7 @@ use crate::folder::{Archive, hour};
 use crate::journal::{Journal, Kind};
 use crate::read::{Row, parts, records};
 use crate::table::Tables;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,4 +186,23 @@ fn what_cannot_be_read_is_kept_aside_and_the_rest_goes_on() {
     assert!(piece.exists() && place.names("brought_by_parser").is_empty());
     convert(&place.archive, &place.tables, &piece, Unknown::Keep).unwrap();
     assert_eq!(place.names("brought_by_parser"), ["j-00000001-brought_by_parser.parquet"]);
+}
+
+#[test]
+fn ranges_are_kept_of_numbers_and_times_and_not_of_texts() {
+    let place = Place::new(r#"{"n": "integer", "s": "string", "o": {"s": "string", "n": "integer"}, "l": []}"#);
+    let text = r#"{"n":1,"s":"a","o":{"s":"b","n":2},"l":["c"]}"#;
+    place.keep(&[batch("test:row", ARRIVED, vec![record(0, text)])]);
+    let hours = place.archive.hours("test_row").unwrap();
+    let file = place.archive.files("test_row", &hours[0]).unwrap().remove(0);
+    let read = SerializedFileReader::new(std::fs::File::open(&file.path).unwrap()).unwrap();
+    let columns = read.metadata().row_group(0).columns();
+    let with: Vec<String> = columns
+        .iter()
+        .filter(|column| column.statistics().is_some_and(|of| of.min_bytes_opt().is_some()))
+        .map(|column| column.column_path().string())
+        .collect();
+    let ours = ["streamalert_arrived", "streamalert_offset", "streamalert_length", "streamalert_index"];
+    let wanted: Vec<&str> = ["n", "o.n"].into_iter().chain(ours).collect();
+    assert_eq!(with, wanted);
 }
