@@ -226,10 +226,234 @@ fn a_taxii_collection_is_read_page_by_page_and_then_only_what_is_new() {
     // Not before its time; and then there is nothing new.
     assert_eq!(downloader.refresh("s", &config, false, until(), &|| false).unwrap().outcome, Outcome::NotDue);
     let before = server.requests.load(Ordering::SeqCst);
-    let told = downloader.refresh("s", &config, true, until(), &|| false).unwrap();
+    let mut later = downloader;
+    later.clock = || NOW + 3_700_000;
+    let told = later.refresh("s", &config, false, until(), &|| false).unwrap();
     assert_eq!((told.outcome, told.taken, told.pages), (Outcome::Finished, 0, 1), "{told:?}");
     assert!(server.requests.load(Ordering::SeqCst) - before <= 4);
     assert_eq!(values(&*table), expected);
+    // What was taken out by hand comes back when all of it is asked for.
+    assert_eq!(table.remove("s", &[ip(3)]).unwrap(), 1);
+    let told = later.refresh("s", &config, true, until(), &|| false).unwrap();
+    assert_eq!((told.outcome, told.pages), (Outcome::Finished, 5), "{told:?}");
+    assert_eq!(values(&*table), expected);
+}
+
+static AT: AtomicI64 = AtomicI64::new(NOW);
+
+/// Which collection has which objects, each with the second in which it was added.
+type Collections = Arc<Mutex<BTreeMap<&'static str, Vec<(u32, Value)>>>>;
+
+fn collections(all: Collections) -> Server {
+    Server::new(move |asked| {
+        let id = asked.path.split('/').nth(3).unwrap();
+        let stamp = |second: u32| format!("2026-01-01T00:00:{second:02}Z");
+        let all = all.lock().unwrap();
+        let after = asked.query.get("added_after");
+        let new = all[id].iter().filter(|(second, _)| after.is_none_or(|after| stamp(*second) > *after));
+        let new: Vec<_> = new.collect();
+        let mut said = Said::json(&json!({"objects": new.iter().map(|(_, object)| object).collect::<Vec<_>>()}));
+        said.1.extend(new.last().map(|(second, _)| ("X-TAXII-Date-Added-Last", stamp(*second))));
+        said
+    })
+}
+
+#[test]
+fn what_a_collection_says_counts_and_what_it_said_does_not() {
+    let of = |id: &str, value: &str, modified: u32, more: Value| {
+        let mut object = json!({"type": "indicator", "id": id, "pattern": format!("[domain-name:value = '{value}']"),
+            "created": "2025-01-01T00:00:00Z", "modified": format!("2026-01-01T00:00:{modified:02}Z")});
+        object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        object
+    };
+    let first = vec![
+        (1, of("a", "shared.com", 1, json!({}))),
+        (2, of("b", "shared.com", 2, json!({}))),
+        (3, of("c", "before.com", 3, json!({}))),
+        (4, of("d", "stays.com", 4, json!({}))),
+    ];
+    let all: Collections =
+        Arc::new(Mutex::new(BTreeMap::from([("c1", first), ("c2", vec![(1, of("x", "other.com", 1, json!({})))])])));
+    let server = collections(all.clone());
+    let config = |id: &str| {
+        source(json!({"type": "taxii", "url": format!("{}/api1", server.url), "collection": id,
+            "private_networks": true, "schedule": "1h", "expires_days": 10}))
+    };
+    let (_folder, table) = sqlite();
+    let downloader = downloader(table.clone(), || AT.load(Ordering::SeqCst));
+    let refresh = |id: &str| {
+        AT.fetch_add(3_600_000, Ordering::SeqCst);
+        let told = downloader.refresh("s", &config(id), false, until(), &|| false).unwrap();
+        assert_eq!(told.outcome, Outcome::Finished, "{told:?}");
+        values(&*table).into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(refresh("c1"), ["before.com", "shared.com", "stays.com"]);
+    // One of two that name the same value is revoked; another one names something else now.
+    all.lock()
+        .unwrap()
+        .get_mut("c1")
+        .unwrap()
+        .extend([(5, of("b", "shared.com", 5, json!({"revoked": true}))), (6, of("c", "after.com", 6, json!({})))]);
+    assert_eq!(refresh("c1"), ["after.com", "shared.com", "stays.com"]);
+    let shared = table.find(&["shared.com".into()], AT.load(Ordering::SeqCst)).unwrap()["shared.com"][0].clone();
+    assert_eq!(shared.reference.as_deref(), Some("a"));
+    all.lock().unwrap().get_mut("c1").unwrap().push((7, of("a", "shared.com", 7, json!({"revoked": true}))));
+    assert_eq!(refresh("c1"), ["after.com", "stays.com"]);
+    // What the collection still has is read again before it expires, and what it dropped leaves.
+    all.lock().unwrap().get_mut("c1").unwrap().retain(|(_, object)| object["id"] != "c");
+    assert_eq!(refresh("c1"), ["after.com", "stays.com"], "only what is new is asked for");
+    AT.fetch_add(6 * 86_400_000, Ordering::SeqCst);
+    assert_eq!(refresh("c1"), ["stays.com"]);
+    AT.fetch_add(6 * 86_400_000, Ordering::SeqCst);
+    assert_eq!(refresh("c1"), ["stays.com"]);
+    let known = table.find(&["stays.com".into()], AT.load(Ordering::SeqCst) + 9 * 86_400_000).unwrap();
+    assert_eq!(known.len(), 1, "it counts from its last reading on");
+    // Another collection is read from its beginning, at once, and nothing is left of the old one.
+    let told = downloader.refresh("s", &config("c2"), false, until(), &|| false).unwrap();
+    assert_eq!((told.outcome, told.taken, told.removed), (Outcome::Finished, 1, 1), "{told:?}");
+    assert_eq!(values(&*table), ["other.com".to_owned()].into());
+}
+
+#[test]
+fn a_table_that_is_never_twice_the_same_is_fetched_once_and_stored_whole() {
+    let fetched = Arc::new(AtomicU64::new(0));
+    let server = {
+        let fetched = fetched.clone();
+        Server::new(move |_| {
+            let turn = fetched.fetch_add(1, Ordering::SeqCst);
+            let rows: String = (0..12_000).map(|n: u64| format!("{}\n", ip(n))).collect();
+            Said(200, vec![], format!("# generated at {turn}\nip\n{rows}").into_bytes())
+        })
+    };
+    let config = source(
+        json!({"type": "csv", "url": server.url, "private_networks": true, "csv": {"value": "ip", "type": "ip"}}),
+    );
+    let (_folder, table) = sqlite();
+    let told = downloader(table.clone(), fixed).refresh("s", &config, false, until(), &|| false).unwrap();
+    assert_eq!((told.outcome, told.taken, told.pages), (Outcome::Finished, 12_000, 3), "{told:?}");
+    assert_eq!((values(&*table).len(), fetched.load(Ordering::SeqCst)), (12_000, 1));
+    // Whoever dies after each part gets through all the same: two calls for the beginning, two for each part.
+    let (_folder, table) = sqlite();
+    for turn in 0..3_i64 {
+        let dying = Arc::new(Dying { table: table.clone(), left: AtomicI64::new(5) });
+        let clock: [fn() -> Millis; 4] = [fixed, || NOW + 400_000, || NOW + 800_000, || NOW + 1_200_000];
+        let told = downloader(dying, clock[turn as usize]).refresh("s", &config, false, until(), &|| false);
+        assert!(told.is_err() || turn == 2, "{turn}: {told:?}");
+    }
+    let told = downloader(table.clone(), || NOW + 1_200_000).refresh("s", &config, false, until(), &|| false).unwrap();
+    assert_eq!((told.outcome, values(&*table).len()), (Outcome::Finished, 12_000), "{told:?}");
+    // It was read from several texts: next time it is read again.
+    assert!(table.state("s").unwrap().since.is_none_or(|since| since["digest"].is_null()));
+}
+
+#[test]
+fn an_answer_that_is_no_feed_takes_nothing_away() {
+    let content = Arc::new(Mutex::new("a.com\nb.com\n".to_owned()));
+    let server = {
+        let content = content.clone();
+        Server::new(move |_| Said(200, vec![], content.lock().unwrap().clone().into_bytes()))
+    };
+    let config = |more: Value| {
+        let mut config = json!({"type": "csv", "url": server.url, "private_networks": true,
+            "csv": {"header": false, "value": 0, "type": "domain"}});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        source(config)
+    };
+    let (_folder, table) = sqlite();
+    let downloader = downloader(table.clone(), fixed);
+    let refresh = |more: Value, force: bool| downloader.refresh("s", &config(more), force, until(), &|| false).unwrap();
+    assert_eq!(refresh(json!({}), false).taken, 2);
+    for text in ["<html><body>Please sign in</body></html>", "", "Forbidden", r#"{"error": 1}"#, "a.com,\"x\nb.com\n"] {
+        text.clone_into(&mut content.lock().unwrap());
+        let told = refresh(json!({}), true);
+        assert_eq!((told.outcome, values(&*table).len()), (Outcome::Failed, 2), "{text}: {told:?}");
+    }
+    // The same text is read in another way when the configuration wants it so: at once.
+    "a.com\nb.com,c.com\n".clone_into(&mut content.lock().unwrap());
+    assert_eq!(refresh(json!({}), true).taken, 2);
+    assert_eq!(refresh(json!({}), false).outcome, Outcome::NotDue);
+    let told = refresh(json!({"csv": {"header": false, "value": 1, "type": "domain"}}), false);
+    assert_eq!((told.outcome, told.taken, told.removed), (Outcome::Finished, 1, 2), "{told:?}");
+    let told = refresh(json!({"types": ["ip"]}), false);
+    assert_eq!((told.outcome, told.taken, told.removed), (Outcome::Finished, 0, 1), "{told:?}");
+}
+
+#[test]
+fn an_event_that_cannot_be_read_holds_up_no_other() {
+    let broken = Arc::new(Mutex::new(Vec::<(&str, u16, &str)>::new()));
+    let server = {
+        let broken = broken.clone();
+        Server::new(move |asked| {
+            if asked.path == "/manifest.json" {
+                return Said::json(&json!({"a-1": {}, "b-2": {}, "c-3": {}}));
+            }
+            let uuid = asked.path.trim_start_matches('/').trim_end_matches(".json");
+            if let Some((_, status, text)) = broken.lock().unwrap().iter().find(|(of, ..)| *of == uuid) {
+                return Said(*status, vec![("retry-after", "0".into())], text.as_bytes().to_vec());
+            }
+            let attribute = json!({"type": "domain", "value": format!("{uuid}.com"), "to_ids": true});
+            Said::json(&json!({"Event": {"info": "x", "Attribute": [attribute]}}))
+        })
+    };
+    let config = source(json!({"type": "misp", "url": server.url, "private_networks": true}));
+    let all: BTreeSet<String> = ["a-1.com", "b-2.com", "c-3.com"].map(str::to_owned).into();
+    for (status, text) in [(200, "{ not json"), (200, "{\"error\": 1}"), (403, ""), (500, "")] {
+        let (_folder, table) = sqlite();
+        let downloader = downloader(table.clone(), fixed);
+        let refresh = || downloader.refresh("s", &config, true, until(), &|| false).unwrap();
+        *broken.lock().unwrap() = vec![("b-2", status, text)];
+        let told = refresh();
+        assert_eq!((told.outcome, told.taken), (Outcome::Finished, 2), "{status} {text}: {told:?}");
+        assert_eq!(told.left_out.values().sum::<u64>(), 1, "{told:?}");
+        broken.lock().unwrap().clear();
+        assert_eq!(refresh().taken, 3);
+        assert_eq!(values(&*table), all);
+        // What it gave before stays.
+        *broken.lock().unwrap() = vec![("b-2", status, text)];
+        let told = refresh();
+        assert_eq!((told.outcome, told.removed), (Outcome::Finished, 0), "{status} {text}: {told:?}");
+        assert_eq!(values(&*table), all);
+        // When there is nothing to be read at all, it is the feed that is broken.
+        if status != 500 {
+            *broken.lock().unwrap() = ["a-1", "b-2", "c-3"].map(|uuid| (uuid, status, text)).into();
+            assert_eq!((refresh().outcome, values(&*table).len()), (Outcome::Failed, 3));
+        }
+    }
+}
+
+#[test]
+fn a_source_that_hangs_holds_up_no_other() {
+    let hanging = Server::new(|_| {
+        std::thread::sleep(Duration::from_secs(30));
+        Said(200, vec![], b"ip\n192.0.2.1\n".to_vec())
+    });
+    let good = Server::new(|_| Said(200, vec![], b"ip\n192.0.2.2\n".to_vec()));
+    let config = |server: &Server| json!({"type": "csv", "url": server.url, "private_networks": true, "csv": {"value": "ip", "type": "ip"}});
+    let (_folder, table) = sqlite();
+    let (slow, fast) = (source(config(&hanging)), source(config(&good)));
+    let mut told = Vec::new();
+    let until = Instant::now() + Duration::from_secs(8);
+    downloader(table.clone(), fixed).refresh_all(&[("a", &slow), ("b", &fast)], false, until, |name, of| {
+        told.push((name.to_owned(), of.unwrap().outcome));
+    });
+    assert_eq!(told, [("b".to_owned(), Outcome::Finished), ("a".to_owned(), Outcome::Failed)]);
+    // And so in a run.
+    let world = World::new();
+    let config = json!({"enabled": true, "normalized_ioc_types": {"ip": ["ip"]},
+        "sources": {"a": config(&hanging), "b": config(&good)}});
+    world.write("conf/threat_intel.json", config.to_string());
+    world.write("inbox/x.json", "");
+    let running = world.start(&["run", "--watch", "inbox"]);
+    let since = Instant::now();
+    loop {
+        let found = SqliteIocs::open(&world.at("data/threat_intel.sqlite")).map(|table| values(&table));
+        if found.is_ok_and(|values| values.contains("192.0.2.2")) {
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "the good source waits for the other");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    running.kill();
 }
 
 /// A table that is gone from its nth call on: what was done up to then stays, as when a process is killed.
@@ -258,11 +482,25 @@ impl IocTable for Dying {
         }
         self.call().and_then(|()| self.table.put(iocs, pass))
     }
+    fn join(&self, iocs: &[Ioc], pass: u64, since: u64) -> Result<(), BackendError> {
+        if self.left.load(Ordering::SeqCst) == 1 {
+            self.table.join(&iocs[..iocs.len() / 2], pass, since)?;
+        }
+        self.call().and_then(|()| self.table.join(iocs, pass, since))
+    }
+    fn revise(
+        &self,
+        source: &str,
+        named: &BTreeMap<String, BTreeSet<String>>,
+        among: Option<&BTreeSet<String>>,
+    ) -> Result<u64, BackendError> {
+        self.call().and_then(|()| self.table.revise(source, named, among))
+    }
     fn remove(&self, source: &str, values: &[String]) -> Result<u64, BackendError> {
         self.call().and_then(|()| self.table.remove(source, values))
     }
-    fn sweep(&self, source: &str, pass: u64) -> Result<u64, BackendError> {
-        self.call().and_then(|()| self.table.sweep(source, pass))
+    fn sweep(&self, source: &str, pass: u64, spared: &BTreeSet<String>) -> Result<u64, BackendError> {
+        self.call().and_then(|()| self.table.sweep(source, pass, spared))
     }
     fn list(&self, filter: &IocFilter, after: Option<&str>, limit: usize) -> Result<Vec<Ioc>, BackendError> {
         self.table.list(filter, after, limit)
@@ -479,7 +717,7 @@ fn a_folder_of_misp_is_its_manifest_and_its_events() {
     let told = downloader.refresh("s", &config, true, until(), &|| false).unwrap();
     assert_eq!((told.taken, told.removed), (88, 2), "{told:?}");
     assert!(!values(&*table).contains(&ip(0)));
-    assert_eq!(server.requests.load(Ordering::SeqCst) - before, 44 + 3);
+    assert_eq!(server.requests.load(Ordering::SeqCst) - before, 44 + 1);
 }
 
 #[test]
@@ -656,7 +894,7 @@ fn the_table_on_aws_keeps_what_every_source_says() {
         assert_eq!(table.counts().unwrap(), BTreeMap::from([("a".into(), 120), ("b".into(), 120)]));
         table.put(&[ioc("198.51.100.0/24", "a", NOW + 9_000), ioc(&ip(1), "a", NOW + 9_000)], 2).unwrap();
         assert_eq!(table.find(&["198.51.100.77".into()], NOW).unwrap()["198.51.100.77"][0].value, "198.51.100.0/24");
-        assert_eq!(table.sweep("a", 2).unwrap(), 119);
+        assert_eq!(table.sweep("a", 2, &BTreeSet::new()).unwrap(), 119);
         assert_eq!(table.counts().unwrap(), BTreeMap::from([("a".into(), 2), ("b".into(), 120)]));
         assert_eq!(table.remove("b", &all).unwrap(), 120);
         let left: BTreeSet<String> = values(&*table);
@@ -681,6 +919,25 @@ fn the_table_on_aws_keeps_what_every_source_says() {
             )
             .unwrap();
         assert_eq!(table.find(&["old.com".into()], NOW).unwrap()["old.com"].len(), 2);
+        // Several indicators of one source with one value: it counts while one of them does.
+        let said = |reference: &str, from: Option<Millis>| Ioc {
+            reference: Some(reference.into()),
+            valid_from: from,
+            ..ioc("203.0.113.9", "t", NOW + 9_000)
+        };
+        table.join(&[said("old", None)], 1, 0).unwrap();
+        table.join(&[said("x", None), said("y", Some(NOW + 2_000))], 2, 2).unwrap();
+        let counts = |now: Millis| {
+            let found = table.find(&["203.0.113.9".into()], now).unwrap();
+            found.get("203.0.113.9").map(|iocs| iocs[0].reference.clone().unwrap())
+        };
+        let gone = |reference: &str| BTreeMap::from([(reference.to_owned(), BTreeSet::new())]);
+        assert_eq!(counts(NOW).as_deref(), Some("x"));
+        assert_eq!(table.revise("t", &gone("x"), None).unwrap(), 0);
+        assert_eq!((counts(NOW), counts(NOW + 2_000).as_deref()), (None, Some("y")));
+        assert_eq!(table.sweep("t", 3, &["y".to_owned()].into()).unwrap(), 0);
+        assert_eq!(table.revise("t", &gone("y"), Some(&["203.0.113.9".to_owned()].into())).unwrap(), 1);
+        assert_eq!(counts(NOW + 2_000), None);
         // States are written on what was read.
         let mut mine = table.state("s").unwrap();
         let mut theirs = mine.clone();

@@ -5,7 +5,7 @@
 //! | `ioc_value` | the key |
 //! | `ioc_type`, `sub_type`, `source` | of the source whose word counts longest, for readers that know of one only |
 //! | `expiration_ts` | seconds since 1970, after which no source has it any more; DynamoDB drops it some time later |
-//! | `sources` | source → its own type, sub-type, expiry, pass, … |
+//! | `sources` | source → its own type, sub-type, expiry, pass, …; `also`: further indicators of it with this value, as JSON |
 //! | `revision` | raised by each write, so that no writer undoes what another has done |
 
 use crate::call::{at_once, failed};
@@ -261,6 +261,8 @@ fn read(value: &str, item: &Item) -> Known {
             confidence: whole(of, "confidence").and_then(|confidence| confidence.try_into().ok()),
             description: text(of, "description").map(str::to_owned),
             reference: text(of, "reference").map(str::to_owned),
+            valid_from: whole(of, "valid_from").map(millis),
+            also: text(of, "also").and_then(|also| serde_json::from_str(also).ok()).unwrap_or_default(),
         },
         pass: whole(of, "pass").unwrap_or(0),
     };
@@ -303,6 +305,12 @@ fn item(value: &str, known: &Known) -> Item {
                 of.insert(name.to_owned(), string(text));
             }
         }
+        if let Some(from) = ioc.valid_from {
+            of.insert("valid_from".to_owned(), seconds(from));
+        }
+        if let Some(also) = serde_json::to_string(&ioc.also).ok().filter(|_| !ioc.also.is_empty()) {
+            of.insert("also".to_owned(), string(&also));
+        }
         sources.insert(source.clone(), AttributeValue::M(of));
     }
     let longest = known.said.values().max_by_key(|said| (said.ioc.expires, std::cmp::Reverse(&said.ioc.source)));
@@ -322,42 +330,9 @@ fn item(value: &str, known: &Known) -> Item {
     item
 }
 
-impl IocTable for DynamoIocs {
-    fn find(&self, values: &[String], now: Millis) -> Result<Found, BackendError> {
-        if values.is_empty() {
-            return Ok(Found::default());
-        }
-        self.aws.wait(async {
-            let lengths = self.lengths().await?;
-            let networks: Vec<Vec<String>> = values.iter().map(|value| network_keys(value, &lengths)).collect();
-            let keys: BTreeSet<&String> = values.iter().chain(networks.iter().flatten()).collect();
-            // What is ours is no indicator, and an empty text no key.
-            let keys: Vec<String> =
-                keys.into_iter().filter(|key| !key.is_empty() && !key.starts_with(OURS)).cloned().collect();
-            let mut known: HashMap<String, Vec<Ioc>> = HashMap::new();
-            for item in self.items(&keys, false).await? {
-                let Some(value) = text(&item, VALUE) else { continue };
-                let said = read(value, &item).said.into_values().map(|said| said.ioc);
-                // DynamoDB drops what has expired within days.
-                known.insert(value.to_owned(), said.filter(|ioc| ioc.expires > now).collect());
-            }
-            let mut found = Found::default();
-            for (value, networks) in values.iter().zip(networks) {
-                let iocs: Vec<Ioc> = std::iter::once(value)
-                    .chain(&networks)
-                    .filter_map(|key| known.get(key))
-                    .flatten()
-                    .cloned()
-                    .collect();
-                if !iocs.is_empty() {
-                    found.insert(value.clone(), iocs.into());
-                }
-            }
-            Ok(found)
-        })
-    }
-
-    fn put(&self, iocs: &[Ioc], pass: u64) -> Result<(), BackendError> {
+impl DynamoIocs {
+    /// Writes indicators over what is there, or beside what is there since a pass.
+    fn write_all(&self, iocs: &[Ioc], pass: u64, beside: Option<u64>) -> Result<(), BackendError> {
         let mut by_value: BTreeMap<String, Vec<Ioc>> = BTreeMap::new();
         let (mut v4, mut v6) = (BTreeSet::new(), BTreeSet::new());
         for ioc in iocs {
@@ -385,12 +360,103 @@ impl IocTable for DynamoIocs {
                 for ioc in by_value.get(value).into_iter().flatten() {
                     // To the second, as the item has it: what is the same is not written again.
                     let expires = if ioc.expires == Millis::MAX { ioc.expires } else { ioc.expires / 1000 * 1000 };
-                    let ioc = Ioc { expires, ..ioc.clone() };
-                    known.said.insert(ioc.source.clone(), Said { ioc, pass });
+                    let valid_from = ioc.valid_from.map(|from| from.max(0) / 1000 * 1000);
+                    let ioc = Ioc { expires, valid_from, ..ioc.clone() };
+                    let before = known.said.remove(&ioc.source);
+                    let before =
+                        before.filter(|said| beside.is_some_and(|since| said.pass >= since)).map(|said| said.ioc);
+                    let source = ioc.source.clone();
+                    if let Some(ioc) = Ioc::together(before.into_iter().chain([ioc])) {
+                        known.said.insert(source, Said { ioc, pass });
+                    }
                 }
             };
             self.change(values, Arc::new(change)).await
         })
+    }
+}
+
+impl IocTable for DynamoIocs {
+    fn find(&self, values: &[String], now: Millis) -> Result<Found, BackendError> {
+        if values.is_empty() {
+            return Ok(Found::default());
+        }
+        self.aws.wait(async {
+            let lengths = self.lengths().await?;
+            let networks: Vec<Vec<String>> = values.iter().map(|value| network_keys(value, &lengths)).collect();
+            let keys: BTreeSet<&String> = values.iter().chain(networks.iter().flatten()).collect();
+            // What is ours is no indicator, and an empty text no key.
+            let keys: Vec<String> =
+                keys.into_iter().filter(|key| !key.is_empty() && !key.starts_with(OURS)).cloned().collect();
+            let mut known: HashMap<String, Vec<Ioc>> = HashMap::new();
+            for item in self.items(&keys, false).await? {
+                let Some(value) = text(&item, VALUE) else { continue };
+                let said = read(value, &item).said.into_values().map(|said| said.ioc);
+                // DynamoDB drops what has expired within days.
+                known.insert(value.to_owned(), said.filter_map(|ioc| ioc.at(now)).collect());
+            }
+            let mut found = Found::default();
+            for (value, networks) in values.iter().zip(networks) {
+                let iocs: Vec<Ioc> = std::iter::once(value)
+                    .chain(&networks)
+                    .filter_map(|key| known.get(key))
+                    .flatten()
+                    .cloned()
+                    .collect();
+                if !iocs.is_empty() {
+                    found.insert(value.clone(), iocs.into());
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn put(&self, iocs: &[Ioc], pass: u64) -> Result<(), BackendError> {
+        self.write_all(iocs, pass, None)
+    }
+
+    fn join(&self, iocs: &[Ioc], pass: u64, since: u64) -> Result<(), BackendError> {
+        self.write_all(iocs, pass, Some(since))
+    }
+
+    fn revise(
+        &self,
+        source: &str,
+        named: &BTreeMap<String, BTreeSet<String>>,
+        among: Option<&BTreeSet<String>>,
+    ) -> Result<u64, BackendError> {
+        let revised = |said: &Said| said.ioc.clone().revised(named).map(|ioc| Said { ioc, pass: said.pass });
+        let values: Vec<String> = match among {
+            Some(values) => values.iter().cloned().collect(),
+            None => {
+                let names = HashMap::from([
+                    ("#sources".to_owned(), "sources".to_owned()),
+                    ("#source".to_owned(), source.to_owned()),
+                ]);
+                let mut changed = Vec::new();
+                let take = |value: &str, item: &Item| {
+                    if read(value, item).said.get(source).is_some_and(|said| revised(said).as_ref() != Some(said)) {
+                        changed.push(value.to_owned());
+                    }
+                    true
+                };
+                let filter = ("attribute_exists(#sources.#source)", names, Item::new());
+                self.aws.wait(self.scan(Some(filter), None, take))?;
+                changed
+            }
+        };
+        let gone = Arc::new(Mutex::new(BTreeSet::new()));
+        let (of, seen, named) = (source.to_owned(), gone.clone(), named.clone());
+        let change = move |value: &str, known: &mut Known| {
+            let Some(said) = known.said.remove(&of) else { return };
+            match said.ioc.revised(&named) {
+                Some(ioc) => drop(known.said.insert(of.clone(), Said { ioc, pass: said.pass })),
+                None => drop(seen.lock().unwrap_or_else(PoisonError::into_inner).insert(value.to_owned())),
+            }
+        };
+        self.aws.wait(self.change(values, Arc::new(change)))?;
+        let count = gone.lock().unwrap_or_else(PoisonError::into_inner).len();
+        Ok(count as u64)
     }
 
     fn remove(&self, source: &str, values: &[String]) -> Result<u64, BackendError> {
@@ -407,7 +473,7 @@ impl IocTable for DynamoIocs {
         Ok(count as u64)
     }
 
-    fn sweep(&self, source: &str, pass: u64) -> Result<u64, BackendError> {
+    fn sweep(&self, source: &str, pass: u64, spared: &BTreeSet<String>) -> Result<u64, BackendError> {
         let names = HashMap::from([
             ("#sources".to_owned(), "sources".to_owned()),
             ("#source".to_owned(), source.to_owned()),
@@ -417,8 +483,11 @@ impl IocTable for DynamoIocs {
         let mut old = Vec::new();
         self.aws.wait(async {
             let filter = ("#sources.#source.#pass < :pass", names, values);
-            let take = |value: &str, _: &Item| {
-                old.push(value.to_owned());
+            let take = |value: &str, item: &Item| {
+                let reference = || read(value, item).said.remove(source).and_then(|said| said.ioc.reference);
+                if spared.is_empty() || !reference().is_some_and(|name| spared.contains(&name)) {
+                    old.push(value.to_owned());
+                }
                 true
             };
             self.scan(Some(filter), None, take).await

@@ -1,15 +1,16 @@
 //! Downloads: which sources are due, one page after the other, and what is known of how far they have come. After each page that
 //! is written down, so that whoever breaks off, another goes on there.
 
-use crate::feeds::{Page, Reading};
+use crate::feeds::{Kept, Page, Reading, digest};
 use crate::web::{FetchError, Web};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use streamalert_egress::Egress;
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind, SecretStore};
-use streamalert_pipeline::config::threat_intel::{SourceConfig, schedule_seconds};
+use streamalert_pipeline::config::threat_intel::{Feed, SourceConfig, schedule_seconds};
 use streamalert_pipeline::threat_intel::{IocTable, SourceState};
 use streamalert_pipeline::time::Millis;
 
@@ -22,6 +23,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Milliseconds after which a source that failed is tried again: this, and twice as long each time.
 const RETRY_FIRST: Millis = 60_000;
 const RETRY_LONGEST: Millis = 3_600_000;
+/// Sources that are fetched at the same time: one that hangs holds up no other.
+pub const SOURCES_AT_ONCE: usize = 8;
 /// Time that a page may need; with less left, none is begun.
 const PAGE_TIME: Duration = Duration::from_secs(5);
 
@@ -62,8 +65,20 @@ pub enum Outcome {
     Failed,
 }
 
+/// By which it is seen whether a source is the one that it was: all of its configuration that says what comes of it.
+fn identity(config: &SourceConfig) -> String {
+    let SourceConfig { feed, url, auth, headers, expires_days, types, confidence_min, sub_type, .. } = config;
+    let SourceConfig { collection, csv, to_ids_only, .. } = config;
+    let of = (feed, url, auth, headers, expires_days, types, confidence_min, sub_type, collection, csv, to_ids_only);
+    digest(format!("{of:?}").as_bytes())
+}
+
 /// When a source is to be asked next.
 pub fn due(config: &SourceConfig, state: &SourceState) -> Millis {
+    // What it gave was another's.
+    if state.config != identity(config) {
+        return 0;
+    }
     if state.failures > 0 {
         return state.retry;
     }
@@ -76,6 +91,33 @@ pub fn due(config: &SourceConfig, state: &SourceState) -> Millis {
 }
 
 impl Downloader {
+    /// Fetches several sources, a few at a time, and hands over what came of each as soon as it is known.
+    pub fn refresh_all(
+        &self,
+        sources: &[(&str, &SourceConfig)],
+        force: bool,
+        deadline: Instant,
+        mut done: impl FnMut(&str, Result<Refreshed, BackendError>),
+    ) {
+        let next = AtomicUsize::new(0);
+        let (to, from) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..sources.len().min(SOURCES_AT_ONCE) {
+                let (to, next) = (to.clone(), &next);
+                scope.spawn(move || {
+                    while let Some((name, config)) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let told = self.refresh(name, config, force, deadline, &|| false);
+                        if to.send((*name, told)).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(to);
+            from.iter().for_each(|(name, told)| done(name, told));
+        });
+    }
+
     /// Fetches a source if it is due, or if it must be, until there is no time left.
     pub fn refresh(
         &self,
@@ -96,8 +138,26 @@ impl Downloader {
             told.outcome = Outcome::Busy;
             return Ok(told);
         }
+        let identity = identity(config);
+        if state.config != identity {
+            (state.config, state.cursor, state.since, state.failures) = (identity, None, None, 0);
+        }
+        // Whoever must have all of it does not go on where only news was asked for.
+        if force && !state.whole {
+            state.cursor = None;
+        }
         if state.cursor.is_none() {
             state.pass += 1;
+            // What does not change, or is not given again, expires all the same, unless it is read again in time.
+            let lasts = i64::from(config.expires_days) * 86_400_000;
+            let is_known = state.since.as_ref().is_some_and(|since| match config.feed {
+                Feed::Taxii => since["added_after"].is_string(),
+                _ => true,
+            });
+            state.whole = force || !is_known || state.read + lasts / 2 < now;
+            if state.whole {
+                state.base = state.pass;
+            }
             state.began = now;
             (state.taken, state.removed) = (0, 0);
             state.left_out.clear();
@@ -111,7 +171,7 @@ impl Downloader {
             }
             Err(error) => return Err(error),
         }
-        told.outcome = match self.pages(name, config, force, &mut state, &mut told, deadline, stop) {
+        told.outcome = match self.pages(name, config, &mut state, &mut told, deadline, stop) {
             Ok(outcome) => {
                 (state.error, state.failures, state.retry) = (None, 0, 0);
                 outcome
@@ -155,7 +215,6 @@ impl Downloader {
         &self,
         name: &str,
         config: &SourceConfig,
-        force: bool,
         state: &mut SourceState,
         told: &mut Refreshed,
         deadline: Instant,
@@ -163,36 +222,30 @@ impl Downloader {
     ) -> Result<Outcome, Failure> {
         let secrets = self.secrets.get(&secret_name(name)).map_err(Failure::Backend)?;
         let web = Web::new(&self.egress, config, &secrets, deadline).map_err(Failure::Fetch)?;
-        // What does not change expires all the same, unless it is read again in time.
-        let lasts = i64::from(config.expires_days) * 86_400_000;
-        let fresh = force || state.finished + lasts / 2 < (self.clock)();
+        let mut kept = Kept::default();
         loop {
             if stop() || deadline.saturating_duration_since(Instant::now()) < PAGE_TIME {
                 return Ok(Outcome::Unfinished);
             }
             let now = (self.clock)();
             let reading = Reading { name, config, now };
-            let page = self
-                .patiently(deadline, stop, || reading.page(&web, state.cursor.as_ref(), state.since.as_ref(), fresh))?;
+            let since = state.since.as_ref().filter(|_| !state.whole);
+            let page =
+                self.patiently(deadline, stop, || reading.page(&web, &mut kept, state.cursor.as_ref(), since))?;
             told.pages += 1;
-            let Page { iocs, removed, left_out, next, since, unchanged } = page;
-            if unchanged {
+            if page.unchanged {
                 state.finished = now;
                 return Ok(Outcome::Unchanged);
             }
-            self.table.put(&iocs, state.pass).map_err(Failure::Backend)?;
-            let gone = match removed.is_empty() {
-                true => 0,
-                false => self.table.remove(name, &removed).map_err(Failure::Backend)?,
-            };
-            state.taken += iocs.len() as u64;
-            state.removed += gone;
+            self.store(name, &reading, state, &page).map_err(Failure::Backend)?;
+            let Page { left_out, next, since, spared, .. } = page;
             for (what, count) in left_out {
                 *state.left_out.entry(what).or_default() += count;
             }
             if next.is_none() {
-                if reading.is_whole() {
-                    state.removed += self.table.sweep(name, state.pass).map_err(Failure::Backend)?;
+                if reading.is_whole() || state.whole {
+                    state.removed += self.table.sweep(name, state.pass, &spared).map_err(Failure::Backend)?;
+                    state.read = state.began;
                 }
                 self.table.expire(now).map_err(Failure::Backend)?;
                 state.cursor = None;
@@ -207,12 +260,34 @@ impl Downloader {
         }
     }
 
+    fn store(
+        &self,
+        name: &str,
+        reading: &Reading<'_>,
+        state: &mut SourceState,
+        page: &Page,
+    ) -> Result<(), BackendError> {
+        if reading.is_whole() {
+            // What is over is not put again, and so swept.
+            self.table.put(&page.iocs, state.pass)?;
+        } else {
+            self.table.join(&page.iocs, state.pass, state.base)?;
+            // What was known before a pass over all is swept after it.
+            let among = Some(&page.over).filter(|_| state.whole);
+            if !page.revised.is_empty() && among.is_none_or(|values| !values.is_empty()) {
+                state.removed += self.table.revise(name, &page.revised, among)?;
+            }
+        }
+        state.taken += page.iocs.len() as u64;
+        Ok(())
+    }
+
     /// A page that could not be had is asked for again, after a while.
     fn patiently(
         &self,
         deadline: Instant,
         stop: &dyn Fn() -> bool,
-        page: impl Fn() -> Result<Page, FetchError>,
+        mut page: impl FnMut() -> Result<Page, FetchError>,
     ) -> Result<Page, Failure> {
         let mut pause = Duration::from_millis(500);
         for attempt in 1.. {

@@ -7,9 +7,9 @@ mod taxii;
 
 use crate::web::{FetchError, Web};
 use serde_json::Value;
-use std::collections::BTreeMap;
-use streamalert_pipeline::config::threat_intel::{Feed, SourceConfig};
-use streamalert_pipeline::threat_intel::{Ioc, Kind, canonical};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use streamalert_pipeline::config::threat_intel::{CONFIDENCE_MAX, Feed, SourceConfig};
+use streamalert_pipeline::threat_intel::{Ioc, Kind, canonical, refanged};
 use streamalert_pipeline::time::Millis;
 
 /// Different reasons for leaving something out that are told of one pass.
@@ -26,8 +26,14 @@ pub struct Reading<'a> {
 #[derive(Debug, Default)]
 pub struct Page {
     pub iocs: Vec<Ioc>,
-    /// Values that are none any more.
-    pub removed: Vec<String>,
+    /// Of indicators that are others than they were: the values that they name now.
+    pub revised: BTreeMap<String, BTreeSet<String>>,
+    /// Values of indicators that are none any more.
+    pub over: BTreeSet<String>,
+    /// What could not be read: what it gave before stays.
+    pub spared: BTreeSet<String>,
+    /// How many values could be read, wanted or not.
+    understood: u64,
     pub left_out: BTreeMap<String, u64>,
     /// Where it goes on; none: that was all of it.
     pub next: Option<Value>,
@@ -35,6 +41,26 @@ pub struct Page {
     pub since: Option<Value>,
     /// Nothing has changed since the last pass.
     pub unchanged: bool,
+}
+
+/// What is kept from one page of a pass to the next, as long as the process lives.
+#[derive(Default)]
+pub struct Kept {
+    rows: Option<Rows>,
+    manifest: Option<misp::Manifest>,
+}
+
+/// Of a document: what was not given out yet, in the order of values, each once.
+struct Rows {
+    left: VecDeque<Ioc>,
+    left_out: BTreeMap<String, u64>,
+    /// Of its text; empty if a part of the pass was read from another.
+    digest: String,
+    since: Value,
+}
+
+fn text(value: Option<&Value>, name: &str) -> Option<String> {
+    value.and_then(|value| value[name].as_str()).map(str::to_owned)
 }
 
 impl Page {
@@ -49,20 +75,20 @@ impl Page {
 }
 
 impl Reading<'_> {
-    /// The part of the source at `cursor`, of its beginning if there is none. `since` is what the last pass left; `fresh`: it
-    /// does not matter whether anything has changed.
+    /// The part of the source at `cursor`, of its beginning if there is none. `since` is what the last pass left; without it,
+    /// all is read, whether it has changed or not.
     pub fn page(
         &self,
         web: &Web<'_>,
+        kept: &mut Kept,
         cursor: Option<&Value>,
         since: Option<&Value>,
-        fresh: bool,
     ) -> Result<Page, FetchError> {
         match self.config.feed {
             Feed::Taxii => taxii::page(self, web, cursor, since),
-            Feed::Misp => misp::page(self, web, cursor, since, fresh),
-            Feed::Stix => self.whole(web, cursor, since, fresh, stix::bundle),
-            Feed::Csv => self.whole(web, cursor, since, fresh, csv::rows),
+            Feed::Misp => misp::page(self, web, &mut kept.manifest, cursor, since),
+            Feed::Stix => self.whole(web, &mut kept.rows, cursor, since, stix::bundle),
+            Feed::Csv => self.whole(web, &mut kept.rows, cursor, since, csv::rows),
         }
     }
 
@@ -71,51 +97,72 @@ impl Reading<'_> {
         self.config.feed != Feed::Taxii
     }
 
-    /// A source that is one document.
+    /// A source that is one document: it is fetched once, and given out part by part in the order of values. Whoever goes on where
+    /// another has died fetches it again, and takes what comes after the last part, even where its text is another by then.
     fn whole(
+        &self,
+        web: &Web<'_>,
+        kept: &mut Option<Rows>,
+        cursor: Option<&Value>,
+        since: Option<&Value>,
+        read: fn(&Reading<'_>, &[u8]) -> Result<Page, String>,
+    ) -> Result<Page, FetchError> {
+        let rows = match kept {
+            Some(rows) => rows,
+            None => match self.fetched(web, cursor, since, read)? {
+                Some(rows) => kept.insert(rows),
+                None => return Ok(Page { unchanged: true, since: since.cloned(), ..Page::default() }),
+            },
+        };
+        let after = text(cursor, "after");
+        while rows.left.front().is_some_and(|ioc| after.as_ref().is_some_and(|after| ioc.value <= *after)) {
+            rows.left.pop_front();
+        }
+        // Those that may have to be given out again stay.
+        let iocs: Vec<Ioc> = rows.left.iter().take(PART).cloned().collect();
+        let last = iocs.last().filter(|_| rows.left.len() > iocs.len());
+        let next = last.map(|ioc| serde_json::json!({"after": ioc.value, "digest": rows.digest}));
+        // They are told of with the first part.
+        let left_out = if cursor.is_none() { rows.left_out.clone() } else { BTreeMap::new() };
+        Ok(Page { iocs, next, left_out, since: Some(rows.since.clone()), ..Page::default() })
+    }
+
+    /// `None`: it is as it was.
+    fn fetched(
         &self,
         web: &Web<'_>,
         cursor: Option<&Value>,
         since: Option<&Value>,
-        fresh: bool,
         read: fn(&Reading<'_>, &[u8]) -> Result<Page, String>,
-    ) -> Result<Page, FetchError> {
-        let text = |value: Option<&Value>, name: &str| value.and_then(|value| value[name].as_str()).map(str::to_owned);
-        let conditions: Vec<(&str, String)> = match cursor.is_none() && !fresh {
-            true => [("If-None-Match", "etag"), ("If-Modified-Since", "modified")]
-                .into_iter()
-                .filter_map(|(header, name)| Some((header, text(since, name)?)))
-                .collect(),
-            false => Vec::new(),
-        };
+    ) -> Result<Option<Rows>, FetchError> {
+        let since = since.filter(|_| cursor.is_none());
+        let conditions: Vec<(&str, String)> = [("If-None-Match", "etag"), ("If-Modified-Since", "modified")]
+            .into_iter()
+            .filter_map(|(header, name)| Some((header, text(since, name)?)))
+            .collect();
         let headers: Vec<(&str, &str)> = conditions.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answer = web.get(&self.config.url, &headers)?;
         if answer.status == 304 {
-            return Ok(Page { unchanged: true, since: since.cloned(), ..Page::default() });
+            return Ok(None);
         }
         let digest = digest(&answer.body);
-        if !fresh && cursor.is_none() && text(since, "digest").as_ref() == Some(&digest) {
-            return Ok(Page { unchanged: true, since: since.cloned(), ..Page::default() });
+        if text(since, "digest").as_ref() == Some(&digest) {
+            return Ok(None);
         }
-        let mut page =
-            read(self, &answer.body).map_err(|why| FetchError::broken(format!("{}: {why}", self.config.url)))?;
-        // The rest of it, if it is still the same.
-        let place = cursor.filter(|cursor| cursor["digest"] == *digest).and_then(|cursor| cursor["at"].as_u64());
-        let at = usize::try_from(place.unwrap_or(0)).unwrap_or(usize::MAX).min(page.iocs.len());
-        if at > 0 {
-            // They were counted with the first part.
-            page.left_out.clear();
-        }
-        let end = page.iocs.len().min(at.saturating_add(PART));
-        if end < page.iocs.len() {
-            page.next = Some(serde_json::json!({"at": end, "digest": digest}));
-        }
-        page.iocs.truncate(end);
-        page.iocs.drain(..at);
+        let page = read(self, &answer.body).map_err(|why| FetchError::broken(format!("{}: {why}", self.config.url)))?;
+        let by_value: BTreeMap<String, Ioc> = page.iocs.into_iter().map(|ioc| (ioc.value.clone(), ioc)).collect();
         let header = |name: &str| answer.header(name).map_or(Value::Null, Value::from);
-        page.since =
-            Some(serde_json::json!({"etag": header("etag"), "modified": header("last-modified"), "digest": digest}));
-        Ok(page)
+        // What lies before the cursor is of another text: the next pass reads it all.
+        let is_one = cursor.is_none_or(|cursor| cursor["digest"] == *digest);
+        let (digest, since) = match is_one {
+            true => {
+                let since =
+                    serde_json::json!({"etag": header("etag"), "modified": header("last-modified"), "digest": digest});
+                (digest, since)
+            }
+            false => (String::new(), serde_json::json!({})),
+        };
+        Ok(Some(Rows { left: by_value.into_values().collect(), left_out: page.left_out, digest, since }))
     }
 
     /// An indicator of this source, if it is one that is wanted.
@@ -125,20 +172,38 @@ impl Reading<'_> {
             && !self.config.types.iter().any(|wanted| wanted.eq_ignore_ascii_case(&ioc_type))
         {
             page.leave_out(format!("type {ioc_type} is not among `types`"));
+            page.understood += 1;
             return None;
         }
-        let Some(value) = canonical(Kind::of(&ioc_type), found.value) else {
+        let kind = Kind::of(&ioc_type);
+        let Some(value) = canonical(kind, &refanged(kind, found.value)) else {
             page.leave_out(format!("a value that is no {ioc_type}"));
             return None;
         };
+        // A host may be called by one word, a domain in the Internet is not.
+        if kind == Kind::Domain && !value.contains('.') && !ioc_type.contains("host") {
+            page.leave_out(format!("a value that is no {ioc_type}"));
+            return None;
+        }
+        page.understood += 1;
         if value.starts_with("streamalert:") {
             page.leave_out("a value that is a name of ours");
             return None;
         }
-        if found.confidence.is_some_and(|confidence| confidence < self.config.confidence_min) {
-            page.leave_out(format!("confidence below {}", self.config.confidence_min));
-            return None;
-        }
+        let least = self.config.confidence_min;
+        let confidence = match found.confidence.map(confidence) {
+            None => None,
+            Some(None) if least > 0 => {
+                page.leave_out(format!("a confidence that is no number from 0 to {CONFIDENCE_MAX}"));
+                return None;
+            }
+            Some(None) => None,
+            Some(Some(number)) if number < f64::from(least) => {
+                page.leave_out(format!("confidence below {least}"));
+                return None;
+            }
+            Some(Some(number)) => Some(number as u8),
+        };
         let days = i64::from(self.config.expires_days);
         let short = |text: Option<&str>| {
             text.map(str::trim)
@@ -151,9 +216,11 @@ impl Reading<'_> {
             sub_type: short(found.sub_type).or_else(|| self.config.sub_type.clone()).unwrap_or_default(),
             source: self.name.to_owned(),
             expires: found.expires.unwrap_or(self.now + days * 86_400_000),
-            confidence: found.confidence,
+            confidence,
             description: short(found.description),
             reference: short(found.reference),
+            valid_from: found.valid_from.filter(|from| *from > self.now),
+            also: Vec::new(),
         })
     }
 }
@@ -164,7 +231,9 @@ struct Told<'a> {
     value: &'a str,
     ioc_type: &'a str,
     sub_type: Option<&'a str>,
-    confidence: Option<u8>,
+    /// As it was written.
+    confidence: Option<&'a str>,
+    valid_from: Option<Millis>,
     expires: Option<Millis>,
     description: Option<&'a str>,
     reference: Option<&'a str>,
@@ -175,9 +244,15 @@ const PART: usize = 5_000;
 /// Characters of a description that are kept.
 const TEXT_MAX: usize = 256;
 
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A number from 0 to 100, whole or not.
+fn confidence(text: &str) -> Option<f64> {
+    let number: f64 = text.trim().parse().ok()?;
+    (0.0..=f64::from(CONFIDENCE_MAX)).contains(&number).then_some(number)
 }
 
 /// RFC 3339, a date with or without a time, or seconds since 1970.

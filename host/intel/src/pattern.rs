@@ -2,7 +2,7 @@
 //! a value, is not guessed at.
 
 use std::collections::BTreeSet;
-use streamalert_pipeline::threat_intel::{Kind, Network, canonical};
+use streamalert_pipeline::threat_intel::{Kind, Network, canonical, refanged};
 
 /// What a pattern names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -322,30 +322,31 @@ impl Parser<'_> {
 
 fn named(path: &str, value: &str, subset: bool) -> Part {
     let folded = path.to_ascii_lowercase().replace(['\'', '"'], "");
-    let ioc_type =
-        match folded.as_str() {
-            "ipv4-addr:value" | "ipv6-addr:value" => "ip",
-            "domain-name:value" => "domain",
-            "url:value" => "url",
-            "email-addr:value" | "email-message:from_ref.value" | "email-message:sender_ref.value" => "email",
-            "file:name" => "filename",
-            "mutex:name" => "mutex",
-            "windows-registry-key:key" => "registry_key",
-            "network-traffic:dst_ref.value" | "network-traffic:src_ref.value" => {
-                if canonical(Kind::Ip, value).is_some() { "ip" } else { "domain" }
-            }
-            hash => match hash.strip_prefix("file:hashes.").map(|name| name.replace(['-', '_'], "")).as_deref() {
-                Some("md5") => "md5",
-                Some("sha1") => "sha1",
-                Some("sha256") => "sha256",
-                Some("sha512") => "sha512",
-                _ => return Part::left_out(format!("path {}", path.chars().take(80).collect::<String>())),
-            },
-        };
-    if subset && Network::parse(value).is_none() {
+    let ioc_type = match folded.as_str() {
+        "ipv4-addr:value" | "ipv6-addr:value" => "ip",
+        "domain-name:value" => "domain",
+        "url:value" => "url",
+        "email-addr:value" | "email-message:from_ref.value" | "email-message:sender_ref.value" => "email",
+        "file:name" => "filename",
+        "mutex:name" => "mutex",
+        "windows-registry-key:key" => "registry_key",
+        "network-traffic:dst_ref.value" | "network-traffic:src_ref.value" => {
+            if canonical(Kind::Ip, &refanged(Kind::Ip, value)).is_some() { "ip" } else { "domain" }
+        }
+        hash => match hash.strip_prefix("file:hashes.").map(|name| name.replace(['-', '_'], "")).as_deref() {
+            Some("md5") => "md5",
+            Some("sha1") => "sha1",
+            Some("sha256") => "sha256",
+            Some("sha512") => "sha512",
+            _ => return Part::left_out(format!("path {}", path.chars().take(80).collect::<String>())),
+        },
+    };
+    let kind = Kind::of(ioc_type);
+    let value = refanged(kind, value);
+    if subset && Network::parse(&value).is_none() {
         return Part::left_out("operator ISSUBSET of what is no network");
     }
-    match canonical(Kind::of(ioc_type), value) {
+    match canonical(kind, &value) {
         Some(value) => Part::Any(BTreeSet::from([(ioc_type.to_owned(), value)]), BTreeSet::new()),
         None => Part::left_out(format!("a value that is no {ioc_type}")),
     }

@@ -74,13 +74,13 @@ impl Function for ThreatIntelDownloader {
         };
         let mut metrics = Metrics::of(&self.meter);
         let (mut all, mut failed) = (Vec::new(), Vec::new());
-        for (name, source) in &config.sources {
-            if !wanted.sources.is_empty() && !wanted.sources.contains(name) {
-                continue;
-            }
-            let force = wanted.force && (wanted.sources.is_empty() || wanted.sources.contains(name));
-            let source_label = [("Source", name.as_str())];
-            match downloader.refresh(name, source, force, stop, &|| false) {
+        let sources = config.sources.iter().map(|(name, source)| (name.as_str(), source));
+        let sources: Vec<_> = sources
+            .filter(|(name, _)| wanted.sources.is_empty() || wanted.sources.iter().any(|wanted| wanted == name))
+            .collect();
+        downloader.refresh_all(&sources, wanted.force, stop, |name, told_of| {
+            let source_label = [("Source", name)];
+            match told_of {
                 Ok(told) => {
                     if told.outcome == Outcome::Failed {
                         metrics.count(&source_label, "DownloadFailures", 1);
@@ -89,14 +89,15 @@ impl Function for ThreatIntelDownloader {
                         metrics.count(&source_label, "Indicators", told.taken);
                         metrics.count(&source_label, "LeftOut", told.left_out.values().sum());
                     }
-                    all.push(serde_json::to_value(&told)?);
+                    all.push(told);
                 }
                 Err(error) => {
                     metrics.count(&source_label, "DownloadFailures", 1);
                     failed.push(format!("{name}: {}", told(&error)));
                 }
             }
-        }
+        });
+        all.sort_by(|a, b| a.source.cmp(&b.source));
         metrics.add(&[], "Duration", "Milliseconds", begun.elapsed().as_secs_f64() * 1e3);
         metrics.print(&self.meter, millis());
         match failed.is_empty() {

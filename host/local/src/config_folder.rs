@@ -59,7 +59,9 @@ impl Config {
         let tables = optional(&folder.join("lookup_tables.json"), &mut faults, |file, text| {
             TableConfigs::read(file, text, &named)
         });
-        let threat_intel = optional(&folder.join("threat_intel.json"), &mut faults, ThreatIntelConfig::read);
+        let threat_intel = optional(&folder.join("threat_intel.json"), &mut faults, |file, text| {
+            Ok(ThreatIntelConfig::read(file, text)?.checked(file, &schemas))
+        });
         let apps = optional(&folder.join(apps::FILE), &mut faults, apps::read);
         let scheduled_queries = optional(&folder.join(scheduled_queries::FILE), &mut faults, |file, text| {
             ScheduledQueries::read(file, text, |name| {
@@ -89,7 +91,7 @@ impl Config {
 
     /// Worth saying, but no reason to stop.
     pub fn warnings(&self) -> impl Iterator<Item = &ConfigFault> {
-        self.schemas.warnings.iter().chain(&self.clusters.warnings)
+        self.schemas.warnings.iter().chain(&self.clusters.warnings).chain(&self.threat_intel.warnings)
     }
 }
 

@@ -6,11 +6,14 @@ use crate::run::DataFolder;
 use crate::stop::Stop;
 use crate::tally::Tally;
 use anyhow::Result;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use streamalert_intel::download::Outcome;
-use streamalert_intel::{Downloader, Enricher};
+use streamalert_intel::download::{Outcome, SOURCES_AT_ONCE, due};
+use streamalert_intel::{Downloader, Enricher, Refreshed};
+use streamalert_pipeline::backend::BackendError;
+use streamalert_pipeline::config::threat_intel::SourceConfig;
 use streamalert_pipeline::config::{Clusters, ThreatIntelConfig};
 use streamalert_pipeline::log_record::LogBatch;
 use streamalert_pipeline::threat_intel::ThreatIntel;
@@ -20,7 +23,7 @@ const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often it is looked which sources are due.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// The longest that one source is worked on before the others have their turn.
+/// The longest that one source is worked on before it is looked again which are due.
 const TURN: Duration = Duration::from_secs(900);
 
 /// What looks records through, if the configuration wants it.
@@ -51,39 +54,34 @@ pub fn look(enricher: &Enricher, batch: &mut LogBatch, tally: &mut Tally) {
     }
 }
 
-/// Asks sources when they are due, until `stop`.
+/// Asks sources when they are due, until `stop`: each by itself, so that one that hangs holds up no other.
 pub fn start(
     downloader: Downloader,
     config: ThreatIntelConfig,
     stop: Stop,
-    tell: impl Fn(&str) + Send + 'static,
+    tell: impl Fn(&str) + Send + Sync + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
+    let (downloader, tell) = (Arc::new(downloader), Arc::new(tell));
     thread::Builder::new().name("threat-intel".into()).spawn(move || {
+        let mut running: BTreeMap<String, JoinHandle<()>> = BTreeMap::new();
         while !stop.is_requested() {
+            running.retain(|_, thread| !thread.is_finished());
             for (name, source) in &config.sources {
-                let asked = {
-                    let stop = stop.clone();
-                    downloader.refresh(name, source, false, Instant::now() + TURN, &move || stop.is_requested())
-                };
-                match asked {
-                    Ok(told) => match told.outcome {
-                        Outcome::Finished => {
-                            let (taken, removed) = (told.taken, told.removed);
-                            tell(&format!("threat intelligence: {name} gave {taken} indicators, {removed} are gone"));
-                        }
-                        Outcome::Failed => {
-                            let error = told.error.unwrap_or_default();
-                            tell(&format!("warning: threat intelligence: {name}: {error}; what it gave before stays"));
-                        }
-                        _ => {}
-                    },
-                    Err(error) => {
-                        let cause = error.source.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
-                        tell(&format!("warning: threat intelligence: {name}: {}{cause}", error.action));
-                    }
+                if running.len() >= SOURCES_AT_ONCE || stop.is_requested() {
+                    break;
                 }
-                if stop.is_requested() {
-                    return;
+                if running.contains_key(name) || !is_due(&downloader, name, source) {
+                    continue;
+                }
+                let (downloader, telling, stop) = (downloader.clone(), tell.clone(), stop.clone());
+                let (of, source) = (name.clone(), source.clone());
+                let asked = thread::Builder::new().name(format!("intel {name}")).spawn(move || {
+                    let told = downloader.refresh(&of, &source, false, Instant::now() + TURN, &|| stop.is_requested());
+                    say(&of, told, &*telling);
+                });
+                match asked {
+                    Ok(thread) => drop(running.insert(name.clone(), thread)),
+                    Err(error) => tell(&format!("warning: threat intelligence: {name}: {error}")),
                 }
             }
             let until = Instant::now() + LOOK_EVERY;
@@ -91,5 +89,31 @@ pub fn start(
                 thread::sleep(Duration::from_millis(100));
             }
         }
+        running.into_values().for_each(|thread| drop(thread.join()));
     })
+}
+
+/// What cannot be read is asked for, too: it is told then.
+fn is_due(downloader: &Downloader, name: &str, source: &SourceConfig) -> bool {
+    source.enabled && downloader.table.state(name).map_or(true, |state| due(source, &state) <= millis())
+}
+
+fn say(name: &str, told: Result<Refreshed, BackendError>, tell: &dyn Fn(&str)) {
+    match told {
+        Ok(told) => match told.outcome {
+            Outcome::Finished => {
+                let (taken, removed) = (told.taken, told.removed);
+                tell(&format!("threat intelligence: {name} gave {taken} indicators, {removed} are gone"));
+            }
+            Outcome::Failed => {
+                let error = told.error.unwrap_or_default();
+                tell(&format!("warning: threat intelligence: {name}: {error}; what it gave before stays"));
+            }
+            _ => {}
+        },
+        Err(error) => {
+            let cause = error.source.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+            tell(&format!("warning: threat intelligence: {name}: {}{cause}", error.action));
+        }
+    }
 }

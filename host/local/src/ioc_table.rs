@@ -1,7 +1,7 @@
 //! Indicators of compromise in SQLite: a row for each value and source.
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -94,6 +94,30 @@ impl SqliteIocs {
     }
 }
 
+/// Writes indicators over what is there, or beside what is there since a pass.
+fn write(connection: &Connection, iocs: &[Ioc], pass: u64, beside: Option<u64>) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached(
+        "INSERT INTO iocs (value, source, type, expires, pass, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET type = ?3, expires = ?4, pass = ?5, json = ?6",
+    )?;
+    let mut known =
+        connection.prepare_cached("SELECT json FROM iocs WHERE value = ?1 AND source = ?2 AND pass >= ?3")?;
+    let mut network = connection.prepare_cached("INSERT OR IGNORE INTO networks (v6, length) VALUES (?1, ?2)")?;
+    for new in iocs {
+        let before = match beside {
+            Some(since) => known.query_row(params![new.value, new.source, since as i64], ioc).optional()?,
+            None => None,
+        };
+        let Some(all) = Ioc::together(before.into_iter().chain([new.clone()])) else { continue };
+        let json = serde_json::to_string(&all).unwrap_or_default();
+        put.execute(params![all.value, all.source, all.ioc_type, all.expires, pass as i64, json])?;
+        if let Some(range) = Network::parse(&all.value).filter(|range| !range.is_address()) {
+            network.execute(params![range.is_v6(), range.length()])?;
+        }
+    }
+    Ok(())
+}
+
 fn ioc(row: &Row<'_>) -> rusqlite::Result<Ioc> {
     let json: String = row.get(0)?;
     serde_json::from_str(&json)
@@ -110,9 +134,11 @@ impl IocTable for SqliteIocs {
             let mut find = connection.prepare_cached("SELECT json FROM iocs WHERE value = ?1 AND expires > ?2")?;
             let mut found = Found::default();
             for value in values {
-                let mut iocs: Vec<Ioc> = find.query_map(params![value, now], ioc)?.collect::<rusqlite::Result<_>>()?;
-                for network in network_keys(value, &lengths) {
-                    iocs.extend(find.query_map(params![network, now], ioc)?.collect::<rusqlite::Result<Vec<_>>>()?);
+                let mut iocs = Vec::new();
+                for key in std::iter::once(value.clone()).chain(network_keys(value, &lengths)) {
+                    for said in find.query_map(params![key, now], ioc)? {
+                        iocs.extend(said?.at(now));
+                    }
                 }
                 if !iocs.is_empty() {
                     found.insert(value.clone(), Arc::from(iocs));
@@ -124,21 +150,48 @@ impl IocTable for SqliteIocs {
     }
 
     fn put(&self, iocs: &[Ioc], pass: u64) -> Result<(), BackendError> {
+        self.change(|connection| write(connection, iocs, pass, None))
+    }
+
+    fn join(&self, iocs: &[Ioc], pass: u64, since: u64) -> Result<(), BackendError> {
+        self.change(|connection| write(connection, iocs, pass, Some(since)))
+    }
+
+    fn revise(
+        &self,
+        source: &str,
+        named: &BTreeMap<String, BTreeSet<String>>,
+        among: Option<&BTreeSet<String>>,
+    ) -> Result<u64, BackendError> {
         self.change(|connection| {
-            let mut put = connection.prepare_cached(
-                "INSERT INTO iocs (value, source, type, expires, pass, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT DO UPDATE SET type = ?3, expires = ?4, pass = ?5, json = ?6",
+            let said: Vec<Ioc> = match among {
+                Some(values) => {
+                    let mut known =
+                        connection.prepare_cached("SELECT json FROM iocs WHERE value = ?1 AND source = ?2")?;
+                    let one = |value: &String| known.query_row(params![value, source], ioc).optional().transpose();
+                    values.iter().filter_map(one).collect::<rusqlite::Result<_>>()?
+                }
+                None => {
+                    let mut all = connection.prepare_cached("SELECT json FROM iocs WHERE source = ?1")?;
+                    all.query_map([source], ioc)?.collect::<rusqlite::Result<_>>()?
+                }
+            };
+            let mut remove = connection.prepare_cached("DELETE FROM iocs WHERE value = ?1 AND source = ?2")?;
+            let mut update = connection.prepare_cached(
+                "UPDATE iocs SET type = ?3, expires = ?4, json = ?5 WHERE value = ?1 AND source = ?2",
             )?;
-            let mut network =
-                connection.prepare_cached("INSERT OR IGNORE INTO networks (v6, length) VALUES (?1, ?2)")?;
-            for ioc in iocs {
-                let json = serde_json::to_string(ioc).unwrap_or_default();
-                put.execute(params![ioc.value, ioc.source, ioc.ioc_type, ioc.expires, pass as i64, json])?;
-                if let Some(range) = Network::parse(&ioc.value).filter(|range| !range.is_address()) {
-                    network.execute(params![range.is_v6(), range.length()])?;
+            let mut gone = 0;
+            for before in said {
+                match before.clone().revised(named) {
+                    None => gone += remove.execute(params![before.value, source])? as u64,
+                    Some(left) if left != before => {
+                        let json = serde_json::to_string(&left).unwrap_or_default();
+                        update.execute(params![left.value, source, left.ioc_type, left.expires, json])?;
+                    }
+                    Some(_) => {}
                 }
             }
-            Ok(())
+            Ok(gone)
         })
     }
 
@@ -153,10 +206,14 @@ impl IocTable for SqliteIocs {
         })
     }
 
-    fn sweep(&self, source: &str, pass: u64) -> Result<u64, BackendError> {
+    fn sweep(&self, source: &str, pass: u64, spared: &BTreeSet<String>) -> Result<u64, BackendError> {
+        let spared = serde_json::to_string(spared).unwrap_or_default();
         self.change(|connection| {
-            let count =
-                connection.execute("DELETE FROM iocs WHERE source = ?1 AND pass < ?2", params![source, pass as i64])?;
+            let count = connection.execute(
+                "DELETE FROM iocs WHERE source = ?1 AND pass < ?2 AND coalesce(json_extract(json, '$.reference'), '')
+                 NOT IN (SELECT value FROM json_each(?3))",
+                params![source, pass as i64, spared],
+            )?;
             Ok(count as u64)
         })
     }
@@ -262,11 +319,41 @@ mod tests {
         assert_eq!(find("2001:db8::9", 0), ["2001:db8::/32 a"]);
         assert!(find("evil.com", 0).is_empty());
         assert_eq!(table.counts().unwrap(), BTreeMap::from([("a".into(), 3), ("b".into(), 1)]));
-        assert_eq!(table.sweep("a", 2).unwrap(), 2);
+        assert_eq!(table.sweep("a", 2, &BTreeSet::new()).unwrap(), 2);
         assert_eq!(find("192.0.2.7", 0), ["192.0.2.7 b"]);
         assert_eq!(table.remove("b", &["192.0.2.7".into(), "x".into()]).unwrap(), 1);
         assert_eq!(table.expire(100).unwrap(), 1);
         assert_eq!(table.list(&IocFilter::default(), None, 10).unwrap(), []);
+    }
+
+    #[test]
+    fn a_value_counts_while_any_indicator_of_it_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = SqliteIocs::open(&folder.path().join("iocs.sqlite")).unwrap();
+        let said = |value: &str, reference: &str, expires: Millis, from: Option<Millis>| Ioc {
+            reference: Some(reference.into()),
+            valid_from: from,
+            ..ioc(value, "s", expires)
+        };
+        table.join(&[said("192.0.2.1", "old", 900, None)], 0, 0).unwrap();
+        table.join(&[said("192.0.2.1", "a", 100, None), said("192.0.2.2", "a", 100, None)], 1, 1).unwrap();
+        table.join(&[said("192.0.2.1", "b", 200, Some(50)), said("192.0.2.1", "c", 40, None)], 2, 1).unwrap();
+        let find = |now: Millis| {
+            let found = table.find(&["192.0.2.1".into()], now).unwrap();
+            found.get("192.0.2.1").map(|iocs| iocs[0].reference.clone().unwrap())
+        };
+        assert_eq!([find(0), find(60), find(150), find(200)].map(Option::unwrap_or_default), ["a", "b", "b", ""]);
+        let named = |reference: &str, values: &[&str]| {
+            BTreeMap::from([(reference.to_owned(), values.iter().map(|value| (*value).to_owned()).collect())])
+        };
+        // `b` is gone, `a` names something else: `c` is left of the one, nothing of the other.
+        assert_eq!(table.revise("s", &named("b", &[]), Some(&["192.0.2.1".to_owned()].into())).unwrap(), 0);
+        assert_eq!((find(0), find(60)), (Some("a".into()), Some("a".into())));
+        assert_eq!(table.revise("s", &named("a", &["192.0.2.9"]), None).unwrap(), 1);
+        assert_eq!((find(0), find(60)), (Some("c".into()), None));
+        // Of what was spared, nothing is swept.
+        assert_eq!(table.sweep("s", 9, &["c".to_owned()].into()).unwrap(), 0);
+        assert_eq!(table.sweep("s", 9, &["a".to_owned()].into()).unwrap(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod address;
 mod value;
 
 pub use address::{Network, network_keys};
-pub use value::{Kind, canonical};
+pub use value::{Kind, canonical, refanged};
 
 use crate::backend::BackendError;
 use crate::classifier::repack;
@@ -26,6 +26,9 @@ use streamalert_packed::{Kind as Shape, Node, Record};
 const HITS_MAX: usize = 100;
 /// Values of one record that are looked up: of a list of ten thousand addresses, the first.
 const VALUES_MAX: usize = 1_000;
+
+/// Indicators of one source that are kept of one value, beside the first.
+const ALSO_MAX: usize = 20;
 
 /// An indicator, as one source has it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +50,52 @@ pub struct Ioc {
     /// What the source calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// Before this it is none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<Millis>,
+    /// Further indicators of the source that name the same value: it counts while any of them does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Ioc>,
+}
+
+impl Ioc {
+    /// What one source says of one value, as one: the indicator that counts longest, and the others beside it. Of what is called
+    /// the same, the later word.
+    pub fn together(said: impl IntoIterator<Item = Ioc>) -> Option<Ioc> {
+        let mut all: Vec<Ioc> = Vec::new();
+        for mut ioc in said {
+            let also = std::mem::take(&mut ioc.also);
+            for one in std::iter::once(ioc).chain(also) {
+                match all.iter_mut().find(|other| other.reference == one.reference) {
+                    Some(other) => *other = one,
+                    None => all.push(one),
+                }
+            }
+        }
+        all.sort_by(|a, b| (b.expires, &a.reference).cmp(&(a.expires, &b.reference)));
+        all.truncate(ALSO_MAX + 1);
+        let mut all = all.into_iter();
+        let first = all.next()?;
+        Some(Ioc { also: all.collect(), ..first })
+    }
+
+    /// What is left of it, now that these indicators of its source (by what the source calls them) name these values and no
+    /// others.
+    pub fn revised(self, named: &BTreeMap<String, BTreeSet<String>>) -> Option<Ioc> {
+        let mut ioc = self;
+        let also = std::mem::take(&mut ioc.also);
+        Ioc::together(std::iter::once(ioc).chain(also).filter(|one| {
+            let values = one.reference.as_ref().and_then(|reference| named.get(reference));
+            values.is_none_or(|values| values.contains(&one.value))
+        }))
+    }
+
+    /// What of it counts at that time.
+    pub fn at(&self, now: Millis) -> Option<Ioc> {
+        let is_live = |one: &&Ioc| one.expires > now && one.valid_from.is_none_or(|from| from <= now);
+        let one = std::iter::once(self).chain(&self.also).find(is_live)?;
+        Some(Ioc { also: Vec::new(), ..one.clone() })
+    }
 }
 
 /// By value as it was asked for; of an address also those of ranges it lies in.
@@ -73,6 +122,14 @@ pub struct SourceState {
     /// What the last whole pass leaves to the next: an ETag, the time up to which all is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Value>,
+    /// By which it is seen that the source's configuration is another since.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub config: String,
+    /// The pass that is under way reads all there is, and not only what is new.
+    pub whole: bool,
+    /// The last pass that read all there is, or reads it, and when the last one began that did.
+    pub base: u64,
+    pub read: Millis,
     /// Milliseconds since 1970.
     pub began: Millis,
     pub finished: Millis,
@@ -100,10 +157,20 @@ pub trait IocTable: Send + Sync {
     fn find(&self, values: &[String], now: Millis) -> Result<Found, BackendError>;
     /// Adds, or replaces what the same source had under the same value. `pass` is the source's.
     fn put(&self, iocs: &[Ioc], pass: u64) -> Result<(), BackendError>;
+    /// As `put`; beside it stays what the source calls otherwise, if the pass `since` or a later one has seen it.
+    fn join(&self, iocs: &[Ioc], pass: u64, since: u64) -> Result<(), BackendError>;
+    /// Takes from a source what its indicators named before and name no more (see [`Ioc::revised`]): among these values, or
+    /// among all. Says how many values it has no more.
+    fn revise(
+        &self,
+        source: &str,
+        named: &BTreeMap<String, BTreeSet<String>>,
+        among: Option<&BTreeSet<String>>,
+    ) -> Result<u64, BackendError>;
     /// Takes values from a source. Says how many were there.
     fn remove(&self, source: &str, values: &[String]) -> Result<u64, BackendError>;
-    /// Takes from a source what no pass since `pass` has seen. Says how many.
-    fn sweep(&self, source: &str, pass: u64) -> Result<u64, BackendError>;
+    /// Takes from a source what no pass since `pass` has seen, but for what it calls by one of these names. Says how many.
+    fn sweep(&self, source: &str, pass: u64, spared: &BTreeSet<String>) -> Result<u64, BackendError>;
     /// Some, in the order of values, those after `after` only.
     fn list(&self, filter: &IocFilter, after: Option<&str>, limit: usize) -> Result<Vec<Ioc>, BackendError>;
     /// How many each source has, expired ones among them.

@@ -22,10 +22,10 @@ use streamalert_local::config_folder::Config;
 use streamalert_local::run::DataFolder;
 use streamalert_pipeline::backend::SecretStore;
 use streamalert_pipeline::config::threat_intel::{Auth, MANUAL};
-use streamalert_pipeline::threat_intel::{Ioc, IocFilter, IocTable, Kind, canonical};
+use streamalert_pipeline::threat_intel::{Ioc, IocFilter, IocTable, Kind, canonical, refanged};
 use streamalert_pipeline::time::{Millis, rfc3339};
 
-/// How long `refresh` works on one source.
+/// How long `refresh` works on its sources.
 const REFRESH_TIME: Duration = Duration::from_secs(4 * 3600);
 
 /// See, add and remove indicators of compromise, and fetch them from their sources
@@ -115,7 +115,7 @@ enum Command {
         /// Only these [default: all]
         #[arg(value_name = "SOURCE")]
         sources: Vec<String>,
-        /// Also those that are not due
+        /// Also those that are not due, and all they have, not only what is new
         #[arg(long)]
         force: bool,
     },
@@ -173,8 +173,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 let (ioc_type, value) = written(value, ioc_type.as_deref())?;
                 let (sub_type, description) = (sub_type.clone(), description.clone());
                 let expires = millis() + i64::from(days) * 86_400_000;
-                let (source, confidence) = (MANUAL.to_owned(), None);
-                iocs.push(Ioc { value, ioc_type, sub_type, source, expires, confidence, description, reference: None });
+                let source = MANUAL.to_owned();
+                iocs.push(Ioc { value, ioc_type, sub_type, source, expires, description, ..Ioc::default() });
             }
             place.table.put(&iocs, 0).map_err(failed)?;
             iocs.iter().try_for_each(|ioc| tell(ioc, args.output))
@@ -208,14 +208,15 @@ fn written(value: &str, ioc_type: Option<&str>) -> Result<(String, String), Fail
             .ok_or_else(|| Failure::Usage(anyhow!("what is `{}`? say it with --type", printable(value))))?
             .to_owned(),
     };
-    match canonical(Kind::of(&ioc_type), value) {
+    let kind = Kind::of(&ioc_type);
+    match canonical(kind, &refanged(kind, value)) {
         Some(value) => Ok((ioc_type, value)),
         None => Err(Failure::Usage(anyhow!("`{}` is no {ioc_type}", printable(value)))),
     }
 }
 
 fn plain_type(value: &str) -> Option<&'static str> {
-    let is = |kind| canonical(kind, value).is_some();
+    let is = |kind| canonical(kind, &refanged(kind, value)).is_some();
     match value.trim() {
         _ if is(Kind::Ip) => Some("ip"),
         _ if is(Kind::Url) => Some("url"),
@@ -236,15 +237,27 @@ fn until(at: Millis) -> String {
     if at == Millis::MAX { "for ever".to_owned() } else { rfc3339(at) }
 }
 
+fn times(told: &mut Value, ioc: &Ioc) {
+    told["expires"] = if ioc.expires == Millis::MAX { Value::Null } else { rfc3339(ioc.expires).into() };
+    if let Some(from) = ioc.valid_from {
+        told["valid_from"] = rfc3339(from).into();
+    }
+    for (number, also) in ioc.also.iter().enumerate() {
+        times(&mut told["also"][number], also);
+    }
+}
+
 fn tell(ioc: &Ioc, output: Output) -> Result<(), Failure> {
     match output {
         Output::Json => {
             let mut told = serde_json::to_value(ioc).context("write an indicator")?;
-            told["expires"] = if ioc.expires == Millis::MAX { Value::Null } else { rfc3339(ioc.expires).into() };
+            times(&mut told, ioc);
             say(&told.to_string())
         }
         Output::Text => {
-            let more: Vec<String> = [Some(&ioc.sub_type).filter(|text| !text.is_empty()), ioc.description.as_ref()]
+            let from = ioc.valid_from.filter(|from| *from > millis()).map(|from| format!("from {}", rfc3339(from)));
+            let sub_type = Some(&ioc.sub_type).filter(|text| !text.is_empty());
+            let more: Vec<String> = [from.as_ref(), sub_type, ioc.description.as_ref()]
                 .into_iter()
                 .flatten()
                 .map(|text| printable(text))
@@ -293,16 +306,25 @@ fn refresh(
     let Some(downloader) = downloader else {
         return Err(Failure::Usage(anyhow!("threat_intel.json has no `sources`")));
     };
-    let mut broken = Vec::new();
-    for (name, source) in config.sources.iter().filter(|(name, _)| named.is_empty() || named.contains(name)) {
-        let until = Instant::now() + REFRESH_TIME;
-        let told = downloader.refresh(name, source, force, until, &|| false).map_err(failed)?;
-        say_refreshed(&told, output)?;
-        broken.extend(told.error.map(|error| format!("{name}: {error}")));
-        if told.outcome == Outcome::Busy {
-            broken.push(format!("{name}: somebody else is at it"));
+    let (mut broken, mut said) = (Vec::new(), Ok(()));
+    let wanted = config.sources.iter().filter(|(name, _)| named.is_empty() || named.contains(name));
+    let wanted: Vec<_> = wanted.map(|(name, source)| (name.as_str(), source)).collect();
+    downloader.refresh_all(&wanted, force, Instant::now() + REFRESH_TIME, |name, told| match told {
+        Ok(told) => {
+            if said.is_ok() {
+                said = say_refreshed(&told, output);
+            }
+            broken.extend(told.error.map(|error| format!("{name}: {error}")));
+            if told.outcome == Outcome::Busy {
+                broken.push(format!("{name}: somebody else is at it"));
+            }
         }
-    }
+        Err(error) => {
+            let cause = error.source.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+            broken.push(format!("{name}: {}{cause}", error.action));
+        }
+    });
+    said?;
     match broken.is_empty() {
         true => Ok(()),
         false => Err(anyhow!("{}", broken.join("\n")).into()),

@@ -1,28 +1,36 @@
 //! Tables with a value in each row.
 
 use super::{Page, Reading, Told, time};
-use streamalert_lookup::csv::for_each_row;
+use streamalert_lookup::csv::{Quotes, for_each_row};
 use streamalert_pipeline::config::threat_intel::{Column, CsvConfig};
 
 pub fn rows(reading: &Reading<'_>, bytes: &[u8]) -> Result<Page, String> {
     let Some(config) = &reading.config.csv else { return Err("its columns are not configured".into()) };
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
+    if let Some(what) = no_table(text) {
+        return Err(format!("the answer is {what}, and no table"));
+    }
+    let delimiter = config.delimiter.as_bytes().first().copied().unwrap_or(b',');
     let mut header: Option<Vec<String>> = (!config.header).then(Vec::new);
     let mut places: Option<Places> = None;
     let mut page = Page::default();
-    // A line within a quoted cell is none.
-    let mut is_quoted = false;
+    let mut quotes = Quotes::new(delimiter);
+    let (mut comments, mut count) = (0, 0);
     let mut body = String::with_capacity(text.len() + 1);
     for line in text.lines() {
-        if !is_quoted && !config.comment.is_empty() && line.trim_start().starts_with(&config.comment) {
-            continue;
+        // A line within a quoted cell is no comment. An empty line stands for one, so that lines keep their numbers.
+        let is_comment = !config.comment.is_empty() && line.trim_start().starts_with(&config.comment);
+        if is_comment && !quotes.are_open() {
+            comments += 1;
+        } else {
+            body.push_str(line);
+            quotes.read(line.as_bytes());
         }
-        is_quoted ^= line.bytes().filter(|byte| *byte == b'"').count() % 2 == 1;
-        body.push_str(line);
         body.push('\n');
+        quotes.read(b"\n");
     }
-    for_each_row(&body, config.delimiter.as_bytes().first().copied().unwrap_or(b','), |_, cells| {
+    for_each_row(&body, delimiter, |_, cells| {
         if cells.iter().all(|cell| cell.trim().is_empty()) {
             return Ok(());
         }
@@ -33,6 +41,7 @@ pub fn rows(reading: &Reading<'_>, bytes: &[u8]) -> Result<Page, String> {
         if places.is_none() {
             places = Some(Places::of(config, names)?);
         }
+        count += 1;
         if let Some(places) = &places {
             row(reading, config, places, cells, &mut page);
         }
@@ -45,7 +54,27 @@ pub fn rows(reading: &Reading<'_>, bytes: &[u8]) -> Result<Page, String> {
     if header.is_none() {
         return Err("it is empty; the first line names the columns (or say \"header\": false)".into());
     }
+    if count == 0 && !config.header && comments == 0 {
+        return Err("it is empty; a list of nothing has a comment at least".into());
+    }
+    if count > 0 && page.understood == 0 {
+        let why: Vec<String> = page.left_out.iter().map(|(why, count)| format!("{why} ({count})")).collect();
+        return Err(format!("none of its {count} rows is an indicator: {}", why.join(", ")));
+    }
     Ok(page)
+}
+
+/// What services answer instead of a table, with a status that says that all is well.
+fn no_table(text: &str) -> Option<&'static str> {
+    let start: String = text.trim_start().chars().take(15).collect::<String>().to_ascii_lowercase();
+    if ["<!doctype", "<html", "<head", "<body"].iter().any(|tag| start.starts_with(tag)) {
+        return Some("a web page");
+    }
+    if start.starts_with("<?xml") {
+        return Some("XML");
+    }
+    let is_json = start.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    is_json.then_some("JSON")
 }
 
 /// Where things stand in a row.
@@ -97,13 +126,15 @@ fn row(reading: &Reading<'_>, config: &CsvConfig, places: &Places, cells: &[Stri
     }
     let expires = expires.flatten();
     if expires.is_some_and(|at| at <= reading.now) {
+        page.understood += 1;
         return page.leave_out("expired");
     }
     let told = Told {
         value,
         ioc_type,
         sub_type: cell(places.sub_type),
-        confidence: cell(places.confidence).and_then(|text| text.parse().ok()),
+        confidence: cell(places.confidence),
+        valid_from: None,
         expires,
         description: cell(places.description),
         reference: None,
@@ -116,6 +147,70 @@ fn row(reading: &Reading<'_>, config: &CsvConfig, places: &Places, cells: &[Stri
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn read(csv: serde_json::Value, text: &str) -> Result<Page, String> {
+        let config = json!({"type": "csv", "url": "https://x", "csv": csv, "confidence_min": 50});
+        let config = serde_json::from_value(config).unwrap();
+        rows(&Reading { name: "s", config: &config, now: 0 }, text.as_bytes())
+    }
+
+    fn values(page: &Page) -> Vec<&str> {
+        page.iocs.iter().map(|ioc| ioc.value.as_str()).collect()
+    }
+
+    #[test]
+    fn an_answer_that_is_no_table_is_an_error() {
+        for ioc_type in ["ip", "domain", "url", "filename", "sha256"] {
+            let csv = json!({"header": false, "value": 0, "type": ioc_type});
+            for text in [
+                "",
+                " \n\n",
+                "<!DOCTYPE html>\n<html><body>Sign in</body></html>",
+                "\n<HTML>\nevil.com\n",
+                "<?xml version='1.0'?>\n<Error/>",
+                r#"{"error": "rate limit exceeded"}"#,
+                "[]",
+            ] {
+                assert!(read(csv.clone(), text).is_err(), "{ioc_type}: {text}");
+            }
+        }
+        for (ioc_type, text) in [("domain", "Forbidden"), ("ip", "Access denied\n"), ("url", "rate limit\nexceeded")] {
+            let told = read(json!({"header": false, "value": 0, "type": ioc_type}), text).unwrap_err();
+            assert!(told.contains("rows is an indicator") && told.contains(ioc_type), "{told}");
+        }
+        // A list of nothing, or of nothing that is wanted, is one.
+        let header = json!({"value": "v", "type": "ip", "confidence": "c"});
+        for (csv, text) in [
+            (json!({"header": false, "value": 0, "type": "ip"}), "# nothing today\n"),
+            (header.clone(), "v,c\n"),
+            (header, "v,c\n192.0.2.1,10\n"),
+        ] {
+            assert!(read(csv, text).unwrap().iocs.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_quote_without_an_end_is_named_by_its_line() {
+        let csv = json!({"value": "v", "type": "ip", "description": "d"});
+        let told = read(csv.clone(), "# one\nv,d\n# two\n192.0.2.1,\"x\n192.0.2.2,y\n").unwrap_err();
+        assert!(told.contains("line 4: a quote begins"), "{told}");
+        // An inch is no quote, and the line after it a comment all the same.
+        let page = read(csv, "v,d\n192.0.2.1,5\" disk\n# no row\n192.0.2.2,\n").unwrap();
+        assert_eq!(values(&page), ["192.0.2.1", "192.0.2.2"]);
+        assert!(page.left_out.is_empty(), "{:?}", page.left_out);
+    }
+
+    #[test]
+    fn confidence_and_values_are_what_they_are() {
+        let csv = json!({"header": false, "value": 0, "type_column": 1, "confidence": 2});
+        let text = "EVIL[.]com,domain,50\nhxxps://evil[.]com/x,url,\n300.1.1.1,domain,90\na.com,domain,12.5\n\
+                    b.com,domain,low\nc.com,domain,300\nd.com,domain,99.9\nlocalhost,domain,99\nws-1,hostname,99\n";
+        let page = read(csv, text).unwrap();
+        assert_eq!(values(&page), ["evil.com", "https://evil.com/x", "d.com", "ws-1"]);
+        assert_eq!(page.left_out["a value that is no domain"], 2);
+        assert_eq!(page.left_out["confidence below 50"], 1);
+        assert_eq!(page.left_out["a confidence that is no number from 0 to 100"], 2);
+    }
 
     #[test]
     fn comments_are_lines_and_no_part_of_a_cell() {

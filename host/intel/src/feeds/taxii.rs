@@ -47,6 +47,17 @@ fn objects_url(reading: &Reading<'_>) -> Result<Url, FetchError> {
     base.join(&path).map_err(|error| wrong(error.to_string()))
 }
 
+fn envelope(text: &[u8]) -> Result<Envelope, String> {
+    let value: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    match &value {
+        // Without objects it is empty, or says so.
+        Value::Object(keys) if keys.is_empty() || ["objects", "more"].iter().any(|key| keys.contains_key(*key)) => {
+            serde_json::from_value(value).map_err(|error| error.to_string())
+        }
+        _ => Err("it has no `objects`".into()),
+    }
+}
+
 pub fn page(
     reading: &Reading<'_>,
     web: &Web<'_>,
@@ -83,10 +94,12 @@ pub fn page(
         }
         answer => answer?,
     };
-    let envelope: Envelope = match answer.body.trim_ascii().is_empty() {
+    // No news may be an empty text; that a collection has nothing at all is said by an envelope.
+    let is_news = cursor.added_after.is_some() || cursor.next.is_some();
+    let envelope: Envelope = match answer.body.trim_ascii().is_empty() && is_news {
         true => Envelope { more: false, next: None, objects: Vec::new() },
-        false => serde_json::from_slice(&answer.body)
-            .map_err(|error| FetchError::broken(format!("{}: it is no TAXII envelope: {error}", reading.config.url)))?,
+        false => envelope(&answer.body)
+            .map_err(|why| FetchError::broken(format!("{}: it is no TAXII envelope: {why}", reading.config.url)))?,
     };
     let seen = answer.header("x-taxii-date-added-last").map(str::to_owned).or_else(|| cursor.seen.clone());
     let mut page = stix::indicators(reading, &envelope.objects);
@@ -111,4 +124,19 @@ pub fn page(
     }
     page.since = Some(serde_json::json!({"added_after": seen.or(cursor.added_after)}));
     Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_no_envelope_is_an_error() {
+        for text in ["", "<html>", "[]", r#"{"error": "denied"}"#, r#"{"title": "x", "http_status": "403"}"#] {
+            assert!(envelope(text.as_bytes()).is_err(), "{text}");
+        }
+        for text in ["{}", r#"{"more": false}"#, r#"{"objects": []}"#] {
+            assert!(envelope(text.as_bytes()).is_ok(), "{text}");
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! `threat_intel.json`: which values of records are looked up, which are not, and where indicators come from.
 
-use super::{ConfigFault, ConfigFaults};
+use super::{ConfigFault, ConfigFaults, Schemas};
+use crate::log_record::{ECS_KEY, NORMALIZATION_KEY, OCSF_KEY};
 use crate::threat_intel::{Kind, Network};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Days for which an indicator counts whose source does not say until when.
@@ -13,6 +14,8 @@ const EXPIRES_DAYS: u32 = 90;
 const CACHE_SECONDS: u64 = 60;
 /// Bytes of one answer of a source: feeds of a million indicators have some hundred megabytes.
 const ANSWER_BYTES: u64 = 256 << 20;
+/// Confidence is a number from 0 to this.
+pub const CONFIDENCE_MAX: u8 = 100;
 /// Indicators of a page of TAXII.
 const PAGE_LIMIT: u32 = 1_000;
 
@@ -27,6 +30,8 @@ pub struct ThreatIntelConfig {
     pub excluded: BTreeMap<String, Vec<String>>,
     pub cache: Duration,
     pub sources: BTreeMap<String, SourceConfig>,
+    /// Worth saying, but no reason to stop.
+    pub warnings: Vec<ConfigFault>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -272,6 +277,12 @@ impl ThreatIntelConfig {
             if source.collection.is_some() && source.feed != Feed::Taxii {
                 fault(at("collection"), "is for sources of type taxii".into());
             }
+            if source.confidence_min > CONFIDENCE_MAX {
+                fault(
+                    at("confidence_min"),
+                    format!("at most {CONFIDENCE_MAX}; {} is never reached", source.confidence_min),
+                );
+            }
             for (number, zero) in [
                 ("expires_days", source.expires_days == 0),
                 ("page_limit", source.page_limit == 0),
@@ -292,7 +303,84 @@ impl ThreatIntelConfig {
             excluded,
             cache: Duration::from_secs(raw.cache_seconds.unwrap_or(CACHE_SECONDS)),
             sources: raw.sources,
+            warnings: Vec::new(),
         })
+    }
+}
+
+impl ThreatIntelConfig {
+    /// With warnings of names that mean nothing: no log type gives a value under them, or no type is called so.
+    pub fn checked(mut self, file: &str, schemas: &Schemas) -> Self {
+        self.warnings = self.nobodys(file, schemas);
+        self
+    }
+
+    fn nobodys(&self, file: &str, schemas: &Schemas) -> Vec<ConfigFault> {
+        let mut found = Vec::new();
+        let mut warn = |path: String, message: String| found.push(ConfigFault { file: file.to_owned(), path, message });
+        // Records may come with such keys of their own, whose names nobody declares.
+        let brings = |key: &str| schemas.iter().any(|log_type| log_type.fields.position(key).is_some());
+        let normalizers = schemas.iter().flat_map(|log_type| &log_type.normalization);
+        let names: BTreeSet<&str> = normalizers.map(|normalizer| normalizer.name.as_str()).collect();
+        let ecs: BTreeSet<&str> = schemas.iter().flat_map(|log_type| &log_type.ecs.names).map(String::as_str).collect();
+        let has_ocsf = schemas.iter().any(|log_type| log_type.adds(OCSF_KEY)) || brings(OCSF_KEY);
+        for (ioc_type, of) in &self.types {
+            for name in of {
+                let path = format!("normalized_ioc_types.{ioc_type}");
+                match name.split_once(':') {
+                    Some(("ecs", field)) if brings(ECS_KEY) || declares(&ecs, field) => {}
+                    Some(("ecs", field)) => {
+                        let known = listed(ecs.iter().copied());
+                        warn(path, format!("no log type has the ECS field `{field}`; there are {known}"));
+                    }
+                    Some(("ocsf", _)) if has_ocsf => {}
+                    Some(("ocsf", _)) => warn(path, format!("`{name}`: no log type says what it is in OCSF")),
+                    _ if brings(NORMALIZATION_KEY) || names.contains(name.as_str()) => {}
+                    _ => {
+                        let known = listed(names.iter().copied());
+                        warn(path, format!("no log type normalizes anything as `{name}`; there are {known}"));
+                    }
+                }
+            }
+        }
+        for name in self.excluded.keys().filter(|name| !self.types.contains_key(*name)) {
+            let known = listed(self.types.keys().map(String::as_str));
+            let message = format!("excludes nothing: normalized_ioc_types has no type of that name; there are {known}");
+            warn(format!("excluded_iocs.{name}"), message);
+        }
+        for (name, source) in &self.sources {
+            for wanted in source.types.iter().filter(|wanted| !self.is_asked(wanted)) {
+                let known = listed(self.types.keys().map(String::as_str));
+                let message = format!("no record is looked through for `{wanted}`; normalized_ioc_types has {known}");
+                warn(format!("sources.{name}.types"), message);
+            }
+        }
+        found
+    }
+
+    /// Whether values of some type may be indicators of this one.
+    fn is_asked(&self, ioc_type: &str) -> bool {
+        self.types.keys().any(|name| Kind::of(name).fits(Kind::of(ioc_type)))
+    }
+}
+
+/// `a.b` is declared by itself, by what lies below it, and by what it lies below.
+fn declares(fields: &BTreeSet<&str>, field: &str) -> bool {
+    let below = |whole: &str, part: &str| whole.strip_prefix(part).is_some_and(|rest| rest.starts_with('.'));
+    fields.iter().any(|own| *own == field || below(own, field) || below(field, own))
+}
+
+/// Names that a warning shows.
+const NAMES_SHOWN_MAX: usize = 20;
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.collect();
+    let more = names.len().saturating_sub(NAMES_SHOWN_MAX);
+    names.truncate(NAMES_SHOWN_MAX);
+    match (names.is_empty(), more) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => names.join(", "),
+        (false, more) => format!("{} and {more} more", names.join(", ")),
     }
 }
 
@@ -329,9 +417,35 @@ mod tests {
             (source(json!({"type": "csv", "url": "https://x", "csv": {"value": "v"}})), "sources.s.csv.type"),
             (source(json!({"type": "xml", "url": "https://x"})), "unknown variant `xml`"),
             (json!({"sources": {"manual": {"type": "stix", "url": "https://x"}}}), "added by hand"),
+            (source(json!({"type": "stix", "url": "https://x", "confidence_min": 101})), "confidence_min: at most 100"),
         ] {
             let error = ThreatIntelConfig::read("f", &config.to_string()).unwrap_err().to_string();
             assert!(error.contains(told), "{told}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_that_mean_nothing_are_told() {
+        let types = json!({
+            "a": {"parser": "json", "schema": {"ip": "string"}, "configuration": {
+                "normalization": {"address": ["ip"]}, "ecs": {"source.ip": ["ip"]}}},
+        });
+        let schemas = Schemas::read(&[("s.json".into(), types.to_string())]).unwrap();
+        let config = json!({
+            "enabled": true, "normalized_ioc_types": {"ip": ["address", "adress", "ecs:source.ip", "ecs:sorce.ip"]},
+            "excluded_iocs": {"ip": ["10.0.0.0/8"], "ipp": ["10.0.0.1"]},
+            "sources": {"s": {"type": "stix", "url": "https://x", "types": ["ipv4", "domian"]}},
+        });
+        let config = ThreatIntelConfig::read("t.json", &config.to_string()).unwrap();
+        let told: Vec<String> = config.checked("t.json", &schemas).warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 4, "{told:#?}");
+        for (told, parts) in told.iter().zip([
+            ["`adress`", "there are address"],
+            ["`sorce.ip`", "there are source.ip"],
+            ["excluded_iocs.ipp", "there are ip"],
+            ["sources.s.types", "`domian`"],
+        ]) {
+            assert!(parts.iter().all(|part| told.contains(part)), "{told}");
         }
     }
 

@@ -33,16 +33,18 @@ const AFTER_HELP: &str = "Exit codes:
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let checked = if args.files.is_empty() {
-        Config::read(&args.config, None).map(|config| (config.schemas, Some(config.clusters)))
+        Config::read(&args.config, None)
+            .map(|config| (config.schemas, Some(config.clusters), config.threat_intel.warnings))
     } else {
-        files(&args.files)?.map(|schemas| (schemas, None))
+        files(&args.files)?.map(|schemas| (schemas, None, Vec::new()))
     };
     let (faults, warnings, rivals, types) = match &checked {
         Err(faults) => (faults.0.clone(), Vec::new(), Vec::new(), None),
-        Ok((schemas, clusters)) => {
+        Ok((schemas, clusters, threat_intel)) => {
             let mut warnings = schemas.warnings.clone();
             warnings.extend(clusters.iter().flat_map(|clusters: &Clusters| clusters.warnings.iter().cloned()));
             warnings.extend(remarks(schemas, clusters.as_ref()));
+            warnings.extend(threat_intel.iter().cloned());
             (Vec::new(), warnings, rivals(schemas), Some(schemas.len()))
         }
     };
