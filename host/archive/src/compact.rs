@@ -1,6 +1,6 @@
 //! Small files of an hour become one, without the copies of a row that came twice; hours that are too old are removed.
 
-use crate::convert::{LOG_TYPE, Writer, WriterOf};
+use crate::convert::{KEYS, LOG_TYPE, Writer, WriterOf};
 use crate::folder::{Archive, DataFile, MERGED};
 use crate::table::id_column;
 use crate::{Result, failed};
@@ -58,13 +58,13 @@ pub fn compact(archive: &Archive, table: &str, hour: &str, many: usize, stem: &s
         }
     }
     // Files that a change of the schema lies between stay apart: each has columns that the other has not.
-    let mut groups: Vec<(SchemaRef, Option<String>, Vec<DataFile>)> = Vec::new();
+    let mut groups: Vec<(SchemaRef, [Option<String>; 2], Vec<DataFile>)> = Vec::new();
     for file in small {
         let opened = open(&file)?;
-        let (schema, log_type) = (opened.schema().clone(), log_type(&opened));
-        match groups.iter_mut().find(|(known, of, _)| known.fields() == schema.fields() && *of == log_type) {
+        let (schema, about) = (opened.schema().clone(), [LOG_TYPE, KEYS].map(|key| said(&opened, key)));
+        match groups.iter_mut().find(|(known, of, _)| known.fields() == schema.fields() && *of == about) {
             Some((_, _, files)) => files.push(file),
-            None => groups.push((schema, log_type, vec![file])),
+            None => groups.push((schema, about, vec![file])),
         }
     }
     // What stays as it is comes first: of two copies the one that is rewritten goes.
@@ -73,11 +73,11 @@ pub fn compact(archive: &Archive, table: &str, hour: &str, many: usize, stem: &s
             seen.read(file)?;
         }
     }
-    for (number, (schema, log_type, files)) in groups.into_iter().enumerate() {
+    for (number, (schema, [log_type, keys], files)) in groups.into_iter().enumerate() {
         if files.len() < 2 {
             continue;
         }
-        let of = WriterOf { schema: &schema, log_type: log_type.as_deref() };
+        let of = WriterOf { schema: &schema, log_type: log_type.as_deref(), keys: keys.as_deref() };
         let mut writer = Writer::begin(archive, table, hour, &of)?;
         let mut rows = 0;
         for file in &files {
@@ -103,15 +103,19 @@ pub fn compact(archive: &Archive, table: &str, hour: &str, many: usize, stem: &s
     Ok(merged)
 }
 
-fn open(file: &DataFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+pub(crate) fn open(file: &DataFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let opened = File::open(&file.path).map_err(failed("read", &file.path))?;
     ParquetRecordBatchReaderBuilder::try_new(opened).map_err(failed("read", &file.path))
 }
 
 /// The log type that a file says it has records of.
 pub(crate) fn log_type(file: &ParquetRecordBatchReaderBuilder<File>) -> Option<String> {
+    said(file, LOG_TYPE)
+}
+
+fn said(file: &ParquetRecordBatchReaderBuilder<File>, key: &str) -> Option<String> {
     let said = file.metadata().file_metadata().key_value_metadata()?;
-    said.iter().find(|entry| entry.key == LOG_TYPE)?.value.clone()
+    said.iter().find(|entry| entry.key == key)?.value.clone()
 }
 
 /// Ids of rows, by half of their digits.

@@ -29,6 +29,9 @@ const ROWS_BYTES: usize = 8 << 20;
 const GROUP_ROWS: usize = 128 << 10;
 /// What a file says of itself: the log type whose records it has.
 pub const LOG_TYPE: &str = "streamalert.log_type";
+/// And which keys its columns are for, where these have other names: an object of keys by their columns' places, as `who.username`.
+/// Names depend on what else a schema declares, and a schema changes.
+pub const KEYS: &str = "streamalert.keys";
 
 /// What became of a piece.
 #[derive(Debug, Default)]
@@ -51,11 +54,14 @@ impl Writer {
         let file = archive.begin(table, hour)?;
         let path = file.file.path().to_path_buf();
         let handle = file.file.as_file().try_clone().map_err(failed("write", &path))?;
+        let said = [(LOG_TYPE, of.log_type), (KEYS, of.keys)].into_iter();
+        let said: Vec<KeyValue> =
+            said.filter_map(|(key, value)| Some(KeyValue::new(key.to_owned(), value?.to_owned()))).collect();
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_created_by(concat!("streamalert ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_key_value_metadata(of.log_type.map(|name| vec![KeyValue::new(LOG_TYPE.to_owned(), name.to_owned())]));
+            .set_key_value_metadata((!said.is_empty()).then_some(said));
         // Hardly a value of these stands twice.
         for name in ["streamalert_id", "streamalert_record", "id", "record"] {
             if of.schema.field_with_name(name).is_ok() {
@@ -111,6 +117,8 @@ fn texts(fields: &Fields, within: &[String]) -> Vec<Vec<String>> {
 pub(crate) struct WriterOf<'a> {
     pub schema: &'a arrow::datatypes::SchemaRef,
     pub log_type: Option<&'a str>,
+    /// See [`KEYS`].
+    pub keys: Option<&'a str>,
 }
 
 /// Rows on their way into a file.
@@ -131,7 +139,8 @@ impl Open {
             return Ok(());
         }
         let rows = self.rows.take().map_err(failed("make columns for", &archive.folder(&self.table.name, hour)))?;
-        let of = WriterOf { schema: &self.table.schema, log_type: self.log_type.as_deref() };
+        let keys = self.table.keys.as_deref();
+        let of = WriterOf { schema: &self.table.schema, log_type: self.log_type.as_deref(), keys };
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => none.insert(Writer::begin(archive, &self.table.name, hour, &of)?),

@@ -62,6 +62,8 @@ struct State {
     next: u64,
     /// Groups that were written and of whose alerts something may still be said.
     open: u32,
+    /// Somebody wanted to close the piece while groups were open: the last of these does.
+    close: bool,
 }
 
 struct Piece {
@@ -106,7 +108,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Says which of the group's alerts were known before. Gives the piece back if it is full.
+    /// Says which of the group's alerts were known before. Gives the piece back if it is full, or was to be closed.
     pub fn end(&self, known: &[&str]) -> Result<Option<PathBuf>> {
         let mut state = self.lock();
         if let Some(piece) = &mut state.piece
@@ -116,20 +118,21 @@ impl Journal {
             piece.append(&[(Kind::Known, known.join("\n").as_bytes())], false)?;
         }
         state.open = state.open.saturating_sub(1);
-        let full = state.open == 0 && state.piece.as_ref().is_some_and(|piece| piece.bytes >= PIECE_BYTES);
-        Ok(if full { state.piece.take().map(|piece| piece.path) } else { None })
+        let full = state.close || state.piece.as_ref().is_some_and(|piece| piece.bytes >= PIECE_BYTES);
+        Ok(if full && state.open == 0 { state.take() } else { None })
     }
 
-    /// Closes the piece if it has been open for `age`.
+    /// Closes the piece if it has been open for `age`; while groups are open, with the last of these.
     pub fn close(&self, age: Duration) -> Option<PathBuf> {
         let mut state = self.lock();
-        let due = state.open == 0 && state.piece.as_ref().is_some_and(|piece| piece.opened.elapsed() >= age);
-        if due { state.piece.take().map(|piece| piece.path) } else { None }
+        let due = state.piece.as_ref().is_some_and(|piece| piece.opened.elapsed() >= age);
+        state.close |= due;
+        if due && state.open == 0 { state.take() } else { None }
     }
 
     /// Nothing more is written. Gives back what was open.
     pub fn close_all(&self) -> Option<PathBuf> {
-        self.lock().piece.take().map(|piece| piece.path)
+        self.lock().take()
     }
 
     /// What files are named after that a piece becomes: the same whenever it is done, so that doing it again changes nothing.
@@ -151,6 +154,13 @@ impl Journal {
 fn leave(folder: &Path) {
     if list(folder).is_ok_and(|names| names.iter().all(|name| name == LOCK)) {
         let _ = fs::remove_dir_all(folder);
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Option<PathBuf> {
+        self.close = false;
+        self.piece.take().map(|piece| piece.path)
     }
 }
 
@@ -249,10 +259,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let journal = Journal::open(root.path(), "one").unwrap();
         journal.begin(&[(Kind::Records, b"first"), (Kind::Alerts, b"")]).unwrap();
+        assert_eq!(journal.close(Duration::from_secs(3600)), None, "it is not old enough");
         assert_eq!(journal.close(Duration::ZERO), None, "the group has no end yet");
-        assert_eq!(journal.end(&["x", "y"]).unwrap(), None);
         assert!(left(root.path()).unwrap().is_empty(), "its process lives");
-        let piece = journal.close(Duration::ZERO).unwrap();
+        // Where groups follow close upon one another, one of them closes it.
+        let piece = journal.end(&["x", "y"]).unwrap().unwrap();
+        journal.begin(&[]).unwrap();
+        assert_eq!(journal.end(&[]).unwrap(), None);
         assert_eq!(Journal::stem(&piece), "one-00000000");
         let bytes = fs::read(&piece).unwrap();
         let all: Vec<(Kind, &[u8])> = vec![(Kind::Records, b"first"), (Kind::Alerts, b""), (Kind::Known, b"x\ny")];

@@ -8,7 +8,7 @@ use crate::journal::{Journal, Kind, left};
 use crate::table::Tables;
 use crate::{Result, told};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -23,7 +23,7 @@ use streamalert_pipeline::record_batch::RecordBatch;
 use streamalert_pipeline::time::Millis;
 
 /// How long a record waits at most until a query can see it.
-const SEEN_WITHIN: Duration = Duration::from_secs(10);
+pub const SEEN_WITHIN: Duration = Duration::from_secs(10);
 /// How often the thread looks whether there is something to do.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of the journal that wait to become files; then the run waits for them.
@@ -58,6 +58,8 @@ struct Shared {
     clock: Clock,
     tell: Tell,
     backlog: AtomicU64,
+    /// What earlier runs left was dealt with.
+    settled: AtomicBool,
     /// Files could not be written: waiting for them would be in vain.
     stuck: AtomicBool,
 }
@@ -84,6 +86,7 @@ impl Keeper {
             clock,
             tell,
             backlog: AtomicU64::new(0),
+            settled: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
         });
         let (pieces, waiting) = channel();
@@ -140,6 +143,11 @@ impl Keeper {
         Ok(())
     }
 
+    /// What runs that broke off left behind was looked at: what could be made files of is in files.
+    pub fn is_settled(&self) -> bool {
+        self.shared.settled.load(Ordering::Acquire) || !self.is_at_work()
+    }
+
     /// Waits until all of it is in files, those of the run's hours merged.
     pub fn finish(&self) {
         drop(self.pieces.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -169,6 +177,7 @@ impl Shared {
     fn work(&self, waiting: &Receiver<PathBuf>) {
         let mut touched = BTreeSet::new();
         settle_left(&self.archive, &(self.schemas)(), Unknown::Keep, &mut touched, &self.tell);
+        self.settled.store(true, Ordering::Release);
         let mut failed = Vec::new();
         let mut tried = Instant::now();
         let mut expired: Option<Instant> = None;
@@ -207,6 +216,10 @@ impl Shared {
         }
         for (table, hour) in &touched {
             self.merge(table, hour, 2);
+        }
+        // A run that ends at once is one, too: where there are only such, nothing would ever go.
+        if expired.is_none_or(|at| at.elapsed() >= EXPIRE_EVERY) {
+            self.expire();
         }
         let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Ok(journal)) = journal.map(Arc::try_unwrap) {
@@ -268,21 +281,30 @@ fn process_name(now: Millis) -> String {
     format!("{now:013}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Says how many pieces wait for somebody who knows their log types.
 fn settle_left(
     archive: &Archive,
     schemas: &Schemas,
     unknown: Unknown,
     touched: &mut BTreeSet<(String, String)>,
     tell: &Tell,
-) {
+) -> usize {
+    // Whoever looks while somebody is at it waits: what is half done there would be missed. Where nothing can be written, nobody is.
+    let path = archive.root().join(".settling");
+    let lock = File::options().read(true).write(true).create(true).truncate(false).open(path);
+    let _lock = lock.and_then(|file| file.lock().map(|()| file));
     let found = match left(archive.root()) {
         Ok(found) => found,
-        Err(error) => return tell(&format!("warning: the archive's journal was not looked at: {}", told(&error))),
+        Err(error) => {
+            tell(&format!("warning: the archive's journal was not looked at: {}", told(&error)));
+            return 0;
+        }
     };
     if found.iter().all(|left| left.pieces.is_empty()) {
         found.into_iter().for_each(crate::journal::Left::leave);
-        return;
+        return 0;
     }
+    let mut waiting = 0;
     let tables = Tables::of(schemas);
     for left in found {
         for piece in &left.pieces {
@@ -290,6 +312,8 @@ fn settle_left(
                 Ok(done) => {
                     done.notices.iter().for_each(|notice| tell(notice));
                     touched.extend(done.touched);
+                    // For somebody who knows its log types.
+                    waiting += usize::from(unknown == Unknown::Leave && piece.exists());
                 }
                 Err(error) => tell(&format!(
                     "warning: what a run that broke off left in the archive's journal stays there: {}",
@@ -299,20 +323,35 @@ fn settle_left(
         }
         left.leave();
     }
+    waiting
 }
 
-/// Makes files of what runs that broke off left in the journal, for whoever wants to read now.
-pub fn settle(root: &Path, schemas: &Schemas, clock: Clock, tell: Tell) {
+/// Makes files of what runs that broke off left in the journal, for whoever wants to read now. Says how many pieces stay as they
+/// are, since they have records of log types that `schemas` do not have: whoever reads does not see these.
+pub fn settle(root: &Path, schemas: &Schemas, clock: Clock, tell: Tell) -> usize {
     if !root.join(crate::journal::FOLDER).is_dir() {
-        return;
+        return 0;
     }
     let archive = Archive::at(root);
     let mut touched = BTreeSet::new();
-    settle_left(&archive, schemas, Unknown::Leave, &mut touched, &tell);
+    let waiting = settle_left(&archive, schemas, Unknown::Leave, &mut touched, &tell);
     let name = process_name(clock());
     for (number, (table, hour)) in touched.iter().enumerate() {
         if let Err(error) = compact(&archive, table, hour, 2, &format!("{name}-{number}")) {
             tracing::warn!(error = told(&error), table, hour, "small files were not merged; they are read as they are");
         }
     }
+    waiting
+}
+
+/// What whoever reads is told where so many pieces wait; nothing where none do.
+pub fn unread(waiting: usize, config: &Path) -> Option<String> {
+    (waiting > 0).then(|| {
+        format!(
+            "warning: acknowledged records are missing here: {waiting} pieces of the journal of a run that broke off are not read, since \
+             they have records of log types that no schema in {} has; say with --config where that run's configuration is, or let \
+             a run begin",
+            config.display()
+        )
+    })
 }

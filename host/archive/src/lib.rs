@@ -9,6 +9,7 @@
 //! | [`folder`] | the files of an hour: written whole or not at all, each row seen once |
 //! | [`compact`] | small files become large ones, copies of a row are dropped; hours that are too old are removed |
 //! | [`bounds`] | from when to when |
+//! | [`owned`] | which files hold the records of a table |
 //! | [`stored`] | what lies there, for a look |
 //! | [`read`] | records back from files, to the last digit |
 //! | [`backtest`] | rules are asked about archived records, one set of them against another |
@@ -20,6 +21,7 @@ pub mod convert;
 pub mod folder;
 pub mod journal;
 pub mod keeper;
+pub mod owned;
 pub mod read;
 pub mod rows;
 pub mod stored;

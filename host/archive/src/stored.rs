@@ -1,9 +1,11 @@
 //! Which columns lie in the files of a table, and how much.
 
 use crate::folder::Archive;
-use crate::table::hive;
+use crate::owned::{self, Owned};
+use crate::table::{Tables, hive};
 use crate::{Result, failed};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::collections::BTreeMap;
 use std::fs::File;
 use streamalert_pipeline::archive::Column;
 
@@ -17,14 +19,25 @@ pub struct Stored {
     pub columns: Vec<Column>,
 }
 
-/// Looks at a table's folder; nothing of it is changed.
-pub fn stored(archive: &Archive, table: &str) -> Result<Stored> {
+/// Looks at all tables that have files or a folder; nothing of them is changed.
+pub fn stored(archive: &Archive, tables: &Tables) -> Result<BTreeMap<String, Stored>> {
     let _reading = archive.reading()?;
+    let folders = archive.tables()?;
+    let mut found = BTreeMap::new();
+    for (name, _, owned) in owned::all(archive, tables)? {
+        let table = look(archive, &owned)?;
+        if table.files > 0 || folders.contains(&name) {
+            found.insert(name, table);
+        }
+    }
+    Ok(found)
+}
+
+fn look(archive: &Archive, owned: &Owned) -> Result<Stored> {
     let mut found = Stored::default();
-    let hours = archive.hours(table)?;
-    found.hours = hours.len();
-    for hour in hours.iter().rev() {
-        let files = archive.files(table, hour)?;
+    for hour in owned.hours(archive)?.iter().rev() {
+        let files = owned.files(archive, hour)?;
+        found.hours += usize::from(!files.is_empty());
         found.files += files.len();
         found.bytes += files.iter().map(|file| file.bytes).sum::<u64>();
         let Some(newest) = files.last().filter(|_| found.columns.is_empty()) else { continue };

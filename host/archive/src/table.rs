@@ -2,7 +2,7 @@
 //! a catalog and the files agree.
 
 use arrow::datatypes::{DataType, Field, Fields as ArrowFields, Schema, SchemaRef};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 use streamalert_pipeline::archive::{self, ALERTS, Column, alert_columns, columns, names};
 use streamalert_pipeline::columns::{PROVENANCE, all_fields, clean};
@@ -65,6 +65,48 @@ fn entries(fields: &Fields) -> Vec<Entry> {
     names(fields).into_iter().zip(kinds).map(|(name, (key, kind))| Entry { name, key, kind }).collect()
 }
 
+/// Which key each column is for, by the column's place, as `who.username`; those that are named as their keys are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys(BTreeMap<String, String>);
+
+impl Keys {
+    pub fn of(entries: &[Entry]) -> Keys {
+        fn add(within: &str, entries: &[Entry], keys: &mut BTreeMap<String, String>) {
+            for Entry { name, key, kind } in entries {
+                // No name has a dot.
+                let place = if within.is_empty() { name.clone() } else { format!("{within}.{name}") };
+                if let Kind::Object(entries) = kind {
+                    add(&place, entries, keys);
+                }
+                if name != key {
+                    keys.insert(place, key.clone());
+                }
+            }
+        }
+        let mut keys = BTreeMap::new();
+        add("", entries, &mut keys);
+        Keys(keys)
+    }
+
+    /// From what a file says.
+    pub fn read(text: &str) -> Option<Keys> {
+        serde_json::from_str(text).ok().map(Keys)
+    }
+
+    pub fn to_text(&self) -> String {
+        serde_json::json!(self.0).to_string()
+    }
+
+    /// The key that a column is for, which is named so and lies there.
+    pub fn key<'a>(&'a self, within: &str, name: &'a str) -> &'a str {
+        let key = match within {
+            "" => self.0.get(name),
+            within => self.0.get(&format!("{within}.{name}")),
+        };
+        key.map_or(name, String::as_str)
+    }
+}
+
 /// A table of the archive.
 #[derive(Debug)]
 pub struct Table {
@@ -79,6 +121,8 @@ pub struct Table {
     /// [`PROVENANCE`] follows.
     pub has_provenance: bool,
     pub schema: SchemaRef,
+    /// What files say of the keys that their columns are for; of a table without a schema, nothing.
+    pub keys: Option<String>,
 }
 
 impl Table {
@@ -89,7 +133,8 @@ impl Table {
             let kind = |kind: &str| if kind == "bigint" { DataType::Int64 } else { DataType::Utf8 };
             fields.extend(PROVENANCE.iter().map(|(name, hive)| Field::new(*name, kind(hive), true)));
         }
-        Table { name, log_type, columns, entries, has_provenance, schema: Arc::new(Schema::new(fields)) }
+        let keys = log_type.is_some().then(|| Keys::of(&entries).to_text());
+        Table { name, log_type, columns, entries, has_provenance, schema: Arc::new(Schema::new(fields)), keys }
     }
 
     fn of(name: &str, log_type: &Arc<LogType>) -> Table {

@@ -31,6 +31,10 @@ const STOP_BEFORE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(2);
 /// So long an invocation waits for queries at most: the next one comes in a minute, and waiting is paid for.
 const WAIT_MAX: Duration = Duration::from_secs(45);
+/// How long the streams gather what goes into the archive, if nobody says otherwise: what `infra/` sets.
+const BUFFER_SECONDS: u32 = 300;
+/// What a record needs before it is in a stream, and what a stream needs to write it.
+const BUFFER_MARGIN: Millis = 120_000;
 /// Bytes of records that are gathered before they are sent.
 const GATHERED_BYTES: usize = 8 << 20;
 
@@ -42,12 +46,15 @@ pub struct ScheduledQueries {
     dead: S3DeadLetters,
     data: Bucket,
     engine: AthenaEngine,
+    /// A record is on its way into the archive for so long.
+    delay: Millis,
 }
 
 impl ScheduledQueries {
     pub fn new(environment: &Environment) -> Result<Self> {
         let Environment { aws, names, .. } = environment;
         let data = Bucket::new(aws, names.data_bucket());
+        let buffer: u32 = environment.read("STREAMALERT_ARCHIVE_BUFFER_SECONDS", BUFFER_SECONDS)?;
         let logs = environment.get("STREAMALERT_ARCHIVE_LOGS").unwrap_or_default();
         let logs = logs.split(',').map(str::trim).filter(|log| !log.is_empty()).map(str::to_owned).collect();
         Ok(ScheduledQueries {
@@ -57,6 +64,7 @@ impl ScheduledQueries {
             archive: FirehoseArchive::new(aws, &names.prefix, logs, data.clone()),
             dead: S3DeadLetters::new(aws, names.data_bucket()),
             engine: AthenaEngine::new(aws, names),
+            delay: Millis::from(buffer) * 1000 + BUFFER_MARGIN,
             data,
         })
     }
@@ -74,7 +82,7 @@ impl Function for ScheduledQueries {
         // Whatever becomes of this invocation, it is over by then.
         let until = millis() + Millis::try_from(left.as_millis()).unwrap_or(Millis::MAX / 4);
         let desk = S3Desk::new(self.data.clone(), &millis, until);
-        let world = World { desk: &desk, engine: &self.engine, now: &millis, stop: &stop };
+        let world = World { desk: &desk, engine: &self.engine, now: &millis, delay: self.delay, stop: &stop };
         let mut events = Classify {
             of: self,
             now: &now,

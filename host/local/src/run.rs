@@ -35,6 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use streamalert_archive::stored::{Stored, stored};
+use streamalert_archive::table::Tables;
 use streamalert_archive::{Archive, Keeper};
 use streamalert_delivery::metrics::Counts;
 use streamalert_delivery::{self as delivery, Post, real_clock};
@@ -116,13 +117,8 @@ impl DataFolder {
     }
 
     /// The tables of the archive as they lie there.
-    pub fn stored(&self) -> Result<BTreeMap<String, Stored>> {
-        let archive = Archive::at(self.archive());
-        let tables = archive.tables()?.into_iter().map(|table| {
-            let of = stored(&archive, &table)?;
-            Ok((table, of))
-        });
-        tables.collect()
+    pub fn stored(&self, schemas: &Schemas) -> Result<BTreeMap<String, Stored>> {
+        Ok(stored(&Archive::at(self.archive()), &Tables::of(schemas))?)
     }
 
     /// Begins to keep records and alerts, if the configuration does not say otherwise.
@@ -472,7 +468,8 @@ pub fn run(
             let engine = SearchProgram::beside(&options.data.0, &config_folder, answers, stop.clone());
             let engine = engine.context("find the program streamalert-search")?;
             let (door, stop, progress) = (runner.door(), stop.clone(), progress.clone());
-            let setup = scheduled_queries::Setup { queries, folder, engine, door, stop, progress };
+            let archive = archive.clone();
+            let setup = scheduled_queries::Setup { queries, folder, engine, archive, door, stop, progress };
             Some(scheduled_queries::start(setup)?)
         }
     };

@@ -22,6 +22,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use streamalert_archive::{Keeper, keeper};
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
 use streamalert_pipeline::config::{ScheduledQueries, Schemas};
 use streamalert_pipeline::log_record::{Payload, short_id};
@@ -30,9 +31,12 @@ use streamalert_pipeline::scheduled_queries::drive::{
 };
 use streamalert_pipeline::scheduled_queries::events::About;
 use streamalert_pipeline::scheduled_queries::state::State;
+use streamalert_pipeline::time::Millis;
 
 /// The program with the engine, beside this one.
 pub const PROGRAM: &str = "streamalert-search";
+/// A record is in the archive's files after so long at the latest: twice as long as they say.
+const DELAY: Millis = 2 * keeper::SEEN_WITHIN.as_millis() as Millis;
 /// Queries at a time: each uses all cores while it reads.
 const RUNNING_MAX: usize = 2;
 /// How often somebody looks what is due.
@@ -52,6 +56,8 @@ pub struct Setup {
     /// Below the data folder.
     pub folder: PathBuf,
     pub engine: SearchProgram,
+    /// What earlier runs left in its journal is made files of before anything is asked.
+    pub archive: Option<Arc<Keeper>>,
     pub door: Door,
     pub stop: Stop,
     pub progress: Arc<Progress>,
@@ -83,6 +89,10 @@ pub fn start(setup: Setup) -> Result<JoinHandle<()>, BackendError> {
     let queries = Arc::new(Queries { setup, desk, running: Mutex::default(), told: Mutex::default() });
     let look = move || {
         let mut threads: Vec<JoinHandle<()>> = Vec::new();
+        let is_settled = || queries.setup.archive.as_ref().is_none_or(|archive| archive.is_settled());
+        while !is_settled() && !queries.setup.stop.is_requested() {
+            rest(WAIT_LOOK, &queries.setup.stop);
+        }
         while !queries.setup.stop.is_requested() {
             threads.retain(|thread| !thread.is_finished());
             look(&queries, &mut threads);
@@ -105,9 +115,9 @@ fn rest(time: Duration, stop: &Stop) {
 
 fn look(queries: &Arc<Queries>, threads: &mut Vec<JoinHandle<()>>) {
     for job in queries.setup.queries.jobs() {
-        let key = job.key();
+        let (key, now) = (job.key(), millis());
         match queries.desk.peek(&key) {
-            Ok(state) if !state.is_due(job.pack, millis()) => continue,
+            Ok(state) if !state.is_due(job.pack, now, job.settled(now, DELAY)) => continue,
             Ok(_) => {}
             Err(error) => {
                 queries.tell(&key, chain(&error));
@@ -127,7 +137,8 @@ fn look(queries: &Arc<Queries>, threads: &mut Vec<JoinHandle<()>>) {
             if let Some(job) = job {
                 let mut done = Done::default();
                 let stop = || of.setup.stop.is_requested();
-                let world = World { desk: &of.desk, engine: &of.setup.engine, now: &millis, stop: &stop };
+                let (desk, engine) = (&of.desk, &of.setup.engine);
+                let world = World { desk, engine, now: &millis, delay: DELAY, stop: &stop };
                 let mut events = Through { door: of.setup.door.clone() };
                 let stand = drive(job, &world, &mut events, &mut done);
                 of.report(&name, stand, &done);

@@ -4,7 +4,7 @@ pub mod evolve;
 pub mod line;
 pub mod partition;
 
-use crate::columns::{PROVENANCE, all_fields, clean, distinct_names};
+use crate::columns::{PROVENANCE, all_fields, clean, distinct_names, possible_names};
 use crate::config::schema::{FieldKind, Fields};
 use crate::config::{LogType, Schemas};
 use md5::{Digest, Md5};
@@ -35,6 +35,9 @@ pub fn stream_name(prefix: &str, log_type: &str) -> String {
 /// The table of alerts, which is no log type's.
 pub const ALERTS: &str = "alerts";
 
+/// The table of a log type that would have the name of that.
+const NOT_ALERTS: &str = "_x61_lerts";
+
 /// The log types that are kept, each with its table.
 #[derive(Debug, Default)]
 pub struct Tables {
@@ -52,12 +55,21 @@ pub fn tables(enabled: &[&str], schemas: &Schemas) -> Tables {
         .zip(distinct_names(&names))
         .filter(|(log_type, _)| enabled.iter().any(|name| log_type.is_named_by(name)))
         .map(|(log_type, table)| match table.eq_ignore_ascii_case(ALERTS) {
-            true => ("_x61_lerts".to_owned(), log_type.clone()),
+            true => (NOT_ALERTS.to_owned(), log_type.clone()),
             false => (table, log_type.clone()),
         })
         .collect();
     let unknown = enabled.iter().filter(|name| !schemas.knows(name)).map(|name| (*name).to_owned()).collect();
     Tables { tables, unknown }
+}
+
+/// All names that the table of a log type may have beside other log types, in lower case: where its records may lie.
+pub fn folders(log_type: &str) -> Vec<String> {
+    let mut names = possible_names(log_type);
+    if names.iter().any(|name| name == ALERTS) {
+        names.push(NOT_ALERTS.to_owned());
+    }
+    names
 }
 
 /// A column of a table in the catalog that Athena and Firehose use.
@@ -232,6 +244,10 @@ mod tests {
         let names: Vec<(&str, &str)> =
             found.tables.iter().map(|(table, t)| (table.as_str(), t.name.as_str())).collect();
         assert_eq!(names, [("a_x3a_b", "a:b"), ("a_b", "a_b")]);
+        for (table, log_type) in &found.tables {
+            assert!(folders(&log_type.name).contains(table), "{table}");
+        }
+        assert!(folders("a:b").contains(&"a_b".to_owned()), "where it lies when it is alone");
         assert_eq!(found.unknown, ["zz"]);
     }
 }

@@ -188,6 +188,18 @@ pub fn distinct_names(keys: &[&str]) -> Vec<String> {
     names
 }
 
+/// All names that [`distinct_names`] gives a key, beside whatever others, in lower case; the one it has by itself first.
+pub fn possible_names(key: &str) -> Vec<String> {
+    let escaped = [Escape::Upper, Escape::First].map(|which| escape(key, which).to_lowercase());
+    let mut names = vec![clean(key).to_lowercase()];
+    for name in escaped {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// `_` for everything but letters, digits and `_`.
 pub fn clean(key: &str) -> String {
     key.chars().map(|c| if is_word(c) { c } else { '_' }).collect()
@@ -358,7 +370,11 @@ mod tests {
             }
         }
         let texts: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let names: HashSet<String> = distinct_names(&texts).iter().map(|name| name.to_lowercase()).collect();
+        let given = distinct_names(&texts);
+        for (key, name) in texts.iter().zip(&given) {
+            assert!(possible_names(key).contains(&name.to_lowercase()), "{key}: {name}");
+        }
+        let names: HashSet<String> = given.iter().map(|name| name.to_lowercase()).collect();
         assert_eq!(names.len(), keys.len());
         // Half of them declared, the others not.
         let declared =

@@ -36,6 +36,15 @@ pub struct Engine {
     _reading: Reading,
 }
 
+/// Advice of the engine that nobody here can follow gives way to what is so here.
+fn lower_case(text: String) -> String {
+    const ADVICE: &str = "Column names are case sensitive. You can use double quotes to refer to the ";
+    let Some((before, rest)) = text.split_once(ADVICE) else { return text };
+    let (Some((name, _)), after) = (rest.split_once(" column "), rest.split_once('\n')) else { return text };
+    let after = after.map(|(_, after)| format!("\n{after}")).unwrap_or_default();
+    format!("{before}Names of columns are in lower case: write {name}.{after}")
+}
+
 /// Operators that are named when there is not enough memory.
 const CONSUMERS_NAMED: usize = 3;
 const CATALOG: &str = "streamalert";
@@ -88,7 +97,19 @@ impl Engine {
     /// What to do about it, where that can be said.
     pub fn told(&self, error: DataFusionError) -> anyhow::Error {
         let exhausted = matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
+        // What reads files says what is wrong with one, and not with which.
+        let reading = matches!(
+            error.find_root(),
+            DataFusionError::ParquetError(_) | DataFusionError::ArrowError(..) | DataFusionError::External(_)
+        );
         let text = error.strip_backtrace();
+        if let Some((path, why)) = reading.then(|| self.folders.damaged()).flatten() {
+            let path = path.display();
+            return anyhow!(
+                "{path} is damaged: {why}; move it out of the archive, or leave its hour out by a condition on dt"
+            );
+        }
+        let text = lower_case(text);
         if exhausted {
             let memory = self.memory >> 20;
             return anyhow!(

@@ -91,10 +91,10 @@ fn main() -> ExitCode {
         Err(Failure::Usage(error)) => (error, 2),
     };
     // Whoever reads has enough: as `head` does.
-    if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+    if show::is_closed() {
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", show::printable(&format!("{error:#}"), true));
     ExitCode::from(code)
 }
 
@@ -111,17 +111,18 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let bounds = bounds.map_err(|why| Failure::Usage(anyhow!(why)))?;
     let root = cli.data.join("archive");
     let schemas = schemas(&cli.config).map_err(Failure::Usage)?;
-    if let Some(schemas) = &schemas {
-        keeper::settle(&root, schemas, now, Box::new(|notice| eprintln!("{notice}")));
-    } else {
+    if schemas.is_none() {
         eprintln!(
             "warning: there is no configuration in {}, so tables without rows are not known; say where it is with --config",
             cli.config.display()
         );
     }
+    let schemas = schemas.unwrap_or_default();
+    let waiting = keeper::settle(&root, &schemas, now, Box::new(|notice| eprintln!("{notice}")));
+    keeper::unread(waiting, &cli.config).iter().for_each(|warning| eprintln!("{warning}"));
     let settings = Settings {
         archive: Archive::at(root),
-        tables: Tables::of(&schemas.unwrap_or_default()),
+        tables: Tables::of(&schemas),
         bounds,
         memory: (cli.memory_mb as usize) << 20,
         threads: std::thread::available_parallelism().map_or(1, usize::from),

@@ -2,19 +2,20 @@
 
 use crate::Output;
 use anyhow::{Context, Result};
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::csv::WriterBuilder as Csv;
-use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::json::writer::{LineDelimited, WriterBuilder as Json};
-use datafusion::arrow::util::display::FormatOptions;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::arrow::util::pretty::pretty_format_batches_with_options;
 use datafusion::catalog::SchemaProvider;
 use datafusion::execution::SendableRecordBatchStream;
 use serde_json::json;
 use std::future::poll_fn;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, StdoutLock, Write};
 use std::sync::Arc;
-use streamalert_archive::table::hive;
+use std::sync::atomic::{AtomicBool, Ordering};
+use streamalert_archive::table::{Entry, Kind, hive};
 use streamalert_pipeline::columns::PARTITION;
 use streamalert_search::Engine;
 use streamalert_search::tables::Folders;
@@ -22,13 +23,64 @@ use streamalert_search::tables::Folders;
 /// Rows that are shown in one table of text; behind them another one follows.
 const TEXT_ROWS: usize = 10_000;
 
+/// Whoever reads has enough.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Standard output was closed by whoever read it. What writes rows wraps the error in others, some of them mere texts.
+pub fn is_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
+}
+
+struct Out(StdoutLock<'static>);
+
+impl Out {
+    fn lock() -> Out {
+        Out(std::io::stdout().lock())
+    }
+
+    fn noted<T>(result: std::io::Result<T>) -> std::io::Result<T> {
+        if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+            CLOSED.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Out::noted(self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Out::noted(self.0.flush())
+    }
+}
+
+/// Without what a terminal would obey or hide.
+pub fn printable(text: &str, lines: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        let hidden = matches!(character,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+        match character {
+            '\n' if lines => out.push('\n'),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            _ if character.is_control() || hidden => out.extend(character.escape_unicode()),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
 async fn next(rows: &mut SendableRecordBatchStream) -> Option<datafusion::common::Result<RecordBatch>> {
     poll_fn(|context| rows.as_mut().poll_next(context)).await
 }
 
 pub async fn rows(engine: &Engine, mut rows: SendableRecordBatchStream, output: Output) -> Result<()> {
     let schema = rows.schema();
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(Out::lock());
     match output {
         Output::Text => {
             let mut gathered = Vec::new();
@@ -79,8 +131,32 @@ pub async fn rows(engine: &Engine, mut rows: SendableRecordBatchStream, output: 
 
 fn text(out: &mut impl Write, batches: &[RecordBatch]) -> Result<()> {
     let options = FormatOptions::default().with_display_error(true);
-    writeln!(out, "{}", pretty_format_batches_with_options(batches, &options)?)?;
+    let batches = batches.iter().map(shown).collect::<Result<Vec<_>>>()?;
+    writeln!(out, "{}", pretty_format_batches_with_options(&batches, &options)?)?;
     Ok(())
+}
+
+/// Texts of logs as they may be shown, also those within others.
+fn shown(batch: &RecordBatch) -> Result<RecordBatch> {
+    let schema = batch.schema();
+    // The answer to EXPLAIN, which is ours and has many lines.
+    let lines = schema.fields().first().is_some_and(|field| field.name() == "plan_type");
+    let options = FormatOptions::default().with_display_error(true);
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in schema.fields().iter().zip(batch.columns()) {
+        let name = printable(field.name(), false);
+        let is_safe = |kind: &DataType| kind.is_numeric() || matches!(kind, DataType::Boolean | DataType::Null);
+        if is_safe(field.data_type()) {
+            fields.push(field.as_ref().clone().with_name(name));
+            columns.push(column.clone());
+            continue;
+        }
+        let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
+        let texts = (0..column.len()).map(|row| Some(printable(&formatter.value(row).to_string(), lines)));
+        fields.push(Field::new(name, DataType::Utf8, true));
+        columns.push(Arc::new(texts.collect::<StringArray>()) as ArrayRef);
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
 /// A query may name two columns alike, and keys of an object may not be.
@@ -105,7 +181,6 @@ fn distinct(batch: RecordBatch) -> Result<RecordBatch> {
 
 /// With JSON for what is of several parts: a cell of CSV is a text.
 fn plain(batch: RecordBatch) -> Result<RecordBatch> {
-    use datafusion::arrow::datatypes::DataType;
     let schema = batch.schema();
     let mut fields = Vec::new();
     let mut columns = Vec::new();
@@ -126,18 +201,13 @@ fn plain(batch: RecordBatch) -> Result<RecordBatch> {
 
 /// All tables, with what lies in them.
 pub fn tables(folders: &Folders, output: Output) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = Out::lock();
     if output == Output::Csv {
         writeln!(out, "table,log_type,hours,files,bytes")?;
     }
     for name in folders.table_names() {
-        let archive = folders.archive();
-        let mut hours = archive.hours(&name)?;
-        hours.retain(|hour| folders.bounds().holds(hour));
-        let mut files = Vec::new();
-        for hour in &hours {
-            files.extend(archive.files(&name, hour)?);
-        }
+        let (hours, files): (Vec<_>, Vec<_>) = folders.files(&name)?.into_iter().unzip();
+        let files = files.concat();
         let bytes: u64 = files.iter().map(|file| file.bytes).sum();
         let log_type = folders.known(&name).and_then(|table| Some(table.log_type.as_ref()?.name.clone()));
         match output {
@@ -160,11 +230,29 @@ pub fn tables(folders: &Folders, output: Output) -> Result<()> {
                     }
                     _ => "no rows".to_owned(),
                 };
+                let name = printable(&name, false);
                 writeln!(out, "{name:<40}  {log_type:<40}  {span}")?;
             }
         }
     }
     Ok(())
+}
+
+/// Column, place and key of each entry within it whose key is not its name.
+fn within(entries: &[Entry]) -> Vec<(String, String, String)> {
+    fn add(column: &str, place: &str, entry: &Entry, found: &mut Vec<(String, String, String)>) {
+        let Kind::Object(entries) = &entry.kind else { return };
+        for entry in entries {
+            let place = format!("{place}['{}']", entry.name);
+            if entry.name != entry.key {
+                found.push((column.to_owned(), place.clone(), entry.key.clone()));
+            }
+            add(column, &place, entry, found);
+        }
+    }
+    let mut found = Vec::new();
+    entries.iter().for_each(|entry| add(&entry.name, &entry.name, entry, &mut found));
+    found
 }
 
 /// The columns of a table. Says whether there is one.
@@ -175,23 +263,41 @@ pub fn columns(folders: &Folders, table: &str, output: Output) -> Result<bool> {
         let column = known?.columns.iter().find(|column| column.name == name)?;
         column.key.clone()
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = Out::lock();
     if output == Output::Csv {
         writeln!(out, "column,type,key")?;
     }
-    let partition = Field::new(PARTITION, datafusion::arrow::datatypes::DataType::Utf8, false);
+    let partition = Field::new(PARTITION, DataType::Utf8, false);
+    // Names within objects, each with its key where that is another, as `who['username']`.
+    let within = known.map(|table| within(&table.entries)).unwrap_or_default();
     for field in schema.fields().iter().map(AsRef::as_ref).chain([&partition]) {
         let (name, kind, key) = (field.name(), hive(field.data_type()), key(field.name()));
         match output {
-            Output::Json => writeln!(out, "{}", json!({"column": name, "type": kind, "key": key}))?,
+            Output::Json => {
+                let mut told = json!({"column": name, "type": kind, "key": key});
+                let within: serde_json::Map<String, serde_json::Value> = within
+                    .iter()
+                    .filter(|(column, ..)| column == name)
+                    .map(|(_, place, key)| (place.clone(), key.clone().into()))
+                    .collect();
+                if !within.is_empty() {
+                    told["within"] = within.into();
+                }
+                writeln!(out, "{told}")?;
+            }
             Output::Csv => {
                 let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
                 writeln!(out, "{},{},{}", quote(name), quote(&kind), quote(&key.unwrap_or_default()))?;
             }
-            Output::Text => match key {
-                Some(key) => writeln!(out, "{name:<40}  {kind:<20}  for the key {key:?}")?,
-                None => writeln!(out, "{name:<40}  {kind}")?,
-            },
+            Output::Text => {
+                match key {
+                    Some(key) => writeln!(out, "{name:<40}  {kind:<20}  for the key {key:?}")?,
+                    None => writeln!(out, "{name:<40}  {kind}")?,
+                }
+                for (_, place, key) in within.iter().filter(|(column, ..)| column == name) {
+                    writeln!(out, "    {place:<36}  {:<20}  for the key {key:?}", "")?;
+                }
+            }
         }
     }
     Ok(true)

@@ -15,16 +15,18 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Pa
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use streamalert_archive::convert::KEYS;
 use streamalert_archive::folder::DataFile;
-use streamalert_archive::table::{Table, Tables};
+use streamalert_archive::owned::{self, Owned};
+use streamalert_archive::table::{Keys, Table, Tables};
 use streamalert_archive::{Archive, Bounds};
 use streamalert_pipeline::columns::PARTITION;
 
@@ -36,16 +38,22 @@ const HOURS_ASKED: usize = 16;
 pub struct Folders {
     archive: Archive,
     known: BTreeMap<String, Arc<Table>>,
+    owned: BTreeMap<String, Owned>,
     /// Folders that are there.
     found: Vec<String>,
     bounds: Bounds,
+    scanned: Scanned,
 }
+
+/// Files that queries were to read.
+type Scanned = Arc<Mutex<Vec<DataFile>>>;
 
 impl Folders {
     pub fn new(archive: Archive, tables: &Tables, bounds: Bounds) -> Anyhow<Folders> {
         let known = tables.iter().map(|table| (table.name.clone(), table.clone())).collect();
+        let owned = owned::all(&archive, tables)?.into_iter().map(|(name, _, owned)| (name, owned)).collect();
         let found = archive.tables()?;
-        Ok(Folders { archive, known, found, bounds })
+        Ok(Folders { archive, known, owned, found, bounds, scanned: Scanned::default() })
     }
 
     pub fn archive(&self) -> &Archive {
@@ -54,6 +62,30 @@ impl Folders {
 
     pub fn bounds(&self) -> &Bounds {
         &self.bounds
+    }
+
+    /// Hours of a table within the bounds, each with its files.
+    pub fn files(&self, name: &str) -> Anyhow<Vec<(String, Vec<DataFile>)>> {
+        let Some(owned) = self.owned.get(name) else { return Ok(Vec::new()) };
+        let mut hours = owned.hours(&self.archive)?;
+        hours.retain(|hour| self.bounds.holds(hour));
+        let mut found = Vec::with_capacity(hours.len());
+        for hour in hours {
+            let files = owned.files(&self.archive, &hour)?;
+            if !files.is_empty() {
+                found.push((hour, files));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Which of the files that queries were to read cannot be read to its end, and why: the engine does not say it.
+    pub fn damaged(&self) -> Option<(PathBuf, String)> {
+        let scanned = self.scanned.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        scanned.into_iter().find_map(|file| {
+            let why = read_through(&file).err()?;
+            Some((file.path, why.to_string()))
+        })
     }
 
     /// The table as the schemas have it.
@@ -76,7 +108,14 @@ impl Folders {
             let Ok(metadata) = opened.and_then(|file| Ok(ArrowReaderMetadata::load(&file, Default::default())?)) else {
                 continue;
             };
+            let keys = metadata.schema().metadata().get(KEYS).and_then(|text| Keys::read(text));
             for field in metadata.schema().fields() {
+                // It has another name now.
+                let key = keys.as_ref().map(|keys| keys.key("", field.name()));
+                if key.is_some_and(|key| known.is_some_and(|table| table.entries.iter().any(|entry| entry.key == key)))
+                {
+                    continue;
+                }
                 if fields.iter().all(|known| known.name() != field.name()) {
                     fields.push(field.as_ref().clone().with_nullable(true));
                 }
@@ -92,12 +131,13 @@ impl Folders {
 
     /// The newest files first, so that of two types the later one counts.
     fn sample(&self, name: &str) -> Anyhow<Vec<DataFile>> {
-        let mut hours = self.archive.hours(name)?;
+        let Some(owned) = self.owned.get(name) else { return Ok(Vec::new()) };
+        let mut hours = owned.hours(&self.archive)?;
         hours.retain(|hour| self.bounds.holds(hour));
         let step = hours.len().div_ceil(HOURS_ASKED).max(1);
         let mut files = Vec::new();
         for hour in hours.iter().rev().step_by(step).chain(hours.first()) {
-            let mut there = self.archive.files(name, hour)?;
+            let mut there = owned.files(&self.archive, hour)?;
             files.extend(there.pop());
             files.extend(there.into_iter().next());
         }
@@ -119,13 +159,17 @@ impl SchemaProvider for Folders {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Some(columns) = self.schema(name).map_err(failed)? else { return Ok(None) };
+        let (Some(columns), Some(owned)) = (self.schema(name).map_err(failed)?, self.owned.get(name)) else {
+            return Ok(None);
+        };
         let partition = Arc::new(Field::new(PARTITION, DataType::Utf8, false));
         let schema = TableSchema::builder(columns).with_table_partition_cols(vec![partition]).build();
         Ok(Some(Arc::new(Hours {
             archive: self.archive.clone(),
-            name: name.to_owned(),
+            owned: owned.clone(),
+            known: self.known.get(name).cloned(),
             bounds: self.bounds.clone(),
+            scanned: self.scanned.clone(),
             schema,
         })))
     }
@@ -139,15 +183,18 @@ impl SchemaProvider for Folders {
 #[derive(Debug)]
 struct Hours {
     archive: Archive,
-    name: String,
+    owned: Owned,
+    /// As the schemas have it.
+    known: Option<Arc<Table>>,
     bounds: Bounds,
+    scanned: Scanned,
     schema: TableSchema,
 }
 
 impl Hours {
     /// Hours that the bounds and the conditions on the partition leave.
     fn hours(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<String>> {
-        let mut hours = self.archive.hours(&self.name).map_err(|error| failed(error.into()))?;
+        let mut hours = self.owned.hours(&self.archive).map_err(|error| failed(error.into()))?;
         hours.retain(|hour| self.bounds.holds(hour));
         let filters: Vec<&Expr> = filters.iter().filter(|filter| is_about_hours(filter)).collect();
         if filters.is_empty() || hours.is_empty() {
@@ -208,8 +255,9 @@ impl TableProvider for Hours {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut files = Vec::new();
         for hour in self.hours(state, filters)? {
-            for file in self.archive.files(&self.name, &hour).map_err(|error| failed(error.into()))? {
+            for file in self.owned.files(&self.archive, &hour).map_err(|error| failed(error.into()))? {
                 check(&file)?;
+                self.scanned.lock().unwrap_or_else(PoisonError::into_inner).push(file.clone());
                 let mut scanned = PartitionedFile::new("", file.bytes);
                 scanned.object_meta.location = ListingTableUrl::parse(url(&file.path)?)?.prefix().clone();
                 files.push(scanned.with_partition_values(vec![ScalarValue::Utf8(Some(hour.clone()))]));
@@ -233,10 +281,17 @@ impl TableProvider for Hours {
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
-            .with_expr_adapter(Some(Arc::new(FitFactory)))
+            .with_expr_adapter(Some(Arc::new(FitFactory { known: self.known.clone() })))
             .build();
         ParquetFormat::default().with_options(options).create_physical_plan(state, config).await
     }
+}
+
+fn read_through(file: &DataFile) -> Result<()> {
+    for rows in ParquetRecordBatchReaderBuilder::try_new(File::open(&file.path)?)?.build()? {
+        rows?;
+    }
+    Ok(())
 }
 
 /// Says which file it is that is not whole, which the engine does not.

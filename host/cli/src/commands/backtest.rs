@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use streamalert_archive::backtest::{Chosen, Hit, Options, Progress, Report, RuleReport, Sides, backtest};
 use streamalert_archive::folder::DataFile;
 use streamalert_archive::table::Tables;
-use streamalert_archive::{Archive, Bounds, keeper};
+use streamalert_archive::{Archive, Bounds, keeper, owned};
 use streamalert_aws::objects::Bucket;
 use streamalert_local::alert_text::printable;
 use streamalert_local::clock::millis;
 use streamalert_local::run::DataFolder;
 use streamalert_local::tally::grouped;
 use streamalert_pipeline::archive::ALERTS;
-use streamalert_pipeline::config::Schemas;
+use streamalert_pipeline::config::{LogType, Schemas};
 use streamalert_pipeline::live::{Base, Live};
 
 /// Bytes of objects that are fetched at a time; when rules have seen them they are removed.
@@ -169,6 +169,10 @@ fn check_rules(wanted: &[String], sides: &Sides<'_>) -> Result<(), Failure> {
     }
 }
 
+fn is_wanted(log_type: Option<&LogType>, logs: &[String]) -> bool {
+    logs.is_empty() || log_type.is_some_and(|of| logs.iter().any(|name| of.is_named_by(name)))
+}
+
 /// Tables that are read, with the log type each is for.
 fn wanted(tables: Vec<String>, schemas: &Schemas, logs: &[String]) -> Vec<(String, Option<String>)> {
     let known = Tables::of(schemas);
@@ -177,25 +181,29 @@ fn wanted(tables: Vec<String>, schemas: &Schemas, logs: &[String]) -> Vec<(Strin
         Some(table.log_type.as_ref()?.clone())
     };
     let all = tables.into_iter().filter(|name| name != ALERTS).map(|name| (log_type(&name), name));
-    all.filter(|(log_type, _)| {
-        logs.is_empty() || log_type.as_ref().is_some_and(|of| logs.iter().any(|name| of.is_named_by(name)))
-    })
-    .map(|(log_type, name)| (name, log_type.map(|log_type| log_type.name.clone())))
-    .collect()
+    all.filter(|(log_type, _)| is_wanted(log_type.as_deref(), logs))
+        .map(|(log_type, name)| (name, log_type.map(|log_type| log_type.name.clone())))
+        .collect()
 }
 
 fn here(args: &Args, bounds: &Bounds, sides: &Sides<'_>, options: &Options, bar: &Bar) -> Result<Report, Failure> {
     let data = DataFolder::existing(&args.local).map_err(Failure::Usage)?;
-    keeper::settle(&data.archive(), sides.schemas, millis, Box::new(|notice| eprintln!("{notice}")));
+    let waiting = keeper::settle(&data.archive(), sides.schemas, millis, Box::new(|notice| eprintln!("{notice}")));
+    keeper::unread(waiting, &args.config).iter().for_each(|warning| eprintln!("{warning}"));
     let archive = Archive::at(data.archive());
     let _reading = archive.reading().context("open the archive")?;
     let mut chosen = Vec::new();
-    for (table, log_type) in wanted(archive.tables().context("open the archive")?, sides.schemas, &args.logs) {
-        for hour in archive.hours(&table).context("open the archive")? {
+    for (table, known, owned) in owned::all(&archive, &Tables::of(sides.schemas)).context("open the archive")? {
+        let log_type = known.and_then(|table| table.log_type.clone());
+        if table == ALERTS || !is_wanted(log_type.as_deref(), &args.logs) {
+            continue;
+        }
+        let log_type = log_type.map(|log_type| log_type.name.clone());
+        for hour in owned.hours(&archive).context("open the archive")? {
             if !bounds.holds(&hour) {
                 continue;
             }
-            let files = archive.files(&table, &hour).context("open the archive")?;
+            let files = owned.files(&archive, &hour).context("open the archive")?;
             chosen.extend(files.into_iter().map(|file| Chosen { file, log_type: log_type.clone() }));
         }
     }

@@ -87,6 +87,17 @@ enum Command {
 pub fn run(args: Args) -> Result<(), Failure> {
     let folder = args.aws.as_deref().unwrap_or(&args.config);
     let queries = rules::config(folder, None)?.scheduled_queries;
+    if let Command::Run { query, clock, pack, dry_run: true } = &args.command {
+        // Nothing of what is known of it is looked at.
+        let (job, clock) = (chosen(&queries, query, pack.as_deref())?, at(*clock));
+        let (sql, values) = job.query.sql.at(clock);
+        return match args.output {
+            Output::Json => {
+                say(&json!({"query": query, "clock": rfc3339(clock), "sql": sql, "parameters": values}).to_string())
+            }
+            Output::Text => say(&sql),
+        };
+    }
     match &args.aws {
         Some(folder) => {
             let cloud = cloud::connect(folder)?;
@@ -94,7 +105,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
             work(&args, &queries, &S3Desk::new(bucket, &millis, millis() + LEASE))
         }
         None => {
-            let data = DataFolder::open(&args.data)?;
+            // A folder that is not there is a mistake, and no empty one.
+            let data = DataFolder::existing(&args.data).map_err(Failure::Usage)?;
             work(&args, &queries, &FileDesk::open(&data.queries()).map_err(anyhow::Error::from)?)
         }
     }
@@ -127,33 +139,8 @@ fn work(args: &Args, queries: &ScheduledQueries, desk: &dyn Desk) -> Result<(), 
             }
             Ok(())
         }
-        Command::Run { query, clock, pack, dry_run } => {
-            known(queries, query)?;
-            let jobs: Vec<Job<'_>> = queries
-                .jobs()
-                .filter(|job| job.query.name == *query && pack.as_ref().is_none_or(|pack| pack == job.pack_name))
-                .collect();
-            let job = match &jobs[..] {
-                [] => return Err(Failure::Usage(anyhow!("no pack of that name asks the query {query}"))),
-                [job] => *job,
-                several => {
-                    let names: Vec<&str> = several.iter().map(|job| job.pack_name).collect();
-                    let names = names.join(", ");
-                    return Err(Failure::Usage(anyhow!("{names} ask the query {query}; say which with --pack")));
-                }
-            };
-            let now = millis();
-            let clock = clock.unwrap_or(now - now.rem_euclid(60_000));
-            if *dry_run {
-                let (sql, values) = job.query.sql.at(clock);
-                return match args.output {
-                    Output::Json => {
-                        say(&json!({"query": query, "clock": rfc3339(clock), "sql": sql, "parameters": values})
-                            .to_string())
-                    }
-                    Output::Text => say(&sql),
-                };
-            }
+        Command::Run { query, clock, pack, .. } => {
+            let (job, clock) = (chosen(queries, query, pack.as_deref())?, at(*clock));
             ask(desk, &job.key(), clock)?;
             let text = || {
                 format!(
@@ -169,6 +156,28 @@ fn work(args: &Args, queries: &ScheduledQueries, desk: &dyn Desk) -> Result<(), 
             }
         }
     }
+}
+
+/// A query as the pack asks it that is named, or that is the only one.
+fn chosen<'a>(queries: &'a ScheduledQueries, query: &str, pack: Option<&str>) -> Result<Job<'a>, Failure> {
+    known(queries, query)?;
+    let jobs: Vec<Job<'_>> =
+        queries.jobs().filter(|job| job.query.name == query && pack.is_none_or(|pack| pack == job.pack_name)).collect();
+    match &jobs[..] {
+        [] => Err(Failure::Usage(anyhow!("no pack of that name asks the query {query}"))),
+        [job] => Ok(*job),
+        several => {
+            let names: Vec<&str> = several.iter().map(|job| job.pack_name).collect();
+            let names = names.join(", ");
+            Err(Failure::Usage(anyhow!("{names} ask the query {query}; say which with --pack")))
+        }
+    }
+}
+
+/// The time that was named, or now, to the minute.
+fn at(clock: Option<Millis>) -> Millis {
+    let now = millis();
+    clock.unwrap_or(now - now.rem_euclid(60_000))
 }
 
 fn known(queries: &ScheduledQueries, query: &str) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use streamalert_aws::glue::{Glue, Partition, Table, parquet_table};
 use streamalert_aws::objects::Bucket;
 use streamalert_local::run::DataFolder;
@@ -15,6 +15,7 @@ use streamalert_pipeline::archive::partition::place;
 use streamalert_pipeline::archive::{ALERTS, Column, alert_columns, columns, tables};
 use streamalert_pipeline::backend::BackendErrorKind;
 use streamalert_pipeline::columns::PARTITION;
+use streamalert_pipeline::config::Schemas;
 
 /// Times columns are added anew, where somebody else changes the table at the same moment.
 const CONFLICTS_MAX: u32 = 5;
@@ -76,14 +77,15 @@ type Wanted = BTreeMap<String, Vec<Column>>;
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let config = args.aws.as_deref().unwrap_or(&args.config);
-    let wanted = wanted(config, &args.logs)?;
+    let schemas = rules::config(config, None)?.schemas;
+    let wanted = wanted(&schemas, &args.logs)?;
     match &args.aws {
-        None => here(&args, &wanted),
+        None => here(&args, &schemas, &wanted),
         Some(folder) => {
             let cloud = cloud::connect(folder)?;
             let work = Work { glue: Glue::new(&cloud.aws, &cloud.names), cloud: &cloud, output: args.output };
             match args.command {
-                Command::List => work.list(&wanted),
+                Command::List => work.list(&wanted, args.logs.is_empty()),
                 Command::Diff => work.diff(&wanted, args.logs.is_empty()),
                 Command::Create { enter_partitions } => work.create(&wanted, enter_partitions),
                 Command::Rebuild { tables, all } => work.rebuild(&wanted, &tables, all),
@@ -92,13 +94,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-fn wanted(config: &Path, logs: &[String]) -> Result<Wanted, Failure> {
-    let schemas = rules::config(config, None)?.schemas;
+fn wanted(schemas: &Schemas, logs: &[String]) -> Result<Wanted, Failure> {
     let all: Vec<String> = schemas.iter().map(|log_type| log_type.name.clone()).collect();
     let named = |name: &&String| name.as_str() != ALERTS || all.contains(name);
     let chosen: Vec<&str> =
         if logs.is_empty() { &all } else { logs }.iter().filter(named).map(String::as_str).collect();
-    let found = tables(&chosen, &schemas);
+    let found = tables(&chosen, schemas);
     if !found.unknown.is_empty() {
         return Err(Failure::Usage(anyhow!("no schema defines {}", found.unknown.join(", "))));
     }
@@ -199,9 +200,12 @@ fn differ(count: usize) -> Result<(), Failure> {
 }
 
 /// The archive on this machine.
-fn here(args: &Args, wanted: &Wanted) -> Result<(), Failure> {
+fn here(args: &Args, schemas: &Schemas, wanted: &Wanted) -> Result<(), Failure> {
     let data = DataFolder::existing(&args.data).map_err(Failure::Usage)?;
-    let stored = data.stored()?;
+    let mut stored = data.stored(schemas)?;
+    if !args.logs.is_empty() {
+        stored.retain(|name, _| wanted.contains_key(name));
+    }
     match &args.command {
         Command::Create { .. } | Command::Rebuild { .. } => {
             eprintln!(
@@ -237,7 +241,6 @@ fn here(args: &Args, wanted: &Wanted) -> Result<(), Failure> {
             let mut faults = 0;
             for (name, of) in &stored {
                 let found = match wanted.get(name) {
-                    None if !args.logs.is_empty() => continue,
                     None => vec![Difference::NoSchema],
                     // Nothing was written yet.
                     Some(_) if of.columns.is_empty() => continue,
@@ -265,8 +268,9 @@ impl Work<'_> {
         Ok(self.cloud.aws.wait(self.glue.tables()).map_err(anyhow::Error::from)?)
     }
 
-    fn list(&self, wanted: &Wanted) -> Result<(), Failure> {
-        let there = self.there()?;
+    fn list(&self, wanted: &Wanted, whole: bool) -> Result<(), Failure> {
+        let mut there = self.there()?;
+        there.retain(|name, _| whole || wanted.contains_key(name));
         let names: BTreeSet<&String> = wanted.keys().chain(there.keys()).collect();
         for name in names {
             let (table, columns) = (there.get(name), wanted.get(name));

@@ -17,6 +17,8 @@ pub const FOLDER: &str = "scheduled_queries/";
 const CATCH_UP: u32 = 24;
 /// As many as may be caught up: each is a query.
 const CATCH_UP_MAX: u32 = 1_000;
+/// What is waited for longer than that is a mistake: a day.
+const DELAY_SECONDS_MAX: u32 = 24 * 60 * 60;
 /// Seconds that one query may take, unless it says otherwise.
 const TIMEOUT_SECONDS: u64 = 30 * 60;
 /// Characters of the names of queries and packs: they are parts of names of files.
@@ -34,6 +36,9 @@ pub struct Pack {
     pub description: String,
     pub schedule: Schedule,
     pub catch_up: usize,
+    /// How long after a time of the schedule its question is asked: what arrived before that time is in the archive by then. Where
+    /// nothing is said, each world knows how long its archive takes.
+    pub delay: Option<Millis>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +79,8 @@ struct RawPack {
     schedule: Schedule,
     #[serde(default)]
     catch_up: Option<u32>,
+    #[serde(default)]
+    delay_seconds: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -136,8 +143,18 @@ impl ScheduledQueries {
                     format!("is {catch_up}; of what was missed, 1 to {CATCH_UP_MAX} times are caught up"),
                 ));
             }
+            let seconds = pack.delay_seconds.filter(|seconds| *seconds > DELAY_SECONDS_MAX);
+            if let Some(seconds) = seconds {
+                faults.push(fault(
+                    format!("{at}.delay_seconds"),
+                    format!(
+                        "is {seconds}; a question may wait 0 seconds to a day for what is on its way into the archive"
+                    ),
+                ));
+            }
+            let delay = pack.delay_seconds.map(|seconds| Millis::from(seconds) * 1000);
             let RawPack { description, schedule, .. } = pack;
-            all.packs.insert(name, Pack { description, schedule, catch_up: catch_up as usize });
+            all.packs.insert(name, Pack { description, schedule, catch_up: catch_up as usize, delay });
         }
         for (name, query) in raw.queries {
             let at = format!("queries.{name}");
@@ -231,6 +248,11 @@ impl Job<'_> {
     pub fn key(&self) -> String {
         format!("{}.{}", self.query.name, self.pack_name)
     }
+
+    /// What arrived up to then can be asked for now, where a record takes `delay` unless the pack says otherwise.
+    pub fn settled(&self, now: Millis, delay: Millis) -> Millis {
+        now - self.pack.delay.unwrap_or(delay)
+    }
 }
 
 fn parameters(raw: RawParameters) -> Result<BTreeMap<String, Parameter>, (String, String)> {
@@ -276,7 +298,7 @@ mod tests {
     #[test]
     fn queries_are_asked_by_the_packs_that_their_tags_name() {
         let all = read(&json!({
-            "packs": {"hourly": {"schedule": "rate(1 hour)"}, "daily": {"schedule_expression": "cron(0 9 * * ? *)", "catch_up": 2}},
+            "packs": {"hourly": {"schedule": "rate(1 hour)"}, "daily": {"schedule_expression": "cron(0 9 * * ? *)", "catch_up": 2, "delay_seconds": 90}},
             "queries": {
                 "logins": {"query": "SELECT '{utcdatehour}'", "params": ["utcdatehour"], "tags": ["hourly", "people"], "timeout_seconds": 60},
                 "both": {"query_file": "scheduled_queries/a.sql", "parameters": {"from": "utcdatehour_minus3hour", "n": 5}, "tags": ["daily", "hourly"]},
@@ -286,6 +308,7 @@ mod tests {
         .unwrap();
         assert_eq!(all.jobs().map(|job| job.key()).collect::<Vec<_>>(), ["both.daily", "both.hourly", "logins.hourly"]);
         assert_eq!((all.packs["daily"].catch_up, all.packs["hourly"].catch_up), (2, 24));
+        assert_eq!((all.packs["daily"].delay, all.packs["hourly"].delay), (Some(90_000), None));
         assert_eq!((all.queries["logins"].timeout, all.queries["both"].sql.text()), (60_000, "SELECT 1"));
         let off = read(&json!({"enabled": false, "packs": {"hourly": {"schedule": "rate(1 hour)"}}})).unwrap();
         assert_eq!(off, ScheduledQueries::default());
@@ -294,7 +317,7 @@ mod tests {
     #[test]
     fn every_fault_says_where_it_is_and_what_to_do() {
         let faults = read(&json!({
-            "packs": {"a b": {"schedule": "rate(1 hour)", "catch_up": 0}, "p": {"schedule": "rate(1 hour)"}},
+            "packs": {"a b": {"schedule": "rate(1 hour)", "catch_up": 0}, "p": {"schedule": "rate(1 hour)", "delay_seconds": 86_401}},
             "queries": {
                 "no_text": {"tags": ["p"]},
                 "two": {"query": "x", "query_file": "a.sql", "tags": ["p"]},
@@ -313,6 +336,7 @@ mod tests {
         for expected in [
             "packs.a b: `a b` is no name",
             "packs.a b.catch_up: is 0",
+            "packs.p.delay_seconds: is 86401",
             "queries.no_text.query: is missing",
             "queries.two.query: is here, and",
             "queries.no_file.query_file: scheduled_queries/b.sql: there is no such file",
@@ -326,7 +350,7 @@ mod tests {
         ] {
             assert!(told.iter().any(|fault| fault.contains(expected)), "{expected}: {told:#?}");
         }
-        assert_eq!(told.len(), 12, "{told:#?}");
+        assert_eq!(told.len(), 13, "{told:#?}");
         let schedule = read(&json!({"packs": {"p": {"schedule": "every hour"}}})).unwrap_err();
         assert!(
             schedule.to_string().contains("packs.p") && schedule.to_string().contains("rate(5 minutes)"),

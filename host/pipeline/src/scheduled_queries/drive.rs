@@ -85,6 +85,8 @@ pub struct World<'a> {
     pub desk: &'a dyn Desk,
     pub engine: &'a dyn Engine,
     pub now: &'a dyn Fn() -> Millis,
+    /// How long a record is on its way before a question finds it, unless the pack says otherwise.
+    pub delay: Millis,
     /// Nothing new is begun then, and what is under way waits for the next one.
     pub stop: &'a dyn Fn() -> bool,
 }
@@ -116,7 +118,8 @@ pub struct Done {
 pub fn drive(job: Job<'_>, world: &World<'_>, events: &mut dyn Events, done: &mut Done) -> Result<Stand, BackendError> {
     let key = job.key();
     // Most of the time nothing is due, and nobody has to be asked.
-    if !world.desk.peek(&key)?.is_due(job.pack, (world.now)()) {
+    let now = (world.now)();
+    if !world.desk.peek(&key)?.is_due(job.pack, now, job.settled(now, world.delay)) {
         return Ok(Stand::Idle);
     }
     let Some(mut state) = world.desk.take(&key)? else { return Ok(Stand::Busy) };
@@ -140,7 +143,7 @@ fn steps(
         }
         let now = (world.now)();
         let Some(run) = &mut state.run else {
-            done.missed += state.begin(job.pack, now);
+            done.missed += state.begin(job.pack, now, job.settled(now, world.delay));
             if state.run.is_none() {
                 return Ok(Stand::Idle);
             }
@@ -437,7 +440,7 @@ mod tests {
         for _ in 0..10_000 {
             stage.fuse.set(fuses.next().unwrap_or(0));
             let (now, stop) = (|| stage.now.get(), || false);
-            let world = World { desk: stage, engine: stage, now: &now, stop: &stop };
+            let world = World { desk: stage, engine: stage, now: &now, delay: 0, stop: &stop };
             let attempt = std::panic::AssertUnwindSafe(|| drive(job, &world, &mut Store(stage), &mut done));
             match std::panic::catch_unwind(attempt) {
                 Ok(stand) => {
@@ -522,7 +525,7 @@ mod tests {
         }
         let (stage, all) = (stage(3), queries("rate(1 hour)"));
         let (now, stop) = (|| stage.now.get(), || false);
-        let world = World { desk: &stage, engine: &stage, now: &now, stop: &stop };
+        let world = World { desk: &stage, engine: &stage, now: &now, delay: 0, stop: &stop };
         let (job, mut done) = (all.jobs().next().unwrap(), Done::default());
         assert_eq!(drive(job, &world, &mut Full, &mut done).unwrap(), Stand::Later);
         assert!(drive(job, &world, &mut Full, &mut done).is_err());

@@ -84,8 +84,8 @@ pub enum Outcome {
 
 impl State {
     /// Begins what is due, if anything is; says how many times were missed for good. What somebody asks for goes first, then
-    /// the oldest time.
-    pub fn begin(&mut self, pack: &Pack, now: Millis) -> u64 {
+    /// the oldest time. All that arrived up to `settled` can be asked for; a time of the schedule waits until that is so.
+    pub fn begin(&mut self, pack: &Pack, now: Millis, settled: Millis) -> u64 {
         if self.run.is_some() {
             return 0;
         }
@@ -98,7 +98,7 @@ impl State {
             return 0;
         }
         let from = self.last.unwrap_or(since);
-        let (due, missed) = pack.schedule.between(from, now, pack.catch_up);
+        let (due, missed) = pack.schedule.between(from, settled, pack.catch_up);
         let Some(first) = due.first().copied() else { return 0 };
         begin(first);
         if missed > 0 {
@@ -111,15 +111,15 @@ impl State {
         missed
     }
 
-    /// Whether there is anything to do.
-    pub fn is_due(&self, pack: &Pack, now: Millis) -> bool {
+    /// Whether there is anything to do; `settled` as for [`State::begin`].
+    pub fn is_due(&self, pack: &Pack, now: Millis, settled: Millis) -> bool {
         match (&self.run, self.since) {
             (Some(run), _) => run.due <= now,
             // It is not known yet since when.
             (None, None) => true,
             (None, Some(since)) => {
                 let next = pack.schedule.next(self.last.unwrap_or(since));
-                !self.asked.is_empty() || next.is_some_and(|next| next <= now)
+                !self.asked.is_empty() || next.is_some_and(|next| next <= settled)
             }
         }
     }
@@ -165,7 +165,7 @@ mod tests {
     const HOUR: Millis = 3_600_000;
 
     fn pack(catch_up: usize) -> Pack {
-        Pack { description: String::new(), schedule: Schedule::read("rate(1 hour)").unwrap(), catch_up }
+        Pack { description: String::new(), schedule: Schedule::read("rate(1 hour)").unwrap(), catch_up, delay: None }
     }
 
     fn clock(state: &State) -> Option<Millis> {
@@ -179,45 +179,65 @@ mod tests {
     #[test]
     fn a_new_query_begins_with_the_next_time_and_what_is_missed_is_caught_up_in_order() {
         let (pack, mut state) = (pack(3), State::default());
-        assert_eq!((state.begin(&pack, 10 * HOUR + 5), clock(&state)), (0, None));
-        assert!(!state.is_due(&pack, 11 * HOUR - 1) && state.is_due(&pack, 11 * HOUR));
-        assert_eq!((state.begin(&pack, 11 * HOUR), clock(&state)), (0, Some(11)));
-        assert_eq!((state.begin(&pack, 13 * HOUR), clock(&state)), (0, Some(11)), "not twice at a time");
+        assert_eq!((state.begin(&pack, 10 * HOUR + 5, 10 * HOUR + 5), clock(&state)), (0, None));
+        assert!(!state.is_due(&pack, 11 * HOUR - 1, 11 * HOUR - 1) && state.is_due(&pack, 11 * HOUR, 11 * HOUR));
+        assert_eq!((state.begin(&pack, 11 * HOUR, 11 * HOUR), clock(&state)), (0, Some(11)));
+        assert_eq!((state.begin(&pack, 13 * HOUR, 13 * HOUR), clock(&state)), (0, Some(11)), "not twice at a time");
         end(&mut state);
         for hour in [12, 13] {
-            assert_eq!((state.begin(&pack, 13 * HOUR), clock(&state)), (0, Some(hour)));
+            assert_eq!((state.begin(&pack, 13 * HOUR, 13 * HOUR), clock(&state)), (0, Some(hour)));
             end(&mut state);
         }
-        assert_eq!((state.begin(&pack, 13 * HOUR), clock(&state)), (0, None));
+        assert_eq!((state.begin(&pack, 13 * HOUR, 13 * HOUR), clock(&state)), (0, None));
         // A long night: 14 to 20 are due, the last three of them are caught up.
-        assert_eq!((state.begin(&pack, 20 * HOUR), clock(&state)), (4, Some(18)));
+        assert_eq!((state.begin(&pack, 20 * HOUR, 20 * HOUR), clock(&state)), (4, Some(18)));
         let missed = state.history.last().unwrap();
         assert_eq!((missed.clock, &missed.outcome), (17 * HOUR, &Outcome::Missed { schedules: 4 }));
         end(&mut state);
-        assert_eq!((state.begin(&pack, 20 * HOUR), clock(&state)), (0, Some(19)));
+        assert_eq!((state.begin(&pack, 20 * HOUR, 20 * HOUR), clock(&state)), (0, Some(19)));
+    }
+
+    #[test]
+    fn a_time_waits_until_all_that_arrived_before_it_can_be_asked_for() {
+        let (pack, mut state) = (pack(3), State { since: Some(10 * HOUR + 5), ..State::default() });
+        let delay = 20_000;
+        for now in [11 * HOUR, 11 * HOUR + delay - 1] {
+            assert!(!state.is_due(&pack, now, now - delay), "{now}");
+            assert_eq!((state.begin(&pack, now, now - delay), clock(&state)), (0, None));
+        }
+        let now = 11 * HOUR + delay;
+        assert!(state.is_due(&pack, now, now - delay));
+        assert_eq!((state.begin(&pack, now, now - delay), clock(&state)), (0, Some(11)), "the clock is the schedule's");
+        end(&mut state);
+        // What somebody asks for is asked at once.
+        state.asked = vec![12 * HOUR];
+        let now = 12 * HOUR + 1;
+        assert!(state.is_due(&pack, now, now - delay));
+        state.begin(&pack, now, now - delay);
+        assert_eq!(clock(&state), Some(12));
     }
 
     #[test]
     fn what_somebody_asks_for_goes_first_and_changes_nothing_about_the_schedule() {
         let (pack, mut state) = (pack(3), State { since: Some(0), last: Some(5 * HOUR), ..State::default() });
         state.asked = vec![2 * HOUR];
-        assert_eq!((state.begin(&pack, 6 * HOUR), clock(&state)), (0, Some(2)));
+        assert_eq!((state.begin(&pack, 6 * HOUR, 6 * HOUR), clock(&state)), (0, Some(2)));
         end(&mut state);
         assert_eq!((state.last, state.asked.len()), (Some(5 * HOUR), 0));
-        assert_eq!((state.begin(&pack, 6 * HOUR), clock(&state)), (0, Some(6)));
+        assert_eq!((state.begin(&pack, 6 * HOUR, 6 * HOUR), clock(&state)), (0, Some(6)));
     }
 
     #[test]
     fn what_may_pass_is_tried_again_later_and_not_for_ever() {
         let (pack, mut state) = (pack(3), State { since: Some(0), ..State::default() });
-        state.begin(&pack, HOUR);
+        state.begin(&pack, HOUR, HOUR);
         assert!(!state.fail("busy", true, HOUR));
         assert_eq!(state.run.as_ref().unwrap().due, HOUR + RETRY_FIRST);
         assert!(!state.fail("busy", true, HOUR));
         assert_eq!(state.run.as_ref().unwrap().due, HOUR + 5 * RETRY_FIRST);
         assert!(state.fail("busy", true, HOUR));
         let mut state = State { since: Some(0), ..State::default() };
-        state.begin(&pack, HOUR);
+        state.begin(&pack, HOUR, HOUR);
         assert!(state.fail("no such column", false, HOUR));
     }
 
@@ -225,7 +245,7 @@ mod tests {
     fn history_is_bounded_and_states_of_today_are_read_tomorrow() {
         let (pack, mut state) = (pack(1), State { since: Some(0), ..State::default() });
         for hour in 1..=150 {
-            state.begin(&pack, hour * HOUR);
+            state.begin(&pack, hour * HOUR, hour * HOUR);
             end(&mut state);
         }
         assert_eq!((state.history.len(), state.history[0].clock), (HISTORY_MAX, 51 * HOUR));
