@@ -54,17 +54,66 @@ impl Policy {
         hosts
     }
 
-    /// Hosts that a component names and the operator does not permit, for telling them so. One that covers many
-    /// (`*.example.com`) is permitted if any of them is.
+    /// What an operator has to permit for a component to call all that it names: as rules, where a setting is a URL with its scheme
+    /// and port.
+    pub fn wanted(component: &[String], settings: &[(String, String)]) -> Vec<String> {
+        let mut wanted: Vec<String> = Vec::new();
+        for host in component {
+            let rule = origin(host, settings).map(|rule| rule.to_string());
+            let Some(rule) = rule.or_else(|| named(host, settings).map(|name| name.to_string())) else { continue };
+            if !wanted.contains(&rule) {
+                wanted.push(rule);
+            }
+        }
+        wanted
+    }
+
+    /// Hosts that a component calls and the operator does not permit, for telling them so. One that covers many
+    /// (`*.example.com`) is permitted if any of them is. A host in a setting is called instead of those that the component names by
+    /// itself, or beside them: where one is given, those others are not asked for.
     pub fn missing(component: &[String], settings: &[(String, String)], operator: &[HostRule]) -> Vec<String> {
-        let named = component.iter().filter_map(|host| named(host, settings));
-        let missing = named.filter(|name| !operator.iter().any(|rule| rule.name.meet(name).is_some()));
-        missing.map(|name| name.to_string()).collect()
+        let given = |host: &&String| setting_of(host).is_some() && named(host, settings).is_some();
+        let instead = component.iter().any(|host| given(&host));
+        let called = component.iter().filter(|host| !instead || given(host));
+        let missing = called.filter_map(|host| match (origin(host, settings), named(host, settings)?) {
+            // A scheme or a port that is not permitted is refused at the first call.
+            (Some(origin), name) => {
+                let permitted = |rule: &HostRule| {
+                    rule.https == origin.https && rule.port == origin.port && rule.name.meet(&name).is_some()
+                };
+                (!operator.iter().any(permitted)).then(|| origin.to_string())
+            }
+            (None, name) => (!operator.iter().any(|rule| rule.name.meet(&name).is_some())).then(|| name.to_string()),
+        });
+        missing.collect()
     }
 
     pub(crate) fn permits(&self, https: bool, host: &Host<&str>, port: u16) -> bool {
         self.hosts.iter().any(|rule| rule.is_for(https, host, port))
     }
+}
+
+/// The setting that a component's host stands in.
+fn setting_of(host: &str) -> Option<&str> {
+    host.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// Where the URL in a setting leads, as a rule that permits that and no more; a host by itself is one over HTTPS.
+fn origin(host: &str, settings: &[(String, String)]) -> Option<HostRule> {
+    let setting = setting_of(host)?;
+    let (_, value) = settings.iter().find(|(name, _)| name == setting)?;
+    let value = value.trim();
+    let url = match value.contains("://") {
+        true => Url::parse(value).ok()?,
+        false => Url::parse(&format!("https://{value}")).ok()?,
+    };
+    // Of another scheme (`smtps://`) only the host is known to be called.
+    let https = match url.scheme() {
+        "https" => true,
+        "http" => false,
+        _ => return None,
+    };
+    Some(HostRule { name: Name::Exact(url.host()?.to_string()), port: url.port_or_known_default()?, https })
 }
 
 /// What a component's host stands for; `None` if it is a setting that is not given or holds no URL.
@@ -285,9 +334,33 @@ mod tests {
     fn an_operator_is_told_what_to_permit() {
         let component = ["a.example.com", "*.b.example", "{url}"].map(str::to_owned);
         let settings = [("url".to_owned(), "https://c.example/secret".to_owned())];
-        assert_eq!(Policy::missing(&component, &settings, &rules(&["*.example.com"])), ["*.b.example", "c.example"]);
-        let all = rules(&["a.example.com", "x.b.example", "http://c.example"]);
-        assert_eq!(Policy::missing(&component, &settings, &all), Vec::<String>::new());
+        assert_eq!(Policy::wanted(&component, &settings), ["a.example.com", "*.b.example", "c.example"]);
+        let none: [String; 0] = [];
+        assert_eq!(Policy::missing(&component, &[], &rules(&["*.example.com"])), ["*.b.example"]);
+        assert_eq!(Policy::missing(&component, &[], &rules(&["a.example.com", "x.b.example"])), none);
+        // The host in the setting is called, and not the others.
+        assert_eq!(Policy::missing(&component, &settings, &rules(&["c.example"])), none);
+        assert_eq!(Policy::missing(&component, &settings, &rules(&["*.example.com"])), ["c.example"]);
+    }
+
+    #[test]
+    fn a_scheme_or_port_that_is_not_permitted_is_told_before_the_first_call() {
+        let component = ["api.example.com".to_owned(), "{url}".to_owned()];
+        let none: [String; 0] = [];
+        for (url, permits, does_not) in [
+            ("http://127.0.0.1:8099/api", "http://127.0.0.1:8099", "127.0.0.1:8099"),
+            ("https://c.example", "*.c.example", "http://c.example"),
+            ("https://a.c.example:8443/", "*.c.example:8443", "*.c.example"),
+            ("c.example", "c.example", "c.example:444"),
+        ] {
+            let settings = [("url".to_owned(), url.to_owned())];
+            let missing = |rule: &str| Policy::missing(&component, &settings, &rules(&[rule]));
+            let wanted = Policy::wanted(&component, &settings)[1].clone();
+            assert_eq!(missing(does_not), [wanted.clone()], "{url}");
+            assert_eq!(missing(&wanted), none, "{url}");
+            let permitted = !permits.starts_with("*.c.example") || url.contains("a.c.example");
+            assert_eq!(missing(permits).is_empty(), permitted, "{url} {permits}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::outbox::told;
 use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,12 +20,12 @@ use streamalert_aws::functions;
 use streamalert_aws::secrets::SsmSecrets;
 use streamalert_egress::Egress;
 use streamalert_egress::world::Network;
-use streamalert_pipeline::apps::{AppState, Ended, Paced, Turn, Turned};
+use streamalert_pipeline::apps::{AppState, Ended, Pace, Paced, Turn, Turned, not_ready, problems};
 use streamalert_pipeline::backend::{AppTable, BackendError, DeadLetters, SecretStore};
 use streamalert_pipeline::config::apps::{AppConfig, SERVICE, secrets_of, source};
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 use streamalert_pipeline::log_record::{Payload, Position};
-use streamalert_pipeline::plugin::World;
+use streamalert_pipeline::plugin::{AppPlugin, World};
 use streamalert_pipeline::time::Millis;
 
 /// Bytes of logs in one event; docs: a function that is waited for takes 6 MB.
@@ -161,13 +162,34 @@ impl Apps {
         Ok(said(app, &turned))
     }
 
-    fn turn(&self, now: &Now, app: &str, config: &AppConfig, force: bool, deadline: Instant) -> Result<Turned> {
+    /// What a turn needs; an error says what is missing.
+    fn ready<'a>(&self, now: &'a Now, app: &str, config: &AppConfig) -> Result<Ready<'a>> {
         let plugins = &now.live.rules.plugins;
         let (plugin, kind) = plugins
             .app(&config.kind)
-            .ok_or_else(|| anyhow!("app {app}: no component that is live has apps of the type {}", config.kind))?;
+            .ok_or_else(|| anyhow!("no component that is live has apps of the type {}", config.kind))?;
+        let secrets = self.secrets.get(&secrets_of(app)).map_err(|error| anyhow!("{}", told(&error)))?;
+        let place = |_: &str| " in the parameter store: `streamalert app update-auth --aws` asks for it".to_owned();
+        let problems = problems(&**plugin, kind, config, &secrets, &place);
+        if !problems.is_empty() {
+            return Err(anyhow!("is not ready: {}", problems.join("; ")));
+        }
+        Ok(Ready { plugin, kind, secrets, classifier: self.classifier(now, app)? })
+    }
+
+    fn turn(&self, now: &Now, app: &str, config: &AppConfig, force: bool, deadline: Instant) -> Result<Turned> {
+        let Ready { plugin, kind, secrets, classifier: function } = match self.ready(now, app, config) {
+            Ok(ready) => ready,
+            Err(error) => {
+                // Where `streamalert app status` finds it.
+                let kept = not_ready(&self.table, app, config, &error.to_string(), millis());
+                if let Err(error) = kept {
+                    tracing::warn!(app, error = told(&error), "the state of an app cannot be written");
+                }
+                return Err(anyhow!("app {app}: {error}"));
+            }
+        };
         let info = plugin.apps()[kind].clone();
-        let secrets = self.secrets.get(&secrets_of(app)).map_err(|error| anyhow!("app {app}: {}", told(&error)))?;
         // A poll ends while there is time left to hand its page on.
         let left = |reserve: Duration| {
             deadline.saturating_duration_since(Instant::now()).saturating_sub(reserve).as_secs().max(1)
@@ -178,7 +200,7 @@ impl Apps {
         let needs = Duration::from_secs(wanted.into()) + HAND_ON;
         let until = millis() + i64::try_from(left(needs)).unwrap_or(0) * 1000;
         let (caller, asks) = (info.caller(), config.caller());
-        let function = self.classifier(now, app)?;
+        let pace = Arc::new(Pace::of(&info, &config));
         let owner = format!("{:032x}", unique());
         let turn = Turn {
             app,
@@ -188,9 +210,14 @@ impl Apps {
             table: &self.table,
             owner: &owner,
             outside: &|| {
-                let outside = self.world.outside(&caller, &asks, &secrets);
-                Paced::within(outside, &info, &config, Arc::new(thread::sleep))
+                Arc::new(Paced {
+                    inner: self.world.outside(&caller, &asks, &secrets),
+                    pace: pace.clone(),
+                    clock: Arc::new(millis),
+                    wait: Arc::new(thread::sleep),
+                })
             },
+            pace: &pace,
             hand_on: &|logs| self.hand_on(app, &function, logs),
             clock: &millis,
             wait: &|wait| {
@@ -210,9 +237,7 @@ impl Apps {
     fn classifier(&self, now: &Now, app: &str) -> Result<String> {
         let clusters = now.clusters();
         let (cluster, _) = clusters.find(&source(app)).ok_or_else(|| {
-            anyhow!(
-                "app {app}: no cluster has it among data_sources.{SERVICE}, so none of its logs could be classified"
-            )
+            anyhow!("no cluster has it among data_sources.{SERVICE}, so none of its logs could be classified")
         })?;
         Ok(self.environment.names.function(&format!("classifier-{}", cluster.name)))
     }
@@ -253,6 +278,15 @@ impl Apps {
         let message = format!("a log of {} bytes; {EVENT_BYTES} can be handed on", log.len());
         self.dead.put(&[DeadLetter::new(&payload, "", position, Reason::Limit, message)])
     }
+}
+
+/// What a turn is taken with.
+struct Ready<'a> {
+    plugin: &'a Arc<dyn AppPlugin>,
+    kind: usize,
+    secrets: BTreeMap<String, String>,
+    /// The function that classifies its logs.
+    classifier: String,
 }
 
 fn unique() -> u128 {

@@ -117,9 +117,16 @@ impl Conf {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let nobodys = apps::nobodys(&apps, &clusters, apps::FILE);
-        let warnings =
-            schemas.warnings.iter().chain(&clusters.warnings).chain(&nobodys).map(ToString::to_string).collect();
+        let threat_intel_config = threat_intel_config.checked("threat_intel.json", &schemas);
+        let nobodys = apps::nobodys(&apps, &clusters, apps::FILE, apps::NO_CLASSIFIER);
+        let warnings = schemas
+            .warnings
+            .iter()
+            .chain(&clusters.warnings)
+            .chain(&nobodys)
+            .chain(&threat_intel_config.warnings)
+            .map(ToString::to_string)
+            .collect();
         let threat_intel = ThreatIntel::new(&threat_intel_config, &clusters).map(Arc::new);
         let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
         let outputs = Arc::new(outputs);

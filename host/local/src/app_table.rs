@@ -176,7 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let table = SqliteApps::open(&folder.path().join("apps.sqlite")).unwrap();
         let owner = table.owner().unwrap();
-        let lease = |owner: &str| Some(AppLease { owner: format!("{owner}.7"), until: i64::MAX });
+        let lease = |owner: &str| Some(AppLease { owner: format!("{owner}.7"), until: i64::MAX, since: 0 });
         let state = AppState { lease: lease(&owner.name), ..AppState::default() };
         table.put("a", &state, None).unwrap();
         table.put("b", &AppState { lease: lease("4711-gone"), ..AppState::default() }, None).unwrap();

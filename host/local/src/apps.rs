@@ -1,10 +1,12 @@
 //! The apps of a run: whose turn it is gets a thread, and what it fetches goes through the door as all logs do.
 
 use crate::alert_text::printable;
+use crate::app_figures::AppFigures;
 use crate::app_table::{Owner, SqliteApps};
 use crate::clock::millis;
 use crate::run::Progress;
 use crate::runner::{Door, Receipt};
+use crate::secrets::variable_of;
 use crate::stop::Stop;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +16,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use streamalert_pipeline::apps::{Ended, Paced, Turn, Turned};
+use streamalert_pipeline::apps::{Ended, Pace, Paced, Turn, Turned, not_ready, problems};
 use streamalert_pipeline::backend::{AppTable, BackendError, SecretStore};
 use streamalert_pipeline::config::apps::{AppConfig, AppConfigs, secrets_of, source};
 use streamalert_pipeline::live::Live;
@@ -59,7 +61,7 @@ pub enum TurnError {
         "no component has apps of the type {0}; `streamalert build example-rules --out plugins` builds those that come along"
     )]
     NoComponent(String),
-    #[error("{0}")]
+    #[error("is not ready: {0}")]
     NotReady(String),
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -69,6 +71,7 @@ pub struct Apps {
     setup: Setup,
     owner: Owner,
     turns: AtomicU64,
+    figures: Arc<AppFigures>,
     running: Mutex<BTreeSet<String>>,
     /// What was told of each app last, so that it is told once.
     told: Mutex<BTreeMap<String, String>>,
@@ -77,7 +80,21 @@ pub struct Apps {
 impl Apps {
     pub fn new(setup: Setup) -> Result<Arc<Self>, BackendError> {
         let owner = setup.table.owner()?;
-        Ok(Arc::new(Apps { setup, owner, turns: AtomicU64::new(0), running: Mutex::default(), told: Mutex::default() }))
+        let enabled = setup.configs.iter().filter(|(_, config)| config.enabled).map(|(name, _)| name);
+        let figures = Arc::new(AppFigures::new(setup.table.clone(), enabled));
+        Ok(Arc::new(Apps {
+            setup,
+            owner,
+            turns: AtomicU64::new(0),
+            figures,
+            running: Mutex::default(),
+            told: Mutex::default(),
+        }))
+    }
+
+    /// What `GET /metrics` tells of them.
+    pub fn figures(&self) -> Arc<AppFigures> {
+        self.figures.clone()
     }
 
     /// Looks whose turn it is until the run is stopped; then waits for the turns that are under way.
@@ -162,26 +179,35 @@ impl Apps {
         }
     }
 
-    /// A turn of one app, in this thread.
+    /// A turn of one app, in this thread. What keeps it from beginning is kept in its state, where `app status` finds it.
     pub fn turn(&self, app: &str, config: &AppConfig, force: bool) -> Result<Turned, TurnError> {
+        let turned = self.take(app, config, force);
+        self.figures.count(app, &turned);
+        if let Err(error) = &turned {
+            let reason = printable(&error_text(error));
+            if let Err(error) = not_ready(&*self.setup.table, app, config, &reason, millis()) {
+                self.tell("", format!("the state of app {app} cannot be written: {}", chain(&error)));
+            }
+        }
+        turned
+    }
+
+    fn take(&self, app: &str, config: &AppConfig, force: bool) -> Result<Turned, TurnError> {
         let setup = &self.setup;
         let live = setup.live.load_full();
         let (plugin, kind) =
             live.rules.plugins.app(&config.kind).ok_or_else(|| TurnError::NoComponent(config.kind.clone()))?;
         let info = plugin.apps()[kind].clone();
         let secrets = setup.secrets.get(&secrets_of(app))?;
-        let mut settings = config.settings();
-        settings.retain(|(name, _)| !secrets.contains_key(name));
-        settings.extend(secrets.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let faults = plugin.validate(kind, &settings).map_err(|error| TurnError::NotReady(error.to_string()))?;
-        if !faults.is_empty() {
-            let told: Vec<String> =
-                faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.message)).collect();
-            return Err(TurnError::NotReady(format!("is not ready: {}", told.join("; "))));
+        let place = |setting: &str| format!(" (or the variable {})", variable_of(&secrets_of(app), setting));
+        let problems = problems(&**plugin, kind, config, &secrets, &place);
+        if !problems.is_empty() {
+            return Err(TurnError::NotReady(problems.join("; ")));
         }
         let number = self.turns.fetch_add(1, Ordering::Relaxed);
         let owner = format!("{}.{number}", self.owner.name);
         let (caller, asks) = (info.caller(), config.caller());
+        let pace = Arc::new(Pace::of(&info, config));
         let turn = Turn {
             app,
             config,
@@ -190,9 +216,17 @@ impl Apps {
             table: &*setup.table,
             owner: &owner,
             outside: &|| {
-                let outside = setup.world.outside(&caller, &asks, &secrets);
-                Paced::within(outside, &info, config, Arc::new(thread::sleep))
+                let stop = setup.stop.clone();
+                Arc::new(Paced {
+                    inner: setup.world.outside(&caller, &asks, &secrets),
+                    pace: pace.clone(),
+                    clock: Arc::new(millis),
+                    wait: Arc::new(move |wait| {
+                        rest(&stop, wait);
+                    }),
+                })
             },
+            pace: &pace,
             hand_on: &|logs| self.hand_on(app, logs),
             clock: &millis,
             wait: &|wait| self.rest(wait),
@@ -221,19 +255,8 @@ impl Apps {
         wait.recv().map_err(|_| closed())
     }
 
-    /// Waits so long, unless the run is to stop: then it says `false`.
     fn rest(&self, time: Duration) -> bool {
-        let until = Instant::now() + time;
-        loop {
-            if self.setup.stop.is_requested() {
-                return false;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            thread::sleep(left.min(WAIT_LOOK));
-        }
+        rest(&self.setup.stop, time)
     }
 
     /// One turn of one app, whether it is due or not, for a run that is there for nothing else.
@@ -259,6 +282,21 @@ impl Apps {
             }
             Err(error) => progress.failed(format!("app {app}: {}", error_text(&error))),
         }
+    }
+}
+
+/// Waits so long, unless the run is to stop: then it says `false`.
+fn rest(stop: &Stop, time: Duration) -> bool {
+    let until = Instant::now() + time;
+    loop {
+        if stop.is_requested() {
+            return false;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        thread::sleep(left.min(WAIT_LOOK));
     }
 }
 

@@ -133,8 +133,9 @@ async fn metrics(State(http): State<HttpDoor>) -> Response {
             tokio::task::spawn_blocking(move || post.metrics.text(&desk.backlog().unwrap_or_default(), millis()));
         text += &told.await.unwrap_or_default();
     }
-    if let Some(more) = &http.more {
-        text += &more();
+    if let Some(more) = http.more.clone() {
+        // It reads the disk, too.
+        text += &tokio::task::spawn_blocking(move || more()).await.unwrap_or_default();
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

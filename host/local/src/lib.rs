@@ -13,16 +13,19 @@
 //! | [`config_folder`] | schemas, clusters and lookup tables as files |
 //! | [`ioc_table`], [`intel`] | indicators of compromise, and records looked through for them |
 //! | [`scheduled_queries`] | questions that are asked of the archive again and again |
-//! | [`app_table`] | how far apps have come |
+//! | [`app_table`], [`app_figures`] | how far apps have come, and their metrics |
+//! | [`edit`] | files that commands change, by one at a time |
 //! | [`rule_table`], [`staging`], [`promotion`] | which rules are on trial, how they come to be, and how it ends |
 
 pub mod alert_text;
+pub mod app_figures;
 pub mod app_table;
 pub mod apps;
 pub mod archived;
 pub mod clock;
 pub mod config_folder;
 pub mod dead_letters;
+pub mod edit;
 pub mod file_output;
 pub mod http;
 pub mod inbox;

@@ -44,7 +44,7 @@ use streamalert_intel::Downloader;
 use streamalert_pipeline::alert::{Alert, Hit};
 use streamalert_pipeline::backend::{AlertDesk, AlertTable, BackendError, Backlog, SecretStore};
 use streamalert_pipeline::classifier::Framing;
-use streamalert_pipeline::config::apps::{FILE, nobodys};
+use streamalert_pipeline::config::apps::{ALL_TYPES, FILE, nobodys};
 use streamalert_pipeline::config::{ArchiveConfig, RuleStaging, Schemas};
 use streamalert_pipeline::live::{Base, Live};
 use streamalert_pipeline::plugin::World;
@@ -332,7 +332,7 @@ pub fn run(
     let enricher = intel::enricher(&options.data, &threat_intel, &clusters)?;
     let lacking = scheduled_queries::lacking(&queries, &schemas);
     if options.fetch != Fetch::Nothing {
-        let unknown = nobodys(&apps, &clusters, FILE);
+        let unknown = nobodys(&apps, &clusters, FILE, ALL_TYPES);
         unknown.iter().for_each(|fault| progress.tell(&format!("warning: {fault}")));
     }
     let base = Base { schemas: Arc::new(schemas), clusters: Arc::new(clusters) };
@@ -425,17 +425,6 @@ pub fn run(
         progress.tell(&format!("watching {}", folder.display()));
         inbox = Some(thread::Builder::new().name("inbox".into()).spawn(move || opened.run())?);
     }
-    let serving = match listener {
-        None => None,
-        Some(listener) => {
-            progress.tell(&format!("listening on http://{}", listener.local_addr()?));
-            let http = HttpDoor::new(runner.door(), options.source.clone(), runner.total(), stop.clone())
-                .with_deliveries(post.clone(), alerts.clone())
-                .with_more(metrics);
-            Some(runtime.spawn(http.serve(listener)))
-        }
-    };
-
     let fetching = match options.fetch {
         Fetch::Nothing => None,
         _ => Some(Apps::new(apps::Setup {
@@ -449,6 +438,18 @@ pub fn run(
             progress: progress.clone(),
         })?),
     };
+    let figures = fetching.as_ref().map(|apps| apps.figures());
+    let serving = match listener {
+        None => None,
+        Some(listener) => {
+            progress.tell(&format!("listening on http://{}", listener.local_addr()?));
+            let http = HttpDoor::new(runner.door(), options.source.clone(), runner.total(), stop.clone())
+                .with_deliveries(post.clone(), alerts.clone())
+                .with_more(Arc::new(move || metrics() + &figures.as_ref().map(|apps| apps.text()).unwrap_or_default()));
+            Some(runtime.spawn(http.serve(listener)))
+        }
+    };
+
     let mut turns = None;
     match (&options.fetch, &fetching) {
         (Fetch::All, Some(apps)) => turns = Some(apps.start()?),

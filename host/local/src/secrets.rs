@@ -3,11 +3,11 @@
 //! The file is a JSON object of `service:descriptor`, each an object of settings. A variable
 //! `STREAMALERT_SECRET_<SERVICE>_<DESCRIPTOR>_<SETTING>`, in capitals and with `_` for what is no letter or digit, counts more.
 
+use crate::edit::{FolderLock, folder_of};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind, SecretStore};
 
 type All = BTreeMap<String, BTreeMap<String, String>>;
@@ -16,8 +16,6 @@ pub struct SecretFile {
     path: PathBuf,
     /// Variables that begin with the prefix.
     environment: BTreeMap<String, String>,
-    /// One change at a time.
-    writing: Mutex<()>,
 }
 
 const PREFIX: &str = "STREAMALERT_SECRET_";
@@ -26,7 +24,7 @@ impl SecretFile {
     /// The file need not be there yet. Of the environment, only what has the prefix is kept.
     pub fn new(path: PathBuf, environment: impl Iterator<Item = (String, String)>) -> Self {
         let environment = environment.filter(|(name, _)| name.starts_with(PREFIX)).collect();
-        SecretFile { path, environment, writing: Mutex::new(()) }
+        SecretFile { path, environment }
     }
 
     fn all(&self) -> Result<All, BackendError> {
@@ -56,19 +54,18 @@ impl SecretFile {
     }
 
     fn change(&self, change: impl FnOnce(&mut All)) -> Result<(), BackendError> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |error| BackendError::other(format!("write the secrets to {}", self.path.display()), error);
+        // Other processes change it, too.
+        let _lock = FolderLock::take(folder_of(&self.path)).map_err(failed)?;
         let mut all = self.all()?;
         change(&mut all);
-        write(&self.path, &all)
-            .map_err(|error| BackendError::other(format!("write the secrets to {}", self.path.display()), error))
+        write(&self.path, &all).map_err(failed)
     }
 }
 
 /// All or nothing, and never readable for others.
 fn write(path: &Path, all: &All) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
     #[cfg(unix)]
     file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     let text = serde_json::to_string_pretty(all)?;
@@ -153,6 +150,22 @@ mod tests {
         assert_eq!(plain.get("slack:sec-ops").unwrap(), map(&[]));
         assert_eq!(plain.get("jira:a").unwrap(), map(&[("key", "k")]));
         assert_eq!(variable_of("slack:sec-ops", "url"), "STREAMALERT_SECRET_SLACK_SEC_OPS_URL");
+    }
+
+    #[test]
+    fn of_many_who_keep_credentials_at_once_nobodys_are_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data/secrets.json");
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                // One each, as processes have.
+                let store = SecretFile::new(path.clone(), std::iter::empty());
+                scope.spawn(move || {
+                    (0..5).for_each(|number| store.put(&format!("{thread}:{number}"), &map(&[("k", "v")])).unwrap());
+                });
+            }
+        });
+        assert_eq!(SecretFile::new(path, std::iter::empty()).all().unwrap().len(), 40);
     }
 
     #[cfg(unix)]

@@ -9,6 +9,8 @@ use crate::config::apps::AppConfig;
 use crate::plugin::{AppInfo, AppPage, AppPlugin, Ask, HttpFailure, HttpRequest, HttpResponse, Outside, Polled};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +23,10 @@ const WAIT_MAX: Millis = 24 * 3_600_000;
 const LEASE_MORE: Millis = 4 * 60_000;
 /// A wait that is waited for within a turn; a longer one ends it.
 const WAIT_WITHIN: Millis = 60_000;
+/// How far the clocks of hosts may differ.
+const CLOCKS: Millis = 60_000;
+/// The longest time between two requests.
+const GAP_MAX: Duration = Duration::from_secs(60);
 /// Bytes of an error that are kept.
 const ERROR_BYTES: usize = 1_024;
 
@@ -46,6 +52,12 @@ pub struct AppState {
     /// Polls without a page since the last page.
     #[serde(default)]
     pub attempts: u32,
+    /// How often pages went round in circles since an app came to its end.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub circles: u32,
+    /// When the service was asked last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Millis>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// When that was.
@@ -68,6 +80,20 @@ pub struct AppState {
 pub struct AppLease {
     pub owner: String,
     pub until: Millis,
+    /// When it was taken, or written last.
+    #[serde(default)]
+    pub since: Millis,
+}
+
+impl AppLease {
+    /// One of a later time was taken by a clock that was wrong: it would hold for as long as that.
+    fn holds(&self, now: Millis) -> bool {
+        self.until > now && self.since <= now + CLOCKS
+    }
+}
+
+fn is_none_yet(count: &u32) -> bool {
+    *count == 0
 }
 
 impl AppState {
@@ -85,15 +111,23 @@ impl AppState {
     /// When it is its turn next, at `now` at the earliest; none if the schedule never comes.
     pub fn due(&self, config: &AppConfig, now: Millis) -> Option<Millis> {
         let due = match self.again {
+            Some(_) if self.was_ahead(now) => Some(now),
             Some(again) => Some(again.max(now)),
             // Of a turn that should have been, the time is over; one that never was is the first.
             None if self.begun == 0 => Some(now),
-            None => config.schedule.next(self.begun).map(|next| next.max(now)),
+            None => config.schedule.next(self.begun.min(now)).map(|next| next.max(now)),
         };
         match &self.lease {
-            Some(lease) if lease.until > now => due.map(|due| due.max(lease.until)),
+            Some(lease) if lease.holds(now) => due.map(|due| due.max(lease.until)),
             _ => due,
         }
+    }
+
+    /// A clock that was ahead wrote this: its times are none to wait for.
+    fn was_ahead(&self, now: Millis) -> bool {
+        let written = [Some(self.begun), self.asked, self.error_at].into_iter().flatten().max();
+        written.is_some_and(|written| written > now + CLOCKS)
+            || self.again.is_some_and(|again| again > now + WAIT_MAX + CLOCKS)
     }
 
     pub fn is_due(&self, config: &AppConfig, now: Millis) -> bool {
@@ -102,12 +136,13 @@ impl AppState {
 
     /// Somebody is at it.
     pub fn is_running(&self, now: Millis) -> bool {
-        self.lease.as_ref().is_some_and(|lease| lease.until > now)
+        self.lease.as_ref().is_some_and(|lease| lease.holds(now))
     }
 
     fn taken(&self, owner: &str, now: Millis, until: Millis) -> Self {
-        let begun = if self.again.is_some() { self.begun } else { now };
-        AppState { lease: Some(AppLease { owner: owner.into(), until }), begun, ..self.clone() }
+        let begun = if self.again.is_some() { self.begun.min(now) } else { now };
+        let asked = self.asked.filter(|asked| *asked <= now + CLOCKS);
+        AppState { asked, lease: Some(AppLease { owner: owner.into(), until, since: now }), begun, ..self.clone() }
     }
 
     fn kept(&self, page: &AppPage, now: Millis, until: Millis) -> Self {
@@ -125,10 +160,10 @@ impl AppState {
         };
         if page.more {
             if let Some(lease) = &mut state.lease {
-                lease.until = until;
+                (lease.until, lease.since) = (until, now);
             }
         } else {
-            (state.lease, state.succeeded) = (None, Some(now));
+            (state.lease, state.succeeded, state.circles) = (None, Some(now), 0);
         }
         state
     }
@@ -139,7 +174,7 @@ impl AppState {
 
     fn failed(&self, reason: &str, after: Option<u32>, now: Millis) -> Self {
         let attempts = self.attempts + 1;
-        let own = AGAIN_FIRST.saturating_mul(1 << (attempts - 1).min(10)).min(AGAIN_LAST);
+        let own = AGAIN_FIRST.saturating_mul(1 << (attempts.max(self.circles) - 1).min(10)).min(AGAIN_LAST);
         let asked = (Millis::from(after.unwrap_or(0)) * 1000).min(WAIT_MAX);
         AppState {
             again: Some(now + own.max(asked)),
@@ -152,6 +187,11 @@ impl AppState {
         }
     }
 
+    /// It cannot even begin. It is tried again as if it had not been its turn.
+    fn not_ready(&self, reason: &str, now: Millis) -> Self {
+        AppState { refused: true, error: Some(cut(reason)), error_at: Some(now), lease: None, ..self.clone() }
+    }
+
     /// The next turn is that of the schedule.
     fn rejected(&self, reason: &str, now: Millis) -> Self {
         let again = None;
@@ -161,6 +201,76 @@ impl AppState {
 
 fn cut(text: &str) -> String {
     text[..text.floor_char_boundary(ERROR_BYTES)].to_owned()
+}
+
+/// Keeps in the state of an app why its turn cannot begin: no component, no credentials, a wrong setting.
+pub fn not_ready(
+    table: &dyn AppTable,
+    app: &str,
+    config: &AppConfig,
+    reason: &str,
+    now: Millis,
+) -> Result<(), BackendError> {
+    let there = table.get(app)?;
+    let revision = there.as_ref().map(|state| state.revision);
+    let state = there.unwrap_or_else(|| AppState::begin(config, now));
+    // Whoever is at it can begin; and what is known already need not be written twice a minute.
+    if state.is_running(now) || state.refused && state.error.as_deref() == Some(&cut(reason)) {
+        return Ok(());
+    }
+    match table.put(app, &state.not_ready(reason, now), revision) {
+        Err(error) if error.kind == BackendErrorKind::Conflict => Ok(()),
+        done => done.map(drop),
+    }
+}
+
+/// What is wrong with an app as it is configured; calls nobody. `place` says where a secret setting that is missing may stand.
+pub fn problems(
+    plugin: &dyn AppPlugin,
+    kind: usize,
+    config: &AppConfig,
+    secrets: &BTreeMap<String, String>,
+    place: &dyn Fn(&str) -> String,
+) -> Vec<String> {
+    let Some(info) = plugin.apps().get(kind) else { return vec![format!("there is no app number {kind}")] };
+    let mut problems = Vec::new();
+    for given in config.settings.keys() {
+        match info.settings.iter().find(|setting| setting.name == *given) {
+            None => {
+                let known: Vec<&str> = info.settings.iter().map(|setting| setting.name.as_str()).collect();
+                problems.push(format!("{} has no setting {given}; it has {}", info.name, known.join(", ")));
+            }
+            Some(setting) if setting.secret => problems.push(format!(
+                "{given} is secret and stands in apps.json: take it out there, and give it by `streamalert app update-auth`"
+            )),
+            Some(_) => {}
+        }
+    }
+    let settings = settings(config, secrets);
+    for setting in info.settings.iter().filter(|setting| setting.required) {
+        if !settings.iter().any(|(given, value)| *given == setting.name && !value.trim().is_empty()) {
+            let place = if setting.secret { place(&setting.name) } else { String::new() };
+            problems.push(format!("{} is missing{place}", setting.name));
+        }
+    }
+    if problems.is_empty() {
+        match plugin.validate(kind, &settings) {
+            Ok(faults) => problems.extend(faults.iter().map(|fault| match fault.setting.as_str() {
+                "" => fault.message.clone(),
+                setting => format!("{setting}: {}", fault.message),
+            })),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    problems
+}
+
+/// Settings of an app, secret ones among them.
+pub fn settings(config: &AppConfig, secrets: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let mut settings = config.settings();
+    settings.retain(|(name, _)| !secrets.contains_key(name));
+    settings.extend(secrets.iter().map(|(name, value)| (name.clone(), value.clone())));
+    settings
 }
 
 /// How a turn ended.
@@ -198,8 +308,10 @@ pub struct Turn<'a> {
     pub table: &'a dyn AppTable,
     /// Who takes it: like nobody else, and no other turn.
     pub owner: &'a str,
-    /// What the app may do in the world, for one poll.
+    /// What the app may do in the world, for one poll; it keeps to the pace.
     pub outside: &'a dyn Fn() -> Arc<dyn Outside>,
+    /// How often the service is asked.
+    pub pace: &'a Pace,
     /// Hands logs on. They are safe when it returns.
     pub hand_on: &'a dyn Fn(&[String]) -> Result<(), BackendError>,
     pub clock: &'a dyn Fn() -> Millis,
@@ -242,7 +354,18 @@ impl Turn<'_> {
         };
         let Some(taken) = put(state.taken(self.owner, now, now + lease))? else { return Ok(turned) };
         state = taken;
+        // Also where another turn, perhaps in another process, asked last.
+        self.pace.asked_at(state.asked);
+        let mut seen: HashSet<u64> = state.cursor.iter().map(digest).collect();
         loop {
+            // Before a poll, so that none of its time goes into this.
+            let left = self.pace.left((self.clock)());
+            if !left.is_zero() && !(self.wait)(left) {
+                let at = (self.clock)() + i64::try_from(left.as_millis()).unwrap_or(0);
+                let next = AppState { again: Some(at), ..state.released() };
+                turned.ended = if put(next)?.is_some() { Ended::More { at } } else { Ended::Taken };
+                return Ok(turned);
+            }
             let ask = Ask {
                 app: self.app.to_owned(),
                 now: u64::try_from((self.clock)() / 1000).unwrap_or(0),
@@ -254,6 +377,7 @@ impl Turn<'_> {
             let polled = self.plugin.poll(self.kind, &ask, &(self.outside)());
             let polled = polled.unwrap_or_else(|error| Polled::Retry { reason: error.to_string(), after: None });
             let now = (self.clock)();
+            state.asked = self.pace.asked().or(state.asked);
             let page = match polled {
                 Polled::Page(page) => page,
                 Polled::Retry { reason, after } => {
@@ -281,12 +405,26 @@ impl Turn<'_> {
                 return Ok(turned);
             }
             let now = (self.clock)();
-            let next = state.kept(&page, now, now + lease);
+            let mut next = state.kept(&page, now, now + lease);
+            let circle = (page.more && !seen.insert(digest(&page.cursor))).then(|| {
+                let which = if state.cursor.as_ref() == Some(&page.cursor) { "that it was asked for with" } else { "of an earlier page" };
+                format!(
+                    "its pages go round in circles: there is said to be more behind the cursor {which}, so it is asked no further for now"
+                )
+            });
+            if circle.is_some() {
+                next.circles = state.circles + 1;
+                next = next.failed(circle.as_deref().unwrap_or_default(), page.wait, now);
+            }
             // Somebody has reset the app, or our lease was over: the page is safe, and what comes next is another's.
             let Some(kept) = put(next)? else { return Ok(turned) };
             state = kept;
             turned.pages += 1;
             turned.logs += page.logs.len() as u64;
+            if let Some(reason) = circle {
+                turned.ended = Ended::Failed { reason, at: state.again.unwrap_or(now) };
+                return Ok(turned);
+            }
             let Some(at) = state.again else {
                 turned.ended = Ended::Done;
                 return Ok(turned);
@@ -304,40 +442,61 @@ impl Turn<'_> {
     }
 }
 
-/// Waits between requests, as often as the service takes them.
-pub struct Paced {
-    inner: Arc<dyn Outside>,
-    gap: Duration,
-    wait: Arc<dyn Fn(Duration) + Send + Sync>,
-    /// The first needs no wait.
-    asked: Mutex<bool>,
+fn digest(cursor: impl AsRef<str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    cursor.as_ref().hash(&mut hasher);
+    hasher.finish()
 }
 
-impl Paced {
-    /// At the operator's rate, or at that which the app says its service takes.
-    pub fn within(
-        inner: Arc<dyn Outside>,
-        info: &AppInfo,
-        config: &AppConfig,
-        wait: Arc<dyn Fn(Duration) + Send + Sync>,
-    ) -> Arc<dyn Outside> {
-        match config.rate.or(info.options.rate) {
-            None => inner,
-            Some(rate) => {
-                let gap = Duration::from_secs_f64((1.0 / rate).min(60.0));
-                Arc::new(Paced { inner, gap, wait, asked: Mutex::new(false) })
-            }
-        }
+/// How often a service is asked: a time that passes between two requests, whichever page or turn they are of.
+#[derive(Debug, Default)]
+pub struct Pace {
+    gap: Duration,
+    /// When it was asked last.
+    asked: Mutex<Option<Millis>>,
+}
+
+impl Pace {
+    /// The operator's, or that which the app says its service takes.
+    pub fn of(info: &AppInfo, config: &AppConfig) -> Self {
+        let rate = config.rate.or(info.options.rate);
+        let gap = rate.map_or(0.0, |rate| (1.0 / rate).min(GAP_MAX.as_secs_f64()));
+        Pace { gap: Duration::from_secs_f64(gap), asked: Mutex::default() }
     }
+
+    /// When it was asked last, as far as that is known here.
+    pub fn asked(&self) -> Option<Millis> {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked_at(&self, at: Option<Millis>) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        *asked = (*asked).max(at);
+    }
+
+    /// How long the next request has to wait. No longer than the gap, whatever the clock did.
+    pub fn left(&self, now: Millis) -> Duration {
+        let Some(asked) = self.asked() else { return Duration::ZERO };
+        let passed = Duration::from_millis(u64::try_from(now - asked).unwrap_or(0));
+        self.gap.saturating_sub(passed)
+    }
+}
+
+/// Waits between requests, and notes when they were.
+pub struct Paced {
+    pub inner: Arc<dyn Outside>,
+    pub pace: Arc<Pace>,
+    pub clock: Arc<dyn Fn() -> Millis + Send + Sync>,
+    pub wait: Arc<dyn Fn(Duration) + Send + Sync>,
 }
 
 impl Outside for Paced {
     fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *asked, true) {
-            (self.wait)(self.gap);
+        let left = self.pace.left((self.clock)());
+        if !left.is_zero() {
+            (self.wait)(left);
         }
-        drop(asked);
+        *self.pace.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some((self.clock)());
         self.inner.http(request)
     }
 

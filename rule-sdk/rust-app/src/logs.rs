@@ -1,8 +1,8 @@
 //! Logs in answers: each as the service wrote it, number for number, so that the same log is the same text every time.
 
 use crate::{Response, Stop, reject, retry};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -121,55 +121,115 @@ pub fn answer_text(answer: &Response, path: &[&str]) -> Result<Option<String>, S
 
 /// Logs of a table: the first line has the names, each further one is a log of texts.
 pub fn csv_logs(table: &str) -> Result<Vec<Log>, Stop> {
-    let mut rows = csv_rows(table)?.into_iter();
-    let Some(names) = rows.next() else { return Ok(Vec::new()) };
-    let row = |(number, cells): (usize, Vec<String>)| {
-        if cells.len() != names.len() {
-            let (found, wanted) = (cells.len(), names.len());
-            return Err(reject(format!("row {} of the table has {found} cells, its head {wanted}", number + 1)));
+    let all = csv_part(table, 0, usize::MAX, usize::MAX)?;
+    all.logs.iter().map(|log| Log::parse(log).map_err(retry)).collect()
+}
+
+/// Some of the logs of a table, and where the others are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CsvPart {
+    /// As JSON: a page's `logs`.
+    pub logs: Vec<String>,
+    /// Byte of the table at which the next part begins; none if this is the last.
+    pub next: Option<usize>,
+}
+
+/// Logs of a table that is too large for a page: those from byte `from` on (0 at first, then `next` of the part before), no more than
+/// so many, and about so many bytes of JSON.
+pub fn csv_part(table: &str, from: usize, logs_max: usize, bytes_max: usize) -> Result<CsvPart, Stop> {
+    let mut rows = CsvRows { table, at: if table.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 } };
+    let Some(names) = rows.next().transpose()? else { return Ok(CsvPart::default()) };
+    // Of two columns with the same name, the last one counts.
+    let last = |name: &String| names.iter().rposition(|other| other == name).unwrap_or(0);
+    let columns: Vec<(String, usize)> = names
+        .iter()
+        .enumerate()
+        .filter(|(index, name)| names.iter().position(|other| other == *name) == Some(*index))
+        .map(|(_, name)| (Value::from(name.as_str()).to_string(), last(name)))
+        .collect();
+    if from > rows.at {
+        if !table.is_char_boundary(from) {
+            return Err(retry("the table is another than that of which a part was read"));
         }
-        let fields: Map<String, Value> = names.iter().cloned().zip(cells.into_iter().map(Value::String)).collect();
-        Ok(Log::from(Value::Object(fields)))
-    };
-    rows.enumerate().map(row).collect()
+        rows.at = from;
+    }
+    let mut part = CsvPart::default();
+    let mut bytes = 0;
+    loop {
+        let at = rows.at;
+        let Some(cells) = rows.next().transpose()? else { return Ok(part) };
+        if part.logs.len() >= logs_max || bytes >= bytes_max {
+            part.next = Some(at);
+            return Ok(part);
+        }
+        if cells.len() != names.len() {
+            let line = 1 + table[..at].matches('\n').count();
+            let (found, wanted) = (cells.len(), names.len());
+            return Err(reject(format!("the row at line {line} of the table has {found} cells, its head {wanted}")));
+        }
+        let mut log = String::with_capacity(64);
+        for (name, index) in &columns {
+            log.push(if log.is_empty() { '{' } else { ',' });
+            log.push_str(name);
+            log.push(':');
+            log.push_str(&serde_json::to_string(&cells[*index]).map_err(|error| retry(error.to_string()))?);
+        }
+        log.push('}');
+        bytes += log.len();
+        part.logs.push(log);
+    }
 }
 
 /// RFC 4180, blank lines left out.
-fn csv_rows(table: &str) -> Result<Vec<Vec<String>>, Stop> {
-    let mut rows = Vec::new();
-    let (mut row, mut cell): (Vec<String>, String) = (Vec::new(), String::new());
-    let (mut quoted, mut was_quoted) = (false, false);
-    let mut chars = table.strip_prefix('\u{feff}').unwrap_or(table).chars().peekable();
-    let end_row = |row: &mut Vec<String>, cell: &mut String, was_quoted: &mut bool, rows: &mut Vec<Vec<String>>| {
-        if !(row.is_empty() && cell.is_empty() && !*was_quoted) {
-            row.push(std::mem::take(cell));
-            rows.push(std::mem::take(row));
-        }
-        *was_quoted = false;
-    };
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                cell.push('"');
+struct CsvRows<'a> {
+    table: &'a str,
+    at: usize,
+}
+
+impl Iterator for CsvRows<'_> {
+    type Item = Result<Vec<String>, Stop>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (mut row, mut cell): (Vec<String>, String) = (Vec::new(), String::new());
+        let (mut quoted, mut was_quoted) = (false, false);
+        let from = self.at;
+        let mut chars = self.table[from..].char_indices().peekable();
+        let is_blank =
+            |row: &Vec<String>, cell: &str, was_quoted: bool| row.is_empty() && cell.is_empty() && !was_quoted;
+        while let Some((index, c)) = chars.next() {
+            let next = chars.peek().map(|(_, next)| *next);
+            match c {
+                '"' if quoted && next == Some('"') => {
+                    chars.next();
+                    cell.push('"');
+                }
+                '"' if quoted => quoted = false,
+                _ if quoted => cell.push(c),
+                '"' if cell.is_empty() => (quoted, was_quoted) = (true, true),
+                ',' => {
+                    row.push(std::mem::take(&mut cell));
+                    was_quoted = false;
+                }
+                '\r' if next == Some('\n') => {}
+                '\n' if is_blank(&row, &cell, was_quoted) => {}
+                '\n' => {
+                    self.at = from + index + 1;
+                    row.push(cell);
+                    return Some(Ok(row));
+                }
+                _ => cell.push(c),
             }
-            '"' if quoted => quoted = false,
-            _ if quoted => cell.push(c),
-            '"' if cell.is_empty() => (quoted, was_quoted) = (true, true),
-            ',' => {
-                row.push(std::mem::take(&mut cell));
-                was_quoted = false;
-            }
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\n' => end_row(&mut row, &mut cell, &mut was_quoted, &mut rows),
-            _ => cell.push(c),
         }
+        self.at = self.table.len();
+        if quoted {
+            return Some(Err(retry("the table ends within a quoted cell")));
+        }
+        if is_blank(&row, &cell, was_quoted) {
+            return None;
+        }
+        row.push(cell);
+        Some(Ok(row))
     }
-    if quoted {
-        return Err(retry("the table ends within a quoted cell"));
-    }
-    end_row(&mut row, &mut cell, &mut was_quoted, &mut rows);
-    Ok(rows)
 }
 
 /// The same JSON without blanks outside of texts.
@@ -239,8 +299,31 @@ mod tests {
         let logs = csv_logs(table).unwrap();
         assert_eq!(texts(&logs), [r#"{"A":"1","B":"x, \"y\"\nz","C":""}"#, r#"{"A":"","B":"","C":"3"}"#]);
         assert_eq!(csv_logs("").unwrap(), []);
-        assert!(matches!(csv_logs("A,B\n1"), Err(Stop::Reject(reason)) if reason.contains("row 1")));
+        assert!(matches!(csv_logs("A,B\n1"), Err(Stop::Reject(reason)) if reason.contains("line 2")));
+        assert_eq!(texts(&csv_logs("A,B,A\n1,2,3").unwrap()), [r#"{"A":"3","B":"2"}"#]);
         assert!(matches!(csv_logs("A\n\"1"), Err(Stop::Retry { .. })));
+    }
+
+    #[test]
+    fn a_large_table_is_read_in_parts() {
+        let table = "\u{feff}A,B\n1,\"ü\nx\"\r\n\n2,\"\"\"\"\n3,c\n4,\n5,e";
+        let whole: Vec<String> = csv_logs(table).unwrap().into_iter().map(Log::into_json).collect();
+        assert_eq!(whole.len(), 5);
+        for (logs, bytes) in [(1, 1_000), (2, 1_000), (3, 1_000), (5, 1_000), (9, 1), (9, 30)] {
+            let (mut read, mut at, mut parts) = (Vec::new(), 0, 0);
+            loop {
+                let part = csv_part(table, at, logs, bytes).unwrap();
+                assert!(!part.logs.is_empty() && part.logs.len() <= logs);
+                read.extend(part.logs);
+                parts += 1;
+                let Some(next) = part.next else { break };
+                at = next;
+            }
+            assert_eq!(read, whole, "{logs} {bytes}");
+            assert_eq!(parts, if bytes == 1_000 { 5usize.div_ceil(logs) } else { parts }, "none is empty");
+        }
+        assert_eq!(csv_part("", 0, 9, 9).unwrap(), CsvPart::default());
+        assert!(matches!(csv_part(table, 10_000, 9, 9), Err(Stop::Retry { .. })), "it was longer");
     }
 
     #[test]

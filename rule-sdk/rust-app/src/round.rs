@@ -5,11 +5,12 @@
 //! end of the last one: a log that the service shows late is found then. What was handed on already is known by its id, and left out.
 //! The ends are of the service's clock, by the `Date` of its answers: the host's may be wrong.
 
-use crate::{Ask, Log, Page, Response, Stop, page, time};
+use crate::{Ask, Log, Page, Response, Stop, page, retry, time};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long before the end of the last round the next one begins: how late a log may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,9 @@ impl Overlap {
 
 /// Seconds that a host's clock may be ahead without its counting.
 const AHEAD: i64 = 60;
+/// Seconds until a round may begin again for the second time; after that twice as long each time, up to a quarter of an hour.
+const AGAIN: u32 = 30;
+const AGAIN_MAX: u32 = 900;
 
 /// A round, as a cursor keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +52,9 @@ pub struct Round {
     /// How much the service's clock is ahead of the host's.
     #[serde(default)]
     skew: i64,
+    /// How often it began again.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    again: u32,
     seen: Seen,
     /// Whatever else the app keeps.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
@@ -58,12 +65,18 @@ pub struct Round {
     since: i64,
     #[serde(skip)]
     now: i64,
+    #[serde(skip)]
+    attempt: u32,
     /// Nothing was fetched yet: the beginning is still by the host's clock.
     #[serde(skip)]
     first: bool,
     /// The beginning was set right, so what was asked for is not what is wanted.
     #[serde(skip)]
     moved: bool,
+}
+
+fn is_none_yet(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Round {
@@ -76,15 +89,18 @@ impl Round {
             token: None,
             cut: false,
             skew: 0,
+            again: 0,
             seen: Seen::default(),
             extra: serde_json::Value::Null,
             overlap: 0,
             since: 0,
             now: 0,
+            attempt: 0,
             first: true,
             moved: false,
         });
         (round.overlap, round.since, round.now) = (overlap.0, ask.since, ask.now);
+        round.attempt = ask.attempt;
         if round.until.is_none() {
             round.until = Some((ask.now + round.skew).max(round.from));
             round.cut = false;
@@ -165,58 +181,104 @@ impl Round {
             self.seen.forget(until - self.overlap.max(1) * 2);
             self.from = (until - self.overlap).max(self.since + self.skew.min(0)).max(self.from.min(until));
             self.until = None;
+            self.again = 0;
         }
         page(logs).cursor(&self).more(more)
     }
 
-    /// The token is none any more, the service says: the round begins again at its first page. What was handed on is known.
-    pub fn again(mut self) -> Page {
+    /// The token is none any more, the service says: the round begins again at its first page. What was handed on is known. A round
+    /// that has begun again already waits first, longer each time: a service that never takes its own token is not asked on and on.
+    pub fn again(mut self) -> Result<Page, Stop> {
+        if self.again > 0 && self.attempt <= 1 {
+            let wait = AGAIN.saturating_mul(1 << (self.again - 1).min(10)).min(AGAIN_MAX);
+            let times = if self.again == 1 { "once".to_owned() } else { format!("{} times", self.again) };
+            let reason = format!(
+                "the service does not know its own place among the pages any more, though they were begun again {times} already"
+            );
+            return Err(retry(reason).after(wait));
+        }
         self.token = None;
-        page([]).cursor(&self).more(true)
+        self.again += 1;
+        Ok(page([]).cursor(&self).more(true))
     }
 }
 
 /// Ids of logs that were handed on lately, as 6 bytes each with the second of each. When there are too many, the oldest are forgotten: their logs come
 /// again, which is harmless.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen(Vec<(i64, [u8; 6])>);
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Of each id its second, and a number that grows with each id.
+    ids: BTreeMap<[u8; 6], (i64, u64)>,
+    /// By age: what is forgotten first comes first.
+    order: BTreeSet<(i64, u64, [u8; 6])>,
+    count: u64,
+}
 
-/// Ids that are kept: 54 KB of the cursor.
-const SEEN_MAX: usize = 4_000;
+/// Ids that are kept: 96 KB of the cursor, which may have 128.
+const SEEN_MAX: usize = 12_000;
+/// Bytes of them in a cursor, before they become text that is a third longer.
+const SEEN_BYTES: usize = 6 * SEEN_MAX;
+/// Before the text of ids by their second; a text without it is of 10 bytes for each id, as they were written before.
+const BY_SECOND: &str = "s:";
+
+impl PartialEq for Seen {
+    fn eq(&self, other: &Self) -> bool {
+        self.aged().eq(other.aged())
+    }
+}
+
+impl Eq for Seen {}
 
 impl Seen {
     /// Whether this is met for the first time. It is kept, as of this second.
     pub fn is_new(&mut self, id: &str, at: i64) -> bool {
-        let short = short(id);
-        if let Some(known) = self.0.iter_mut().find(|(_, known)| *known == short) {
-            known.0 = known.0.max(at);
+        self.keep(short(id), at)
+    }
+
+    fn keep(&mut self, id: [u8; 6], at: i64) -> bool {
+        if let Some((known, number)) = self.ids.get_mut(&id) {
+            if at > *known {
+                self.order.remove(&(*known, *number, id));
+                *known = at;
+                self.order.insert((at, *number, id));
+            }
             return false;
         }
-        self.0.push((at, short));
-        if self.0.len() > SEEN_MAX {
-            self.0.sort_by_key(|(at, _)| *at);
-            self.0.drain(..self.0.len() - SEEN_MAX);
+        self.count += 1;
+        self.ids.insert(id, (at, self.count));
+        self.order.insert((at, self.count, id));
+        if self.ids.len() > SEEN_MAX
+            && let Some((_, _, oldest)) = self.order.pop_first()
+        {
+            self.ids.remove(&oldest);
         }
         true
     }
 
     /// Whether this was met. Nothing is kept of the question.
     pub fn contains(&self, id: &str) -> bool {
-        let short = short(id);
-        self.0.iter().any(|(_, known)| *known == short)
+        self.ids.contains_key(&short(id))
     }
 
     /// Forgets what was met before this second, and not since.
     pub fn forget(&mut self, before: i64) {
-        self.0.retain(|(at, _)| *at >= before);
+        let kept = self.order.split_off(&(before, 0, [0; 6]));
+        for (_, _, id) in std::mem::replace(&mut self.order, kept) {
+            self.ids.remove(&id);
+        }
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.ids.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ids.is_empty()
+    }
+
+    /// Second and id, the oldest first.
+    fn aged(&self) -> impl DoubleEndedIterator<Item = (i64, [u8; 6])> {
+        self.order.iter().map(|(at, _, id)| (*at, *id))
     }
 }
 
@@ -225,39 +287,69 @@ fn short(id: &str) -> [u8; 6] {
     std::array::from_fn(|index| digest[index])
 }
 
+/// For each second it, how many ids there are, and these: 4, 2 and 6 bytes each.
 impl Serialize for Seen {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = self
-            .0
-            .iter()
-            .flat_map(|(at, id)| {
-                let at = u32::try_from(*at).unwrap_or(u32::MAX).to_be_bytes();
-                at.into_iter().chain(id.iter().copied())
-            })
-            .collect();
-        to.serialize_str(&STANDARD_NO_PAD.encode(bytes))
+        let mut groups: Vec<(i64, Vec<[u8; 6]>)> = Vec::new();
+        let mut bytes = 0;
+        // What there is no room for are the oldest.
+        for (at, id) in self.aged().rev() {
+            match groups.last_mut() {
+                Some((same, ids)) if *same == at && ids.len() < usize::from(u16::MAX) => {
+                    bytes += 6;
+                    ids.push(id);
+                }
+                _ => {
+                    bytes += 12;
+                    groups.push((at, vec![id]));
+                }
+            }
+            if bytes > SEEN_BYTES + 6 {
+                break;
+            }
+        }
+        let mut text = Vec::with_capacity(bytes);
+        for (at, ids) in groups.iter().rev() {
+            text.extend(u32::try_from(*at).unwrap_or(u32::MAX).to_be_bytes());
+            text.extend(u16::try_from(ids.len()).unwrap_or(u16::MAX).to_be_bytes());
+            text.extend(ids.iter().rev().flatten());
+        }
+        to.serialize_str(&format!("{BY_SECOND}{}", STANDARD_NO_PAD.encode(text)))
     }
 }
 
 impl<'de> Deserialize<'de> for Seen {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        let bytes = STANDARD_NO_PAD.decode(text).map_err(serde::de::Error::custom)?;
-        if bytes.len() % 10 != 0 {
-            return Err(serde::de::Error::custom("ids of 10 bytes each were expected"));
-        }
-        let one = |piece: &[u8]| {
-            let at = piece[..4].iter().fold(0, |at, byte| at << 8 | i64::from(*byte));
-            (at, std::array::from_fn(|index| piece[4 + index]))
+        let (by_second, text) = match text.strip_prefix(BY_SECOND) {
+            Some(rest) => (true, rest),
+            None => (false, text.as_str()),
         };
-        Ok(Seen(bytes.chunks_exact(10).map(one).collect()))
+        let bytes = STANDARD_NO_PAD.decode(text).map_err(serde::de::Error::custom)?;
+        let broken = || serde::de::Error::custom("ids of 6 bytes each were expected, with their seconds");
+        let mut seen = Seen::default();
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let (at, more) = rest.split_at_checked(4).ok_or_else(broken)?;
+            let (count, more) = match by_second {
+                true => more.split_at_checked(2).ok_or_else(broken)?,
+                false => (&[0, 1][..], more),
+            };
+            let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | i64::from(*byte));
+            let length = 6 * usize::try_from(number(count)).unwrap_or(0);
+            let (ids, more) = more.split_at_checked(length).ok_or_else(broken)?;
+            for id in ids.chunks_exact(6) {
+                seen.keep(std::array::from_fn(|index| id[index]), number(at));
+            }
+            rest = more;
+        }
+        Ok(seen)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retry;
     use serde_json::json;
 
     fn ask(now: i64, cursor: Option<String>) -> Ask {
@@ -355,10 +447,37 @@ mod tests {
         let mut first = round(5000, &None);
         first.fresh(logs(&["a"]), |log| log.text("id"));
         let page = first.next(vec![], Some("gone".into()));
-        let again = round(6000, &Some(page.cursor)).again();
+        let again = round(6000, &Some(page.cursor)).again().unwrap();
         assert!(again.more && again.logs.is_empty());
         let again = round(6000, &Some(again.cursor));
         assert_eq!((again.from(), again.until(), again.token(), again.seen.len()), (1000, 5000, None, 1));
+    }
+
+    #[test]
+    fn a_round_that_begins_again_and_again_waits_longer_each_time() {
+        let mut cursor = Some(round(5000, &None).next(vec![], Some("gone".into())).cursor);
+        let at = |attempt, cursor: &Option<String>| {
+            let ask = Ask { attempt, ..ask(6000, cursor.clone()) };
+            Round::resume(&ask, Overlap::seconds(100)).unwrap()
+        };
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let again = match at(1, &cursor).again() {
+                Ok(page) => page,
+                Err(Stop::Retry { after: Some(after), .. }) => {
+                    waits.push(after);
+                    // The wait is over, and the token is unknown still.
+                    at(2, &cursor).again().unwrap()
+                }
+                other => panic!("{other:?}"),
+            };
+            cursor = Some(at(1, &Some(again.cursor)).next(vec![], Some("gone".into())).cursor);
+        }
+        assert_eq!(waits, [30, 60, 120, 240, 480, 900, 900]);
+        // A round that came to its end is forgotten.
+        let ended = at(1, &cursor).next(vec![], None);
+        let next = at(1, &Some(ended.cursor)).next(vec![], Some("gone".into()));
+        assert!(at(1, &Some(next.cursor)).again().is_ok());
     }
 
     #[test]
@@ -374,7 +493,7 @@ mod tests {
         let third = round(&Some(page.cursor));
         assert_eq!((third.from(), third.until()), (2400, 3900));
         // The page that begins it again is of the same round.
-        let third = round(&Some(third.again().cursor));
+        let third = round(&Some(third.again().unwrap().cursor));
         let page = third.next(vec![], None);
         assert!(page.more);
         let last = round(&Some(page.cursor));
@@ -393,13 +512,30 @@ mod tests {
     #[test]
     fn ids_are_bounded_and_come_back_from_text() {
         let mut seen = Seen::default();
-        assert!((0..5000).all(|number| seen.is_new(&number.to_string(), number)));
+        assert!((0..13_000).all(|number| seen.is_new(&number.to_string(), 7)));
         assert_eq!(seen.len(), SEEN_MAX);
-        assert!(!seen.is_new("4999", 1) && seen.is_new("0", 9000));
+        assert!(!seen.is_new("12999", 1) && !seen.is_new("1000", 7) && seen.is_new("999", 7));
         let text = serde_json::to_string(&seen).unwrap();
-        assert!(text.len() < 55_000);
+        assert!(text.len() < 97_000, "{}", text.len());
         assert_eq!(serde_json::from_str::<Seen>(&text).unwrap(), seen);
-        assert!(serde_json::from_str::<Seen>("\"abc\"").is_err());
+        // Each of another second, they take twice the room: the newest have it.
+        let mut seen = Seen::default();
+        (0..12_000).for_each(|number| drop(seen.is_new(&number.to_string(), number)));
+        let text = serde_json::to_string(&seen).unwrap();
+        assert!(text.len() < 97_000, "{}", text.len());
+        let seen = serde_json::from_str::<Seen>(&text).unwrap();
+        assert!(seen.len() >= 6_000 && seen.contains("11999") && !seen.contains("0"), "{}", seen.len());
+        assert!(
+            serde_json::from_str::<Seen>("\"abc\"").is_err() && serde_json::from_str::<Seen>("\"s:abcd\"").is_err()
+        );
+    }
+
+    #[test]
+    fn ids_are_read_as_they_were_written_before() {
+        let bytes = [[0, 0, 0, 9, 1, 2, 3, 4, 5, 6], [0, 0, 1, 0, 6, 5, 4, 3, 2, 1]].concat();
+        let old = format!("\"{}\"", STANDARD_NO_PAD.encode(bytes));
+        let seen: Seen = serde_json::from_str(&old).unwrap();
+        assert_eq!(seen.aged().collect::<Vec<_>>(), [(9, [1, 2, 3, 4, 5, 6]), (256, [6, 5, 4, 3, 2, 1])]);
     }
 
     #[test]

@@ -227,9 +227,24 @@ fn the_function_fetches_and_the_classifier_takes() {
     assert_eq!(stage.identities().into_iter().collect::<BTreeSet<_>>(), identities.into_iter().collect());
     // Somebody else is at it.
     let state = stage.table.get("northwind").unwrap().unwrap();
-    let lease = Some(streamalert_pipeline::apps::AppLease { owner: "other".into(), until: (now() + 60) * 1000 });
+    let lease =
+        Some(streamalert_pipeline::apps::AppLease { owner: "other".into(), until: (now() + 60) * 1000, since: 0 });
     stage.table.put("northwind", &AppState { lease, ..state.clone() }, Some(state.revision)).unwrap();
     assert_eq!(stage.turn().unwrap()["ended"], "taken");
+    // What keeps it from beginning is in its state, where `app status` finds it.
+    let state = stage.table.get("northwind").unwrap().unwrap();
+    stage.table.put("northwind", &AppState { lease: None, ..state.clone() }, Some(state.revision)).unwrap();
+    let place = &stage.installation.place;
+    let secrets = SsmSecrets::new(place.aws.clone(), &place.names);
+    secrets.delete(&secrets_of("northwind")).unwrap();
+    let told = stage.turn().unwrap_err();
+    assert!(told.contains("app northwind: is not ready: secret_key is missing"), "{told}");
+    let state = stage.table.get("northwind").unwrap().unwrap();
+    assert!(state.refused && state.error.is_some_and(|error| error.contains("secret_key is missing")));
+    let secret = BTreeMap::from([("secret_key".to_owned(), SECRET.to_owned())]);
+    secrets.put(&secrets_of("northwind"), &secret).unwrap();
+    stage.turn().unwrap();
+    assert!(!stage.table.get("northwind").unwrap().unwrap().refused);
 }
 
 /// Each write to the table and each invocation of the classifier fails once, before and after it was heard, and the function with it.

@@ -2,10 +2,10 @@
 
 use super::duo::{Authentication, KEY, SECRET};
 use super::site::{Event, Quiet, Vendor, component};
-use crate::run_world::{Dice, EVERY_ROW, Guest, World, eventually};
+use crate::run_world::{Dice, EVERY_ROW, Guest, World, eventually, request};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Logs of a page, so that there are many pages.
 const PAGE: usize = 10;
@@ -171,6 +171,144 @@ fn a_run_that_stays_fetches_when_it_is_an_apps_turn() {
     assert!(said(&world, &["run", "--apps"], 2).contains("there are no apps"));
     world.write("conf/apps.json", r#"{"a": {"type": "duo_auth", "hosts": ["https://a/b"]}}"#);
     assert!(said(&world, &["run", "--apps"], 2).contains("apps.json: a: hosts"));
+}
+
+/// Changes what `apps.json` says of the app.
+fn configure(world: &World, change: impl FnOnce(&mut Value)) {
+    let text = std::fs::read_to_string(world.at("conf/apps.json")).unwrap();
+    let mut all: Value = serde_json::from_str(&text).unwrap();
+    change(&mut all["northwind"]);
+    world.write("conf/apps.json", all.to_string());
+}
+
+#[test]
+fn the_rate_holds_from_page_to_page_and_from_turn_to_turn() {
+    let service = Quiet::start(Box::new(Authentication(PAGE)), events(15), now());
+    let world = place(&service);
+    configure(&world, |app| app["rate"] = json!(0.4));
+    let begun = Instant::now();
+    assert!(said(&world, &["app", "run", "northwind"], 0).contains("15 logs on 2 pages"));
+    said(&world, &["app", "run", "northwind"], 0);
+    let requests = service.requests() as u32;
+    assert!(begun.elapsed() >= Duration::from_millis(2_500) * (requests - 1), "{requests} in {:?}", begun.elapsed());
+    assert!(requests >= 3);
+}
+
+#[test]
+fn an_app_that_cannot_begin_says_so_in_its_status() {
+    let service = Quiet::start(Box::new(Authentication(PAGE)), events(15), now());
+    let world = place(&service);
+    said(&world, &["app", "run", "northwind"], 0);
+    assert_eq!(status(&world)["standing"], "ok");
+
+    let secrets = std::fs::read_to_string(world.at("data/secrets.json")).unwrap();
+    let check = |expected: &str| {
+        let ran = said(&world, &["app", "run", "northwind"], 1);
+        assert!(ran.contains(expected) && !ran.contains(SECRET), "{ran}");
+        let status = status(&world);
+        assert_eq!(status["standing"], "refused");
+        assert!(status["error"].as_str().unwrap().contains(expected), "{status}");
+    };
+    std::fs::remove_file(world.at("data/secrets.json")).unwrap();
+    check(
+        "is not ready: secret_key is missing (or the variable STREAMALERT_SECRET_STREAMALERT_APP_NORTHWIND_SECRET_KEY)",
+    );
+    world.write("data/secrets.json", &secrets);
+    check("run chmod 600");
+    #[cfg(unix)]
+    {
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(world.at("data/secrets.json"), private).unwrap();
+    }
+    let good = std::fs::read_to_string(world.at("conf/apps.json")).unwrap();
+    configure(&world, |app| app["type"] = json!("nothing"));
+    check("no component has apps of the type nothing");
+    for (setting, value, expected) in [
+        ("secret_key", SECRET, "secret_key is secret and stands in apps.json"),
+        ("api_hostnam", "x", "duo_auth has no setting api_hostnam; it has"),
+    ] {
+        world.write("conf/apps.json", &good);
+        configure(&world, |app| app["settings"][setting] = json!(value));
+        let listed = said(&world, &["app", "list"], 0);
+        assert!(listed.contains("not ready") && listed.contains(expected) && !listed.contains(SECRET), "{listed}");
+        assert!(said(&world, &["app", "run", "northwind", "--dry-run"], 2).contains(expected));
+        check(expected);
+    }
+    world.write("conf/apps.json", &good);
+    said(&world, &["app", "run", "northwind"], 0);
+    let standing = status(&world);
+    assert_eq!((&standing["standing"], &standing["error"]), (&json!("ok"), &Value::Null));
+
+    // What is refused at the first call is told before it.
+    let host = service.origin().trim_start_matches("http://").to_owned();
+    configure(&world, |app| app["hosts"] = json!([host]));
+    let listed = said(&world, &["app", "list"], 0);
+    assert!(listed.contains(&format!("`hosts` in apps.json does not permit {}", service.origin())), "{listed}");
+}
+
+#[test]
+fn an_app_that_no_cluster_names_is_ready_where_its_logs_are_tried_with_all_types() {
+    let service = Quiet::start(Box::new(Authentication(PAGE)), events(15), now());
+    let world = place(&service);
+    world.write("conf/clusters/c.json", r#"{"data_sources": {"streamalert_app": {"other": ["duo"]}}}"#);
+    let listed = said(&world, &["app", "list"], 0);
+    assert!(
+        listed.contains("northwind  duo_auth  rate(1 minute)  ready") && listed.contains("all log types"),
+        "{listed}"
+    );
+    let ran = said(&world, &["app", "run", "northwind"], 0);
+    assert!(ran.contains("all log types are tried") && !ran.contains("none of its logs"), "{ran}");
+    assert_eq!((alerted(&world).len(), world.dead().len()), (15, 0));
+}
+
+#[test]
+fn of_apps_and_outputs_that_are_made_at_the_same_time_none_is_lost() {
+    const MANY: usize = 6;
+    let service = Quiet::start(Box::new(Authentication(PAGE)), events(15), now());
+    let world = place(&service);
+    let set = [format!("api_hostname={}", service.url), format!("integration_key={KEY}")];
+    let made: Vec<_> = (0..MANY)
+        .map(|number| {
+            let name = format!("app{number}");
+            let arguments = ["app", "new", &name, "--type", "duo_auth", "--set", &set[0], "--set", &set[1]];
+            let mut command = world.command(&arguments);
+            command.args(["--secrets-from", "secret.json"]).stdin(std::process::Stdio::null());
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for made in made {
+        let made = made.wait_with_output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+    let read = |path| -> Value { serde_json::from_slice(&std::fs::read(world.at(path)).unwrap()).unwrap() };
+    let (apps, secrets) = (read("conf/apps.json"), read("data/secrets.json"));
+    for number in 0..MANY {
+        assert!(apps[format!("app{number}")].is_object(), "{apps}");
+        assert_eq!(secrets[format!("streamalert_app:app{number}")]["secret_key"], SECRET);
+        // Without a word about hosts, it is permitted what its settings make it call.
+        assert_eq!(apps[format!("app{number}")]["hosts"], json!([service.origin()]));
+    }
+}
+
+#[test]
+fn metrics_tell_of_apps() {
+    let service = Quiet::start(Box::new(Authentication(PAGE)), events(35), now());
+    let world = place(&service);
+    let mut run = world.start(&["run", "--http", "127.0.0.1:0"]);
+    let address = run.address();
+    let metrics = || request(address, "GET", "/metrics", &[], b"").unwrap().body;
+    eventually("it came to the end", || {
+        metrics().contains("streamalert_app_seconds_since_success{app=\"northwind\"} ")
+    });
+    let told = metrics();
+    for line in [
+        "streamalert_app_pages_total{app=\"northwind\"} 4",
+        "streamalert_app_logs_total{app=\"northwind\"} 35",
+        "streamalert_app_failures_total{app=\"northwind\"} 0",
+    ] {
+        assert!(told.lines().any(|there| there == line), "{line}: {told}");
+    }
+    run.end();
 }
 
 /// Kills while pages are fetched, handed on and stored. In the end every event is one alert.

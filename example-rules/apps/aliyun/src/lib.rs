@@ -68,7 +68,7 @@ impl App for ActionTrail {
                 log::warn(
                     "ActionTrail does not know the place any more where its events went on; the round begins again",
                 );
-                return Ok(round.again());
+                return round.again();
             }
         };
         round.heard(&answer);

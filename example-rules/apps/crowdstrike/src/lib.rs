@@ -68,7 +68,7 @@ impl App for Alerts {
                 Ok(api::Answer::Good(answer)) => answer,
                 Ok(api::Answer::Wrong(reason)) if token.is_some() => {
                     log::warn(format!("the round begins again, since its place is not known any more: {reason}"));
-                    return Ok(Page { logs: page(alerts).logs, ..round.again() });
+                    return Ok(Page { logs: page(alerts).logs, ..round.again()? });
                 }
                 Ok(api::Answer::Wrong(reason)) => return Err(reject(reason)),
                 // What is there by now is handed on.

@@ -81,7 +81,7 @@ impl App for Audit {
             match answer.status {
                 400 | 422 if round.token().is_some() => {
                     log::warn("GitHub does not know the place any more where its log went on; the round begins again");
-                    return Ok(round.again());
+                    return round.again();
                 }
                 401 => return Err(reject(format!("GitHub refuses the token (401: {}): make a new one", said()))),
                 403 => {

@@ -106,7 +106,7 @@ impl App for Reports {
             && round.token().is_some()
         {
             log::warn("the page is unknown by now; the round begins again");
-            return Ok(round.again());
+            return round.again();
         }
         let answer = limited(answer)?;
         round.heard(&answer);

@@ -1,7 +1,8 @@
 //! Salesforce's event log files: tables of what users did, one file for each type of event and hour or day; docs: "EventLogFile".
 //!
-//! A file is fetched whole, and is a page. Files are taken in the order in which they were made, which for an hour that is written again
-//! with late events is a later one; each is known by its id.
+//! A file is fetched whole; a large one is handed on in parts, each a page, and is fetched again for each: Salesforce gives no part of a
+//! file. Files are taken in the order in which they were made, which for an hour that is written again with late events is a later one;
+//! each is known by its id.
 
 use serde::{Deserialize, Serialize};
 use streamalert_app_sdk::prelude::*;
@@ -10,6 +11,9 @@ use streamalert_app_sdk::prelude::*;
 const VERSION: &str = "v62.0";
 /// Files that are looked at at once.
 const LIMIT: usize = 200;
+/// Logs of a page, and bytes of their JSON: what lies in memory beside the file.
+const PART_LOGS: usize = 10_000;
+const PART_BYTES: usize = 6 << 20;
 /// How long before the newest file others may appear that were made before it.
 const OVERLAP: i64 = 3600;
 
@@ -21,6 +25,17 @@ struct Cursor {
     #[serde(default)]
     early: i64,
     files: Seen,
+    /// A file of which some was handed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<Part>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Part {
+    file: String,
+    /// Bytes of the file, and where it goes on.
+    length: usize,
+    at: usize,
 }
 
 const SETTINGS: &[Setting] = &[
@@ -93,7 +108,9 @@ fn poll(ask: &Ask, http: &dyn Http, kind: &str) -> Result<Page, Stop> {
     let listed = logs_in(&answer, &["records"])?;
     let made = |file: &Log| salesforce_seconds(&file.text("CreatedDate")).unwrap_or(from);
     let new: Vec<&Log> = listed.iter().filter(|file| !cursor.files.contains(&file.text("Id"))).collect();
-    let Some(file) = new.first() else {
+    let begun = cursor.part.take();
+    let is_begun = |file: &&&Log| begun.as_ref().is_some_and(|begun| file.text("Id") == begun.file);
+    let Some(file) = new.iter().find(is_begun).or(new.first()) else {
         // Of files that are all known, so many that new ones may stand behind them.
         let last = listed.last().map(made).filter(|last| listed.len() >= LIMIT && *last > cursor.newest);
         cursor.newest = last.unwrap_or(cursor.newest);
@@ -107,11 +124,20 @@ fn poll(ask: &Ask, http: &dyn Http, kind: &str) -> Result<Page, Stop> {
     let request =
         Request::get(format!("{url}/services/data/{VERSION}/sobjects/EventLogFile/{id}/LogFile")).bearer(&token);
     let table = limited(http.send(request))?;
-    let logs = csv_logs(&table.text())?;
-    cursor.newest = cursor.newest.max(made(file));
-    cursor.files.is_new(&id, cursor.newest);
-    cursor.files.forget(cursor.newest - 2 * OVERLAP);
-    Ok(page(logs).cursor(&cursor).more(more))
+    let table = std::str::from_utf8(&table.body).map_err(|_| retry("the file is not UTF-8"))?;
+    // One that is another by now is read from its beginning.
+    let from = begun.filter(|begun| begun.file == id && begun.length == table.len()).map_or(0, |begun| begun.at);
+    let part = csv_part(table, from, PART_LOGS, PART_BYTES)?;
+    let more = more || part.next.is_some();
+    match part.next {
+        Some(at) => cursor.part = Some(Part { file: id, length: table.len(), at }),
+        None => {
+            cursor.newest = cursor.newest.max(made(file));
+            cursor.files.is_new(&id, cursor.newest);
+            cursor.files.forget(cursor.newest - 2 * OVERLAP);
+        }
+    }
+    Ok(Page { logs: part.logs, ..page([]).cursor(&cursor).more(more) })
 }
 
 /// `2026-01-02T03:04:05.000+0000`, without a colon in its zone.
@@ -213,6 +239,44 @@ mod tests {
         );
         assert!(requests[2].url.ends_with("/services/data/v62.0/sobjects/EventLogFile/0ATa/LogFile"));
         assert_eq!(requests[0].body_form()[2], ("grant_type".into(), "client_credentials".into()));
+    }
+
+    #[test]
+    fn a_large_file_is_handed_on_in_parts() {
+        const ROWS: usize = 60_000;
+        let list = || files(&[("0ATa", "2026-01-02T11:10:00.000+0000"), ("0ATb", "2026-01-02T11:20:00.000+0000")]);
+        let mut large = "\"EVENT_TYPE\",\"REQUEST_ID\"\n".to_owned();
+        (0..ROWS).for_each(|row| large += &format!("\"Login\",\"r{row}\"\n"));
+        let mut http = FakeHttp::new();
+        for _ in 0..ROWS / PART_LOGS {
+            http = http.json(200, token()).json(200, list()).answer(200, large.as_str());
+        }
+        let http = http.json(200, token()).json(200, list()).answer(200, ONE);
+        let mut poller = poller();
+        let mut read = Vec::new();
+        for _ in 0..ROWS / PART_LOGS {
+            let part = poller.poll(&http).unwrap();
+            assert!(part.len() == PART_LOGS && poller.more());
+            read.extend(part);
+        }
+        assert_eq!(read[0], r#"{"EVENT_TYPE":"Login","REQUEST_ID":"r0"}"#);
+        read.sort();
+        read.dedup();
+        assert_eq!((read.len(), poller.poll(&http).unwrap().len(), poller.more(), http.left()), (ROWS, 2, false, 0));
+    }
+
+    #[test]
+    fn a_file_that_is_another_by_now_is_read_from_its_beginning() {
+        let list = || files(&[("0ATa", "2026-01-02T11:10:00.000+0000")]);
+        let rows = |count: usize| {
+            let rows = (0..count).map(|row| format!("\"Login\",\"r{row}\"\n"));
+            "\"EVENT_TYPE\",\"REQUEST_ID\"\n".to_owned() + &rows.collect::<String>()
+        };
+        let http = FakeHttp::new().json(200, token()).json(200, list()).answer(200, rows(PART_LOGS + 7).as_str());
+        let http = http.json(200, token()).json(200, list()).answer(200, rows(9).as_str());
+        let mut poller = poller();
+        assert_eq!(poller.poll(&http).unwrap().len(), PART_LOGS);
+        assert_eq!((poller.poll(&http).unwrap().len(), poller.more()), (9, false));
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl App for Access {
         }
         let answer = match call(ask, http, "team.accessLogs", &parameters)? {
             web::Answer::Good(answer) => answer,
-            web::Answer::CursorIsGone => return Ok(round.again()),
+            web::Answer::CursorIsGone => return round.again(),
         };
         round.heard(&answer);
         let logs = logs_in(&answer, &["logins"])?;
@@ -76,7 +76,7 @@ impl App for Integration {
         let parameters = vec![("count", COUNT.to_string()), ("page", number.to_string())];
         let answer = match call(ask, http, "team.integrationLogs", &parameters)? {
             web::Answer::Good(answer) => answer,
-            web::Answer::CursorIsGone => return Ok(round.again()),
+            web::Answer::CursorIsGone => return round.again(),
         };
         round.heard(&answer);
         let logs = logs_in(&answer, &["logs"])?;

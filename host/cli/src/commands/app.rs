@@ -6,9 +6,9 @@ use crate::{Failure, cloud, rules, world};
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use indicatif::ProgressBar;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +21,15 @@ use streamalert_local::alert_text::printable;
 use streamalert_local::apps::Fetch;
 use streamalert_local::clock::millis;
 use streamalert_local::config_folder::Config;
+use streamalert_local::edit::JsonFile;
 use streamalert_local::input::Found;
 use streamalert_local::run::{DataFolder, Options, Progress, run as run_all};
 use streamalert_local::secrets::variable_of;
-use streamalert_pipeline::apps::AppState;
+use streamalert_pipeline::apps::{self, AppState};
 use streamalert_pipeline::backend::{AppTable, SecretStore};
-use streamalert_pipeline::config::apps::{AppConfig, FILE, Start, secrets_of, source};
+use streamalert_pipeline::config::apps::{
+    ALL_TYPES, AppConfig, FILE, NO_CLASSIFIER, SERVICE, Start, secrets_of, source,
+};
 use streamalert_pipeline::config::output::is_name;
 use streamalert_pipeline::plugin::{AppInfo, AppPlugin, Ask, OutputInfo, PluginSet, Polled};
 use streamalert_pipeline::schedule::Schedule;
@@ -126,7 +129,8 @@ enum Command {
     },
     /// Forget how far it has come: it begins anew, some time ago
     ///
-    /// What it fetches again are the same records, and raise no alert again that is still known.
+    /// What it fetches again are the same records, and raise no alert again that is still known. In the archive they stand once more,
+    /// in the hour in which they came again, with the same streamalert_id.
     Reset {
         name: String,
         /// How old the first logs are, as 36h or 90d [default: as apps.json says]
@@ -196,44 +200,35 @@ impl<'a> Desk<'a> {
         let Some((plugin, kind)) = self.set.app(&config.kind) else {
             return vec![format!("no component has apps of the type {}", config.kind)];
         };
-        let info = &plugin.apps()[kind];
         let secrets = match self.secrets.get(&secrets_of(name)) {
             Ok(secrets) => secrets,
             Err(error) => return vec![format!("{:#}", anyhow::Error::new(error))],
         };
-        let mut settings = config.settings();
-        settings.extend(secrets.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let mut problems = Vec::new();
-        for setting in info.settings.iter().filter(|setting| setting.required) {
-            if !settings.iter().any(|(given, value)| *given == setting.name && !value.trim().is_empty()) {
-                let place = match setting.secret && self.args.aws.is_none() {
-                    true => format!(" (or the variable {})", variable_of(&secrets_of(name), &setting.name)),
-                    false => String::new(),
-                };
-                problems.push(format!("{} is missing{place}", setting.name));
-            }
-        }
-        for (given, _) in settings.iter().filter(|(given, _)| info.settings.iter().all(|known| known.name != *given)) {
-            problems.push(format!("{} has no setting {given}", info.name));
-        }
+        let place = |setting: &str| match self.args.aws.is_none() {
+            true => format!(" (or the variable {})", variable_of(&secrets_of(name), setting)),
+            false => String::new(),
+        };
+        let mut problems = apps::problems(&**plugin, kind, config, &secrets, &place);
         if problems.is_empty() {
-            match plugin.validate(kind, &settings) {
-                Ok(faults) => {
-                    problems.extend(faults.iter().map(|fault| format!("{}: {}", fault.setting, fault.message)));
-                }
-                Err(error) => problems.push(error.to_string()),
-            }
-        }
-        if problems.is_empty() {
-            let missing = Policy::missing(&info.hosts, &settings, &host_rules(&config.caller()));
+            let settings = apps::settings(config, &secrets);
+            let missing = Policy::missing(&plugin.apps()[kind].hosts, &settings, &host_rules(&config.caller()));
             if !missing.is_empty() {
                 problems.push(format!("`hosts` in apps.json does not permit {}", missing.join(", ")));
             }
         }
-        if self.config.clusters.find(&source(name)).is_none() {
-            problems.push("no cluster has it among data_sources.streamalert_app".into());
+        if config.schedule.next(millis()).is_none() {
+            problems.push(format!("its schedule {} never comes again", config.schedule.as_str()));
+        }
+        // Where each cluster has a classifier; on one machine all log types are tried.
+        if self.args.aws.is_some() && !self.is_named(name) {
+            problems.push(format!("no cluster has it among data_sources.{SERVICE}, {NO_CLASSIFIER}"));
         }
         problems
+    }
+
+    /// A cluster says which logs it brings.
+    fn is_named(&self, name: &str) -> bool {
+        self.config.clusters.find(&source(name)).is_some()
     }
 }
 
@@ -261,16 +256,27 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::Reset { name, start } => reset(&desk, name, start.as_deref()),
         Command::Delete { name } => {
             desk.app(name)?;
-            change(&desk.file, name, None)?;
+            let mut file = open(&desk.file)?;
+            file.all.shift_remove(name);
+            save(file, &desk.file)?;
             desk.secrets.delete(&secrets_of(name)).context("delete the credentials")?;
             desk.table.remove(name).context("forget how far it has come")?;
             eprintln!("{name} is gone, its credentials and its cursor");
-            if desk.config.clusters.find(&source(name)).is_some() {
+            if desk.is_named(name) {
                 eprintln!("warning: a cluster still has it among data_sources.streamalert_app");
             }
             Ok(())
         }
     }
+}
+
+/// Nobody else changes it meanwhile.
+fn open(file: &Path) -> Result<JsonFile, Failure> {
+    JsonFile::open(file).map_err(|error| anyhow!("read {}: {error}", file.display()).into())
+}
+
+fn save(changed: JsonFile, file: &Path) -> Result<(), Failure> {
+    changed.save().map_err(|error| anyhow!("write {}: {error}", file.display()).into())
 }
 
 fn make(
@@ -286,29 +292,41 @@ fn make(
     if !is_name(name) {
         return Err(usage("an app's name is 1 to 64 letters, digits, `-` and `_`".into()));
     }
+    let there = || usage(format!("{name} is there already; --replace puts this in its place"));
     if desk.config.apps.contains_key(name) && !replace {
-        return Err(usage(format!("{name} is there already; --replace puts this in its place")));
+        return Err(there());
+    }
+    if config.schedule.next(millis()).is_none() {
+        return Err(usage(format!("the schedule {} never comes", config.schedule.as_str())));
     }
     let (plugin, kind) = desk.kind(&config.kind)?;
     let info = plugin.apps()[kind].clone();
     let given = asked(name, &info.caller(), set, from, BTreeMap::new())?;
     let all: Vec<(String, String)> = given.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     check(&**plugin, kind, name, &all)?;
-    config.hosts = if hosts.is_empty() { Policy::missing(&info.hosts, &all, &[]) } else { hosts.to_vec() };
+    config.hosts = if hosts.is_empty() { Policy::wanted(&info.hosts, &all) } else { hosts.to_vec() };
     let (secret, plain): (BTreeMap<_, _>, BTreeMap<_, _>) =
         given.into_iter().partition(|(name, _)| is_secret(&info, name));
     config.settings = plain.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+    let mut file = open(&desk.file)?;
+    // Somebody else may have made it since it was looked for.
+    if file.all.contains_key(name) && !replace {
+        return Err(there());
+    }
+    file.all.insert(name.to_owned(), serde_json::to_value(&config).context("write an app")?);
     // The secrets first: an app without them would begin to fail.
     desk.secrets.put(&secrets_of(name), &secret).context("keep the credentials")?;
-    change(&desk.file, name, Some(&config))?;
+    save(file, &desk.file)?;
     eprintln!("{name} is in {}", desk.file.display());
     if !config.hosts.is_empty() {
         eprintln!("it may call {}", config.hosts.join(", "));
     }
-    if desk.config.clusters.find(&source(name)).is_none() {
+    if !desk.is_named(name) {
+        let becomes = if desk.args.aws.is_some() { NO_CLASSIFIER } else { ALL_TYPES };
+        eprintln!("no cluster has it among data_sources.{SERVICE}: {becomes}");
         let logs: Vec<String> = info.options.logs.iter().map(|log| format!("\"{log}\"")).collect();
         eprintln!(
-            "now name it in a file of {}: \"data_sources\": {{\"streamalert_app\": {{\"{name}\": [{}]}}}}",
+            "name it in a file of {}: \"data_sources\": {{\"streamalert_app\": {{\"{name}\": [{}]}}}}",
             desk.file.with_file_name("clusters").display(),
             logs.join(", ")
         );
@@ -336,32 +354,6 @@ fn check(plugin: &dyn AppPlugin, kind: usize, name: &str, settings: &[(String, S
         })
         .collect();
     Err(Failure::Usage(anyhow!("{name} is not right:\n  {}", told.join("\n  "))))
-}
-
-/// Puts an app into the file, or takes it out; what else is there stays as it is.
-fn change(file: &Path, name: &str, config: Option<&AppConfig>) -> Result<(), Failure> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "{}".to_owned(),
-        Err(error) => return Err(anyhow!("read {}: {error}", file.display()).into()),
-    };
-    let mut all: Map<String, Value> =
-        serde_json::from_str(&text).with_context(|| format!("read {}", file.display()))?;
-    match config {
-        Some(config) => drop(all.insert(name.to_owned(), serde_json::to_value(config).context("write an app")?)),
-        None => drop(all.shift_remove(name)),
-    }
-    let text = serde_json::to_string_pretty(&all).context("write apps")? + "\n";
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut new = tempfile::NamedTempFile::new_in(folder)?;
-        new.write_all(text.as_bytes())?;
-        #[cfg(unix)]
-        new.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-        new.persist(file)?;
-        Ok(())
-    };
-    Ok(write().with_context(|| format!("write {}", file.display()))?)
 }
 
 /// Settings as arguments, files and answers give them; `known` are there already, and stay where nothing else is given.
@@ -431,6 +423,9 @@ fn list(desk: &Desk) -> Result<(), Failure> {
             (true, false) => format!("not ready: {}", problems.join("; ")),
         };
         say(&format!("{name}  {}  {}  {}", config.kind, config.schedule.as_str(), printable(&state)))?;
+        if config.enabled && desk.args.aws.is_none() && !desk.is_named(name) {
+            eprintln!("warning: {name}: no cluster has it among data_sources.{SERVICE}: {ALL_TYPES}");
+        }
     }
     if desk.args.output == Output::Text {
         let used: Vec<&str> = desk.config.apps.values().map(|config| config.kind.as_str()).collect();
@@ -515,8 +510,9 @@ fn dry_run(desk: &Desk, name: &str, ca: Option<&Path>) -> Result<(), Failure> {
     let config = desk.app(name)?;
     let (plugin, kind) = desk.kind(&config.kind)?;
     let problems = desk.problems(name, config);
-    let (cluster, problems): (Vec<_>, Vec<_>) =
-        problems.into_iter().partition(|problem| problem.starts_with("no cluster"));
+    let (cluster, problems): (Vec<_>, Vec<_>) = problems
+        .into_iter()
+        .partition(|problem| problem.starts_with("no cluster") || problem.starts_with("its schedule"));
     if !problems.is_empty() {
         return Err(Failure::Usage(anyhow!("{name} is not ready: {}", problems.join("; "))));
     }

@@ -17,6 +17,7 @@ use streamalert_egress::world::{rules as host_rules, settings as settings_of};
 use streamalert_local::alert_text::printable;
 use streamalert_local::clock::millis;
 use streamalert_local::config_folder::{Config, outputs_file};
+use streamalert_local::edit::JsonFile;
 use streamalert_local::run::DataFolder;
 use streamalert_local::secrets::variable_of;
 use streamalert_pipeline::alert::Alert;
@@ -192,7 +193,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                     "{name} is among the defaults of outputs.json; take it out there first"
                 )));
             }
-            change(&desk.file(), name, None)?;
+            change(&desk.file(), name, None, |_| Ok(()))?;
             desk.secrets.delete(name).context("delete the credentials")?;
             eprintln!("{name} is gone, and its credentials");
             for rule in rules_with(&desk.set, name) {
@@ -283,7 +284,7 @@ fn make(desk: &Desk, new: &New) -> Result<(), Failure> {
             .collect();
         return Err(usage(format!("{} is not right:\n  {}", new.name, told.join("\n  "))));
     }
-    let hosts = if new.hosts.is_empty() { Policy::missing(&info.hosts, &all, &[]) } else { new.hosts.to_vec() };
+    let hosts = if new.hosts.is_empty() { Policy::wanted(&info.hosts, &all) } else { new.hosts.to_vec() };
     let is_secret = |name: &String| info.settings.iter().any(|setting| setting.secret && setting.name == *name);
     let (secret, plain): (BTreeMap<_, _>, BTreeMap<_, _>) = given.into_iter().partition(|(name, _)| is_secret(name));
     let config = OutputConfig {
@@ -292,13 +293,19 @@ fn make(desk: &Desk, new: &New) -> Result<(), Failure> {
         private_networks: new.private_networks,
         ..OutputConfig::default()
     };
-    // The secrets first: an output without them would begin to fail.
-    if !secret.is_empty() {
-        desk.secrets.put(&new.name, &secret).context("keep the credentials")?;
-    } else if info.settings.iter().any(|setting| setting.secret) {
-        desk.secrets.delete(&new.name).context("delete the credentials")?;
-    }
-    change(&desk.file(), &new.name, Some(&config))?;
+    change(&desk.file(), &new.name, Some(&config), |there| {
+        // Somebody else may have made it since it was looked for.
+        if there && !new.replace {
+            return Err(usage(format!("{} is there already; --replace puts this in its place", new.name)));
+        }
+        // The secrets first: an output without them would begin to fail.
+        if !secret.is_empty() {
+            desk.secrets.put(&new.name, &secret).context("keep the credentials")?;
+        } else if info.settings.iter().any(|setting| setting.secret) {
+            desk.secrets.delete(&new.name).context("delete the credentials")?;
+        }
+        Ok(())
+    })?;
     eprintln!("{} is in {}", new.name, desk.file().display());
     if !hosts.is_empty() {
         eprintln!("it may call {}", hosts.join(", "));
@@ -367,21 +374,23 @@ pub(super) fn ask(info: &OutputInfo, given: &mut BTreeMap<String, String>) -> Re
     Ok(())
 }
 
-/// Puts an output into the file, or takes it out; what else is there stays as it is.
-fn change(file: &Path, name: &str, config: Option<&OutputConfig>) -> Result<(), Failure> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "{}".to_owned(),
-        Err(error) => return Err(anyhow!("read {}: {error}", file.display()).into()),
-    };
-    let mut all: Map<String, Value> =
-        serde_json::from_str(&text).with_context(|| format!("read {}", file.display()))?;
+/// Puts an output into the file, or takes it out; what else is there stays as it is. `first` is done before it is written, while
+/// nobody else changes the file.
+fn change(
+    file: &Path,
+    name: &str,
+    config: Option<&OutputConfig>,
+    first: impl FnOnce(bool) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut changed = JsonFile::open(file).map_err(|error| anyhow!("read {}: {error}", file.display()))?;
+    let all = &mut changed.all;
     let (service, descriptor) = name.split_once(':').unwrap_or((name, ""));
     let descriptors = all.entry(service).or_insert_with(|| json!({}));
     if let Value::Array(names) = descriptors {
         // A list of names becomes an object, so that there is room for settings.
         *descriptors = names.iter().filter_map(|name| Some((name.as_str()?.to_owned(), json!({})))).collect();
     }
+    first(descriptors.get(descriptor).is_some())?;
     if let Value::Object(descriptors) = descriptors {
         match config {
             Some(config) => {
@@ -395,17 +404,7 @@ fn change(file: &Path, name: &str, config: Option<&OutputConfig>) -> Result<(), 
     if all.get(service).and_then(Value::as_object).is_some_and(Map::is_empty) {
         all.shift_remove(service);
     }
-    let text = serde_json::to_string_pretty(&all).context("write the outputs")? + "\n";
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut new = tempfile::NamedTempFile::new_in(folder)?;
-        new.write_all(text.as_bytes())?;
-        #[cfg(unix)]
-        new.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-        new.persist(file)?;
-        Ok(())
-    };
-    Ok(write().with_context(|| format!("write {}", file.display()))?)
+    changed.save().map_err(|error| anyhow!("write {}: {error}", file.display()).into())
 }
 
 fn list(desk: &Desk, output: Output) -> Result<(), Failure> {

@@ -124,6 +124,10 @@ impl World {
     }
 
     fn turn_until(&self, plugin: &Numbers, config: &AppConfig, until: Millis) -> Result<Turned, BackendError> {
+        self.take(plugin, config, until)
+    }
+
+    fn take(&self, plugin: &dyn AppPlugin, config: &AppConfig, until: Millis) -> Result<Turned, BackendError> {
         Turn {
             app: "a",
             config,
@@ -132,6 +136,7 @@ impl World {
             table: &self.table,
             owner: "me",
             outside: &|| Arc::new(Nowhere),
+            pace: &Pace::default(),
             hand_on: &|logs| {
                 if self.fails.get() {
                     return Err(BackendError::other("send", "the queue is down"));
@@ -194,7 +199,7 @@ fn the_first_logs_are_as_old_as_the_schedule_or_as_the_operator_says() {
 #[test]
 fn nobody_else_is_at_it_at_the_same_time() {
     let (world, numbers, config) = (World::new(), Numbers::new(5), config());
-    let lease = Some(AppLease { owner: "other".into(), until: T0 + MINUTE });
+    let lease = Some(AppLease { owner: "other".into(), until: T0 + MINUTE, since: T0 });
     world.table.put("a", &AppState { lease, ..AppState::default() }, None).unwrap();
     assert_eq!(world.turn(&numbers, &config).unwrap().ended, Ended::Taken);
     assert!(numbers.asked.lock().unwrap().is_empty());
@@ -328,6 +333,7 @@ fn a_reset_in_the_middle_is_not_undone() {
         table: &world.table,
         owner: "me",
         outside: &|| Arc::new(Nowhere),
+        pace: &Pace::default(),
         hand_on: &|_| Ok(()),
         clock: &|| T0,
         wait: &|_| true,
@@ -338,20 +344,289 @@ fn a_reset_in_the_middle_is_not_undone() {
     assert_eq!(world.table.get("a").unwrap(), None);
 }
 
-#[test]
-fn requests_keep_to_the_rate() {
-    let waited = Arc::new(Mutex::new(Vec::new()));
-    let info = AppInfo { options: crate::plugin::AppOptions { rate: Some(0.5), logs: vec![] }, ..AppInfo::default() };
-    let paced = |config: &AppConfig| {
-        let log = waited.clone();
-        let outside =
-            Paced::within(Arc::new(Nowhere), &info, config, Arc::new(move |gap| log.lock().unwrap().push(gap)));
-        for _ in 0..3 {
+/// Asks the service so often for each page.
+struct Asks(usize);
+
+impl AppPlugin for Asks {
+    fn name(&self) -> &str {
+        ""
+    }
+
+    fn digest(&self) -> &str {
+        ""
+    }
+
+    fn apps(&self) -> &[AppInfo] {
+        &[]
+    }
+
+    fn validate(&self, _: usize, _: &[(String, String)]) -> Result<Vec<SettingFault>, PluginError> {
+        Ok(vec![])
+    }
+
+    fn poll(&self, _: usize, ask: &Ask, outside: &Arc<dyn Outside>) -> Result<Polled, PluginError> {
+        for _ in 0..self.0 {
             let request = HttpRequest { method: "GET".into(), url: "u".into(), headers: vec![], body: vec![] };
             let _ = outside.http(request);
         }
-        std::mem::take(&mut *waited.lock().unwrap())
+        let page: u64 = ask.cursor.as_deref().unwrap_or("0").parse().unwrap();
+        Ok(Polled::Page(AppPage { logs: vec![], cursor: (page + 1).to_string(), more: page % 3 < 2, wait: None }))
+    }
+}
+
+/// Notes when it was asked.
+struct Service(Arc<Mutex<Vec<Millis>>>, Arc<Mutex<Millis>>);
+
+impl Outside for Service {
+    fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
+        let now = *self.1.lock().unwrap();
+        self.0.lock().unwrap().push(now);
+        Nowhere.http(request)
+    }
+
+    fn secret(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        None
+    }
+}
+
+#[test]
+fn requests_keep_to_the_rate_over_pages_and_turns() {
+    let info = AppInfo { options: crate::plugin::AppOptions { rate: Some(0.5), logs: vec![] }, ..AppInfo::default() };
+    for (rate, gap) in [(None, 2_000), (Some(10.0), 100), (Some(0.001), 60_000)] {
+        let config = AppConfig { rate, ..config() };
+        let (table, now, asked) = (Table::default(), Arc::new(Mutex::new(T0)), Arc::new(Mutex::new(vec![])));
+        let turn = || {
+            // Each turn as in a process of its own.
+            let pace = Arc::new(Pace::of(&info, &config));
+            let clock = now.clone();
+            let clock: Arc<dyn Fn() -> Millis + Send + Sync> = Arc::new(move || *clock.lock().unwrap());
+            let pass = now.clone();
+            let pass = Arc::new(move |wait: Duration| *pass.lock().unwrap() += wait.as_millis() as Millis);
+            let turned = Turn {
+                app: "a",
+                config: &config,
+                plugin: &Asks(2),
+                kind: 0,
+                table: &table,
+                owner: "me",
+                outside: &|| {
+                    let inner = Arc::new(Service(asked.clone(), now.clone()));
+                    Arc::new(Paced { inner, pace: pace.clone(), clock: clock.clone(), wait: pass.clone() })
+                },
+                pace: &pace,
+                hand_on: &|_| Ok(()),
+                clock: &*clock,
+                wait: &|wait| {
+                    pass(wait);
+                    true
+                },
+                until: Millis::MAX,
+                force: true,
+            };
+            assert_eq!(turned.take().unwrap().ended, Ended::Done);
+        };
+        turn();
+        turn();
+        let asked = asked.lock().unwrap();
+        let gaps: BTreeSet<Millis> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!((asked.len(), gaps), (12, BTreeSet::from([gap])), "{rate:?}");
+    }
+}
+
+#[test]
+fn a_wait_that_does_not_fit_ends_the_turn_and_is_gone_on_with_soon() {
+    let info = AppInfo { options: crate::plugin::AppOptions { rate: Some(0.5), logs: vec![] }, ..AppInfo::default() };
+    let (world, config) = (World::new(), config());
+    let pace = Pace::of(&info, &config);
+    let asked = AppState { asked: Some(T0 - 500), begun: T0 - 10 * MINUTE, ..AppState::default() };
+    world.table.put("a", &asked, None).unwrap();
+    let turn = Turn {
+        app: "a",
+        config: &config,
+        plugin: &Asks(1),
+        kind: 0,
+        table: &world.table,
+        owner: "me",
+        outside: &|| Arc::new(Nowhere),
+        pace: &pace,
+        hand_on: &|_| Ok(()),
+        clock: &|| T0,
+        wait: &|_| false,
+        until: Millis::MAX,
+        force: false,
     };
-    assert_eq!(paced(&config()), [Duration::from_secs(2); 2]);
-    assert_eq!(paced(&AppConfig { rate: Some(10.0), ..config() }), [Duration::from_millis(100); 2]);
+    assert_eq!(turn.take().unwrap(), Turned { pages: 0, logs: 0, ended: Ended::More { at: T0 + 1_500 } });
+    assert_eq!((world.state().due(&config, T0 + 10), world.state().lease), (Some(T0 + 1_500), None));
+}
+
+/// Its cursors are these, one after the other and from the beginning again; there is always more.
+struct Circle(&'static [&'static str]);
+
+impl AppPlugin for Circle {
+    fn name(&self) -> &str {
+        ""
+    }
+
+    fn digest(&self) -> &str {
+        ""
+    }
+
+    fn apps(&self) -> &[AppInfo] {
+        &[]
+    }
+
+    fn validate(&self, _: usize, _: &[(String, String)]) -> Result<Vec<SettingFault>, PluginError> {
+        Ok(vec![])
+    }
+
+    fn poll(&self, _: usize, ask: &Ask, _: &Arc<dyn Outside>) -> Result<Polled, PluginError> {
+        let here = ask.cursor.as_ref().and_then(|cursor| self.0.iter().position(|known| known == cursor));
+        let next = here.map_or(0, |here| (here + 1) % self.0.len());
+        let cursor = self.0[next].to_owned();
+        Ok(Polled::Page(AppPage { logs: vec![format!("{{\"n\":{next}}}")], cursor, more: true, wait: None }))
+    }
+}
+
+#[test]
+fn pages_that_go_round_in_circles_are_a_failure_that_waits_longer_each_time() {
+    for (cursors, told) in [(&["a"][..], "that it was asked for with"), (&["a", "b", "c"], "of an earlier page")] {
+        let (world, config) = (World::new(), config());
+        let turn = || world.take(&Circle(cursors), &config, Millis::MAX).unwrap();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let turned = turn();
+            let Ended::Failed { ref reason, at } = turned.ended else { panic!("{turned:?}") };
+            assert!(reason.contains("round in circles") && reason.contains(told), "{reason}");
+            assert!(turned.pages <= cursors.len() as u64 + 1, "{turned:?}");
+            waits.push((at - world.now.get() + 500) / 1000);
+            world.now.set(at);
+        }
+        assert_eq!(waits, [15, 30, 60, 120, 240, 480, 900, 900], "{cursors:?}");
+        let state = world.state();
+        assert!(state.error.is_some() && state.lease.is_none() && state.succeeded.is_none());
+        let handed = world.handed.borrow();
+        assert_eq!(handed.iter().collect::<BTreeSet<_>>().len(), cursors.len(), "what came is handed on");
+        drop(handed);
+        // When it comes to an end, that is forgotten.
+        world.table.remove("a").unwrap();
+        world.table.put("a", &AppState { cursor: Some("0".into()), ..state }, None).unwrap();
+        assert_eq!(world.turn(&Numbers::new(5), &config).unwrap().ended, Ended::Done);
+        assert_eq!((world.state().circles, world.state().error), (0, None));
+    }
+}
+
+#[test]
+fn a_clock_that_was_ahead_stops_nothing() {
+    let config = config();
+    const YEAR: Millis = 365 * 24 * 60 * MINUTE;
+    let states = [
+        AppState { begun: T0 + YEAR, ..AppState::default() },
+        AppState { begun: T0, again: Some(T0 + YEAR), ..AppState::default() },
+        AppState { begun: T0, again: Some(T0 + 20 * MINUTE), error_at: Some(T0 + 19 * MINUTE), ..AppState::default() },
+        AppState { begun: T0, again: Some(T0 + 20 * MINUTE), asked: Some(T0 + 19 * MINUTE), ..AppState::default() },
+        AppState {
+            lease: Some(AppLease { owner: "gone".into(), until: T0 + YEAR, since: T0 + YEAR - MINUTE }),
+            ..AppState::default()
+        },
+    ];
+    for state in states {
+        let (world, numbers) = (World::new(), Numbers::new(5));
+        let due = state.due(&config, T0 + 1_000);
+        assert!(due.is_some_and(|due| due <= T0 + 5 * MINUTE), "{state:?} {due:?}");
+        world.table.put("a", &state, None).unwrap();
+        world.now.set(T0 + 5 * MINUTE);
+        assert_eq!(world.turn(&numbers, &config).unwrap().ended, Ended::Done, "{state:?}");
+        assert!(world.state().begun <= world.now.get());
+        assert!(
+            matches!(world.turn(&numbers, &config).unwrap().ended, Ended::NotDue { .. }),
+            "and it is not its turn again"
+        );
+    }
+    // A wait of an hour that a service asked for is one.
+    let asked = AppState { again: Some(T0 + 60 * MINUTE), begun: T0, error_at: Some(T0), ..AppState::default() };
+    assert_eq!(asked.due(&config, T0 + MINUTE), Some(T0 + 60 * MINUTE));
+}
+
+#[test]
+fn what_keeps_a_turn_from_beginning_is_in_the_state() {
+    let (world, numbers, config) = (World::new(), Numbers::new(5), config());
+    world.turn(&numbers, &config).unwrap();
+    let before = world.state();
+    not_ready(&world.table, "a", &config, "token is missing", T0 + MINUTE).unwrap();
+    let state = world.state();
+    assert_eq!(
+        (state.refused, state.error.as_deref(), state.error_at),
+        (true, Some("token is missing"), Some(T0 + MINUTE))
+    );
+    assert_eq!((&state.cursor, state.begun, state.succeeded), (&before.cursor, before.begun, before.succeeded));
+    // Once is enough.
+    not_ready(&world.table, "a", &config, "token is missing", T0 + 2 * MINUTE).unwrap();
+    assert_eq!(world.state().revision, state.revision);
+    not_ready(&world.table, "new", &config, "no component", T0).unwrap();
+    assert!(world.table.get("new").unwrap().unwrap().refused);
+    // It is its turn as before, and when it works all is well.
+    world.pass(5 * MINUTE);
+    assert_eq!(world.turn(&numbers, &config).unwrap().ended, Ended::Done);
+    assert!(!world.state().refused && world.state().error.is_none());
+    // Somebody is at it, who could begin.
+    let lease = Some(AppLease { owner: "other".into(), until: T0 + 60 * MINUTE, since: T0 });
+    let state = world.state();
+    world.table.put("a", &AppState { lease, ..state.clone() }, Some(state.revision)).unwrap();
+    not_ready(&world.table, "a", &config, "no component", world.now.get()).unwrap();
+    assert!(!world.state().refused);
+}
+
+#[test]
+fn settings_that_are_unknown_secret_or_missing_are_told() {
+    struct Described(Vec<AppInfo>);
+    impl AppPlugin for Described {
+        fn name(&self) -> &str {
+            ""
+        }
+        fn digest(&self) -> &str {
+            ""
+        }
+        fn apps(&self) -> &[AppInfo] {
+            &self.0
+        }
+        fn validate(&self, _: usize, settings: &[(String, String)]) -> Result<Vec<SettingFault>, PluginError> {
+            let bad = settings.iter().any(|(name, value)| name == "url" && value == "bad");
+            Ok(bad.then(|| SettingFault { setting: "url".into(), message: "is no URL".into() }).into_iter().collect())
+        }
+        fn poll(&self, _: usize, _: &Ask, _: &Arc<dyn Outside>) -> Result<Polled, PluginError> {
+            unreachable!("nobody is called")
+        }
+    }
+    let setting = |name: &str, secret| crate::plugin::Setting {
+        name: name.into(),
+        description: String::new(),
+        secret,
+        required: true,
+    };
+    let info = AppInfo {
+        name: "x".into(),
+        settings: vec![setting("url", false), setting("token", true)],
+        ..AppInfo::default()
+    };
+    let plugin = Described(vec![info]);
+    let check = |plain: serde_json::Value, secret: &[(&str, &str)], expected: &[&str]| {
+        let config = AppConfig { settings: plain.as_object().unwrap().clone(), ..config() };
+        let secrets = secret.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let told = problems(&plugin, 0, &config, &secrets, &|name| format!(" (or {name})"));
+        assert_eq!(told, expected);
+    };
+    let json = |text: &str| serde_json::from_str(text).unwrap();
+    check(json(r#"{"url": "u"}"#), &[("token", "t")], &[]);
+    check(json("{}"), &[], &["url is missing", "token is missing (or token)"]);
+    check(json(r#"{"url": "bad"}"#), &[("token", "t")], &["url: is no URL"]);
+    check(json(r#"{"url": "u", "ulr": "u"}"#), &[("token", "t")], &["x has no setting ulr; it has url, token"]);
+    check(
+        json(r#"{"url": "u", "token": "t"}"#),
+        &[],
+        &["token is secret and stands in apps.json: take it out there, and give it by `streamalert app update-auth`"],
+    );
 }

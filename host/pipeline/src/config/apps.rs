@@ -5,9 +5,11 @@ use super::{Clusters, ConfigFault, ConfigFaults};
 use crate::log_record::Source;
 use crate::schedule::Schedule;
 use crate::time::{Millis, duration};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Where it stands in a configuration.
 pub const FILE: &str = "apps.json";
@@ -148,25 +150,55 @@ pub fn secrets_of(app: &str) -> String {
     format!("{SERVICE}:{app}")
 }
 
+/// The pairs of an object as they stand there: of two with the same name, a map would keep one without a word.
+struct Pairs(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Pairs;
+
+            fn expecting(&self, to: &mut fmt::Formatter) -> fmt::Result {
+                to.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        from.deserialize_map(Each)
+    }
+}
+
 /// Reads the file, and names every fault there is.
 pub fn read(file: &str, text: &str) -> Result<AppConfigs, ConfigFaults> {
     let mut faults = Vec::new();
     let mut fault = |path: &str, message: String| {
         faults.push(ConfigFault { file: file.to_owned(), path: path.to_owned(), message });
     };
-    let object: Map<String, Value> = match serde_json::from_str(text) {
-        Ok(Value::Object(object)) => object,
-        Ok(_) => {
+    let pairs = match serde_json::from_str(text) {
+        Ok(Pairs(pairs)) => pairs,
+        Err(error) if error.is_data() => {
             fault("", "is no JSON object; write {} for no apps".into());
-            Map::new()
+            Vec::new()
         }
         Err(error) => {
             fault("", format!("is no JSON: {error}"));
-            Map::new()
+            Vec::new()
         }
     };
     let mut apps = AppConfigs::new();
-    for (name, value) in object {
+    let mut names = BTreeSet::new();
+    for (name, value) in pairs {
+        if !names.insert(name.clone()) {
+            fault(&name, "stands in the file twice; give one of them another name".into());
+            continue;
+        }
         if !is_name(&name) {
             fault(&name, "an app's name is 1 to 64 letters, digits, `-` and `_`".into());
             continue;
@@ -183,6 +215,16 @@ pub fn read(file: &str, text: &str) -> Result<AppConfigs, ConfigFaults> {
                         fault(&format!("{name}.{key}"), "is at least 1".into());
                     }
                 }
+                for (setting, value) in &config.settings {
+                    if !matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_)) {
+                        let message = "is a text, a number, true or false".to_owned();
+                        fault(&format!("{name}.settings.{setting}"), message);
+                    }
+                }
+                if config.schedule.next(0).is_none() {
+                    let message = format!("`{}` never comes: there is no such day", config.schedule.as_str());
+                    fault(&format!("{name}.schedule"), message);
+                }
                 apps.insert(name, config);
             }
             Err(error) => {
@@ -195,13 +237,18 @@ pub fn read(file: &str, text: &str) -> Result<AppConfigs, ConfigFaults> {
     if faults.is_empty() { Ok(apps) } else { Err(ConfigFaults(faults)) }
 }
 
-/// Apps whose logs nobody would know: no cluster names them.
-pub fn nobodys(apps: &AppConfigs, clusters: &Clusters, file: &str) -> Vec<ConfigFault> {
+/// What becomes of the logs of an app that no cluster names: on one machine, what becomes of all such sources.
+pub const ALL_TYPES: &str = "all log types are tried with its logs, in the cluster `default`";
+/// On AWS, where each cluster has a classifier, and this app none.
+pub const NO_CLASSIFIER: &str = "so none of its logs could be classified";
+
+/// Apps that no cluster names, with what becomes of their logs.
+pub fn nobodys(apps: &AppConfigs, clusters: &Clusters, file: &str, becomes: &str) -> Vec<ConfigFault> {
     let unknown = apps.iter().filter(|(name, config)| config.enabled && clusters.find(&source(name)).is_none());
     let fault = |(name, _): (&String, &AppConfig)| ConfigFault {
         file: file.to_owned(),
         path: name.clone(),
-        message: format!("no cluster has it among data_sources.{SERVICE}, so none of its logs could be classified"),
+        message: format!("no cluster has it among data_sources.{SERVICE}: {becomes}"),
     };
     unknown.map(fault).collect()
 }
@@ -214,7 +261,9 @@ mod tests {
     fn every_fault_is_named_at_once() {
         let text = r#"{
             "a b": {"type": "x"}, "none": {}, "soon": {"type": "x", "schedule": "now"}, "old": {"type": "x", "start": "20000d"},
-            "zero": {"type": "x", "rate": 0, "timeout_seconds": 0}, "odd": {"type": "x", "colour": 1}, "list": 7
+            "zero": {"type": "x", "rate": 0, "timeout_seconds": 0}, "odd": {"type": "x", "colour": 1}, "list": 7,
+            "many": {"type": "x", "settings": {"url": ["a"], "n": 3}}, "never": {"type": "x", "schedule": "cron(0 0 31 2 ? *)"},
+            "twice": {"type": "x"}, "twice": {"type": "y"}
         }"#;
         let faults = read(FILE, text).unwrap_err().to_string();
         for expected in [
@@ -226,6 +275,9 @@ mod tests {
             "apps.json: zero.timeout_seconds: is at least 1",
             "apps.json: odd.colour: unknown field `colour`",
             "apps.json: list: invalid type",
+            "apps.json: many.settings.url: is a text, a number, true or false",
+            "apps.json: never.schedule: `cron(0 0 31 2 ? *)` never comes",
+            "apps.json: twice: stands in the file twice",
         ] {
             assert!(faults.contains(expected), "{expected}: {faults}");
         }
@@ -250,8 +302,9 @@ mod tests {
             read(FILE, r#"{"a": {"type": "x"}, "b": {"type": "x"}, "c": {"type": "x", "enabled": false}}"#).unwrap();
         let file = r#"{"data_sources": {"streamalert_app": {"b": ["okta"]}}}"#;
         let clusters = Clusters::read(&[("c.json".into(), file.into())], &super::super::Schemas::default()).unwrap();
-        let told = nobodys(&apps, &clusters, FILE);
+        let told = nobodys(&apps, &clusters, FILE, ALL_TYPES);
         assert_eq!(told.len(), 1);
-        assert!(told[0].to_string().starts_with("apps.json: a: no cluster has it"), "{}", told[0]);
+        let expected = "apps.json: a: no cluster has it among data_sources.streamalert_app: all log types are tried";
+        assert!(told[0].to_string().starts_with(expected), "{}", told[0]);
     }
 }
