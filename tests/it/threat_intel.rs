@@ -662,7 +662,7 @@ fn tables_of_values_say_what_is_gone_and_what_has_not_changed() {
     let told = downloader.refresh("s", &config, false, until(), &|| false).unwrap();
     assert_eq!(told.outcome, Outcome::Unchanged, "{told:?}");
     // What it cannot read any more changes nothing.
-    *content.lock().unwrap() = "<html>".into();
+    *content.lock().unwrap() = "address\n192.0.2.1\n".into();
     let named = SourceConfig {
         csv: source(json!({"type": "csv", "url": "https://x", "csv": {"value": "ip", "type": "ip"}})).csv,
         ..config.clone()

@@ -172,8 +172,12 @@ impl IocTable for SqliteIocs {
                     values.iter().filter_map(one).collect::<rusqlite::Result<_>>()?
                 }
                 None => {
-                    let mut all = connection.prepare_cached("SELECT json FROM iocs WHERE source = ?1")?;
-                    all.query_map([source], ioc)?.collect::<rusqlite::Result<_>>()?
+                    let mut all = connection.prepare_cached(
+                        "SELECT json FROM iocs WHERE source = ?1 AND (json_type(json, '$.also') IS NOT NULL OR
+                         json_extract(json, '$.reference') IN (SELECT value FROM json_each(?2)))",
+                    )?;
+                    let names = serde_json::to_string(&named.keys().collect::<Vec<_>>()).unwrap_or_default();
+                    all.query_map([source, &names], ioc)?.collect::<rusqlite::Result<_>>()?
                 }
             };
             let mut remove = connection.prepare_cached("DELETE FROM iocs WHERE value = ?1 AND source = ?2")?;

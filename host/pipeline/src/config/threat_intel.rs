@@ -311,7 +311,9 @@ impl ThreatIntelConfig {
 impl ThreatIntelConfig {
     /// With warnings of names that mean nothing: no log type gives a value under them, or no type is called so.
     pub fn checked(mut self, file: &str, schemas: &Schemas) -> Self {
-        self.warnings = self.nobodys(file, schemas);
+        if self.enabled {
+            self.warnings = self.nobodys(file, schemas);
+        }
         self
     }
 
