@@ -24,7 +24,7 @@ use streamalert_pipeline::backend::{
     TrialCounts, TrialKey, TrialTable,
 };
 use streamalert_pipeline::config::{Outputs, RuleStaging};
-use streamalert_pipeline::rule_promotion::{digest_alert, digest_record, owe_digest, round};
+use streamalert_pipeline::rule_promotion::{digest_alert, digest_record, owe_digest, promoted, round};
 use streamalert_pipeline::staging::{Fleet, States};
 use streamalert_pipeline::time::{Millis, rfc3339};
 
@@ -74,7 +74,7 @@ impl Trials {
     /// `rule` or `rule*`, if the version before is live beside it, of all that are on trial.
     fn on_trial(&self) -> Vec<String> {
         let states = self.states();
-        let on_trial = states.iter().filter(|(_, state)| state.staged);
+        let on_trial = states.iter().filter(|(_, state)| state.staged && state.gone.is_none());
         on_trial.map(|(rule, state)| format!("{rule}{}", if state.beside.is_some() { "*" } else { "" })).collect()
     }
 
@@ -169,11 +169,11 @@ fn what_is_new_or_changed_goes_on_trial_before_it_is_live() {
         trials.compile();
         trials.rows(40..41, false);
 
-        // Gone is gone.
+        // What is gone is remembered, for when it comes back.
         let bucket = RulesBucket::new(&trials.installation.place.aws, trials.installation.place.names.rules_bucket());
         trials.installation.place.aws.wait(bucket.delete("plugins/b.wasm")).unwrap();
         trials.compile();
-        assert!(!trials.states().contains_key("three"));
+        assert!(trials.states()["three"].gone.is_some());
         // Told otherwise, rules begin live.
         let upload = bucket.upload_as("plugins/c.wasm", quiet(&[("four", EVERY_ROW)]), true);
         trials.installation.place.aws.wait(upload).unwrap();
@@ -181,6 +181,66 @@ fn what_is_new_or_changed_goes_on_trial_before_it_is_live() {
         trials.installation.place.aws.wait(upload).unwrap();
         trials.compile();
         assert_eq!(trials.on_trial(), ["five", "two"]);
+    }
+}
+
+#[test]
+fn what_was_live_and_gone_for_a_while_comes_back_as_it_was() {
+    for standin in standins::all() {
+        let trials = Trials::new(standin, "back", &json!({"window": "1h"}), &[("one", EVERY_ROW)]);
+        let installation = &trials.installation;
+        let bucket = RulesBucket::new(&installation.place.aws, installation.place.names.rules_bucket());
+        let first = || quiet(&[("two", EVERY_ROW)]);
+        installation.place.aws.wait(bucket.upload_as("plugins/b.wasm", first(), true)).unwrap();
+        trials.compile();
+        assert_eq!(trials.on_trial(), [] as [&str; 0]);
+        let remove = |keys: &[&str]| {
+            keys.iter().for_each(|key| installation.place.aws.wait(bucket.delete(key)).unwrap());
+            trials.compile();
+            trials.compile();
+        };
+        let put = |key: &str, component: Vec<u8>| {
+            installation.put_rules(key, component);
+            trials.compile();
+        };
+        remove(&["plugins/b.wasm"]);
+        assert!(trials.states()["two"].gone.is_some());
+        put("plugins/b.wasm", first());
+        assert_eq!(trials.on_trial(), [] as [&str; 0], "the same is no news");
+        // Another version, and the index knows nothing any more of the one before.
+        remove(&["plugins/b.wasm"]);
+        put("plugins/b.wasm", quiet(&[("two", NOTHING)]));
+        assert_eq!(trials.on_trial(), ["two*"]);
+        trials.compile();
+        trials.rows(0..3, false);
+        assert_eq!(trials.delivered().len(), 3 + 3, "the version before tells of its hits");
+        assert_eq!(trials.counts("two"), TrialCounts { lost: 3, ..TrialCounts::default() });
+        // Also where all of them have gone.
+        remove(&["plugins/a.wasm", "plugins/b.wasm"]);
+        put("plugins/a.wasm", quiet(&[("one", NOTHING), ("three", NOTHING)]));
+        put("plugins/b.wasm", first());
+        assert_eq!(trials.on_trial(), ["one*", "three"]);
+        // Back to a version that was live, after another was promoted.
+        let state = trials.states()["one"].clone();
+        let live = promoted(&state, &state.digest, millis());
+        assert!(trials.rules().replace("one", Some(&state), Some(&live)).unwrap());
+        put("plugins/a.wasm", quiet(&[("one", EVERY_ROW)]));
+        assert_eq!(trials.on_trial(), [] as [&str; 0]);
+        trials.rows(10..12, false);
+        assert_eq!(trials.delivered().len(), 2 + 2);
+
+        // Of what is said of rules that are not there, somebody hears.
+        let staging = json!({"rules": {"one": {}, "thwo": {}}});
+        put("conf/rule_staging.json", staging.to_string().into_bytes());
+        let warnings = || serde_json::from_str::<Value>(&installation.verdicts()).unwrap()["conf"]["warnings"].clone();
+        let told = warnings().to_string();
+        assert!(
+            told.contains("rules.thwo: no component has a rule of this name") && !told.contains("rules.one"),
+            "{told}"
+        );
+        assert!(told.contains("did you mean two?"), "{told}");
+        put("plugins/c.wasm", quiet(&[("thwo", NOTHING)]));
+        assert!(!warnings().to_string().contains("thwo"));
     }
 }
 
@@ -278,7 +338,8 @@ fn a_compiler_that_is_ended_at_any_call_is_gone_on_with() {
             proxy.ends_at(None);
             let between = trials.states();
             trials.compile();
-            let states = trials.states();
+            let mut states = trials.states();
+            states.retain(|_, state| state.gone.is_none());
             assert_eq!(
                 states.keys().cloned().collect::<Vec<_>>(),
                 [name.clone(), "one".into(), "two".into()],

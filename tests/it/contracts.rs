@@ -147,6 +147,8 @@ fn rule_table(table: &dyn RuleTable, other: &dyn RuleTable) {
         until: Some(i64::MAX),
         beside: Some("ff00".into()),
         disabled: true,
+        lived: vec!["ff00".into(), "0f".into()],
+        gone: Some(1_767_323_045_679),
     };
     let live = RuleState::default();
     table.put("root_login", &staged).unwrap();

@@ -109,11 +109,10 @@ fn what_is_new_or_changed_begins_on_trial_but_for_the_first_fill() {
     assert_eq!(delivered(&world), 8);
     assert_eq!(standings(&world)["one"], "staged*");
 
-    // A rename is a new rule, and what is said of the old one goes.
+    // A rename is a new rule, and nobody hears of the old one.
     world.write("plugins/b.wasm", component(&[("four", EVERY_ROW)]));
     run(&world, 8..9);
     assert_eq!(standings(&world), expect(&[("four", "staged"), ("one", "staged*"), ("two", "staged")]));
-    assert!(!text(&std::fs::read(world.at("data/rules.json")).unwrap()).contains("three"));
 
     // Told otherwise, they begin live.
     world.write("plugins/c.wasm", component(&[("five", EVERY_ROW)]));
@@ -130,6 +129,196 @@ fn what_is_new_or_changed_begins_on_trial_but_for_the_first_fill() {
     assert_eq!(copies, 3, "copies of what nobody needs are gone");
 }
 
+/// Waits until a run has found its components as they are now.
+#[track_caller]
+fn settled(world: &World, rules: &[&str]) {
+    let begun = Instant::now();
+    loop {
+        let look: Value = serde_json::from_slice(&std::fs::read(world.at("data/live-rules.json")).unwrap()).unwrap();
+        let names: Vec<String> = look["rules"].as_object().unwrap().keys().cloned().collect();
+        if names == rules {
+            // It is live a moment after it is known.
+            return std::thread::sleep(Duration::from_millis(300));
+        }
+        assert!(begun.elapsed() < PATIENCE, "{names:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_was_live_and_gone_for_a_while_comes_back_as_it_was() {
+    let world = world(&[("one", EVERY_ROW)], r#"{"window": "1h"}"#);
+    let (first, second) = (component(&[("two", EVERY_ROW)]), component(&[("two", NOTHING)]));
+    world.write("plugins/b.wasm", first.clone());
+    world.write("in.json", rows(2..3));
+    said(&world, &["run", "--input", "in.json", "--skip-rule-staging"], 0);
+    assert_eq!(delivered(&world), 2 + 2);
+
+    // While a run goes on.
+    let mut running = world.start(&["run", "--http", "0"]);
+    let address = running.address();
+    std::fs::remove_file(world.at("plugins/b.wasm")).unwrap();
+    settled(&world, &["one"]);
+    assert_eq!(standings(&world), expect(&[("one", "live")]));
+    world.write("plugins/b.wasm", first.clone());
+    settled(&world, &["one", "two"]);
+    assert_eq!(standings(&world), expect(&[("one", "live"), ("two", "live")]));
+    assert_eq!(post(address, rows(10..13).as_bytes()).unwrap().status, 200);
+    let told = running.end();
+    assert!(!told.contains("on trial"), "{told}");
+    assert_eq!(delivered(&world), 4 + 6);
+
+    // Over a run without it; switched off meanwhile, it is so when it comes back.
+    let without = |numbers| {
+        std::fs::remove_file(world.at("plugins/b.wasm")).unwrap();
+        run(&world, numbers);
+    };
+    without(13..14);
+    said(&world, &["rules", "disable", "two"], 0);
+    world.write("plugins/b.wasm", first.clone());
+    run(&world, 14..15);
+    assert_eq!(standings(&world)["two"], "disabled");
+    said(&world, &["rules", "enable", "two"], 0);
+    assert_eq!(standings(&world)["two"], "live");
+    assert_eq!(delivered(&world), 10 + 2);
+
+    // Another version: the one that was live is so beside it, from its copy.
+    without(15..16);
+    world.write("plugins/b.wasm", second.clone());
+    let told = run(&world, 16..18);
+    assert!(told.contains("on trial: two, beside the version before, which stays live"), "{told}");
+    assert_eq!(standings(&world)["two"], "staged*");
+    assert_eq!(delivered(&world), 12 + 1 + 4);
+    // Its trial, too, goes on.
+    without(18..19);
+    world.write("plugins/b.wasm", second.clone());
+    run(&world, 19..20);
+    assert_eq!(standings(&world)["two"], "staged*");
+    assert_eq!(lines(&world, &["rules", "report", "two"])[0]["counts"]["lost"], 3);
+    assert_eq!(delivered(&world), 17 + 1 + 2);
+
+    // Who goes back to a version that was live has it live at once, and forth again.
+    said(&world, &["rules", "promote", "two"], 0);
+    run(&world, 20..21);
+    world.write("plugins/b.wasm", first);
+    let told = run(&world, 21..22);
+    assert!(told.contains("live again: two, in a version that was live before"), "{told}");
+    assert_eq!(standings(&world)["two"], "live");
+    assert_eq!(delivered(&world), 20 + 1 + 2);
+    world.write("plugins/b.wasm", second.clone());
+    run(&world, 22..23);
+    assert_eq!(standings(&world)["two"], "live");
+    // But not one that somebody put on trial by hand.
+    said(&world, &["rules", "stage", "two"], 0);
+    world.write("plugins/b.wasm", component(&[("two", HALF)]));
+    run(&world, 23..24);
+    world.write("plugins/b.wasm", second);
+    run(&world, 24..25);
+    assert_eq!(standings(&world)["two"], "staged");
+}
+
+#[test]
+fn what_stays_live_when_its_file_is_refused_is_listed_and_can_be_switched_off() {
+    for staging in [Some("{}"), None] {
+        let world = world(&[("one", EVERY_ROW)], "{}");
+        if staging.is_none() {
+            std::fs::remove_file(world.at("conf/rule_staging.json")).unwrap();
+        }
+        let digest = lines(&world, &["rules", "list"])[0]["digest"].clone();
+        let mut running = world.start(&["run", "--http", "0"]);
+        let address = running.address();
+        let whole = std::fs::read(world.at("plugins/a.wasm")).unwrap();
+        world.write("plugins/a.wasm", &whole[..whole.len() / 2]);
+        running.hear("the version before it stays live");
+        assert_eq!(post(address, rows(10..12).as_bytes()).unwrap().status, 200);
+        let row = lines(&world, &["rules", "list"]).remove(0);
+        let said_of = |name: &str| row[name].clone();
+        assert_eq!((said_of("rule"), said_of("standing"), said_of("digest")), ("one".into(), "live".into(), digest));
+        assert_eq!((said_of("refused"), said_of("component")), (true.into(), "a.wasm".into()));
+        let told = said(&world, &["rules", "list"], 0);
+        assert!(told.contains("the version before the file that is refused now"), "{told}");
+        said(&world, &["rules", "disable", "one"], 0);
+        std::thread::sleep(Duration::from_millis(1_200));
+        assert_eq!(post(address, rows(12..14).as_bytes()).unwrap().status, 200);
+        running.end();
+        assert_eq!(world.alerted().len(), 2 + 2, "{staging:?}");
+        assert!(said(&world, &["rules", "disable", "none"], 2).contains("there are one"));
+        // What is whole again is what it was.
+        world.write("plugins/a.wasm", whole);
+        said(&world, &["rules", "enable", "one"], 0);
+        run(&world, 14..15);
+        let row = lines(&world, &["rules", "list"]).remove(0);
+        assert_eq!((&row["standing"], &row["refused"]), (&"live".into(), &false.into()));
+    }
+}
+
+#[test]
+fn what_no_run_has_had_yet_is_new_and_the_list_says_what_becomes_of_it() {
+    let staging = r#"{"rules": {"loud": {"new": "live"}, "off": {"window": "2h"}}}"#;
+    let world = world(&[("one", EVERY_ROW), ("off", EVERY_ROW)], staging);
+    let before = lines(&world, &["rules", "list"])[0]["digest"].clone();
+    said(&world, &["rules", "disable", "off"], 0);
+    world.write("plugins/a.wasm", component(&[("one", HALF), ("off", HALF), ("two", HALF), ("loud", HALF)]));
+    let rows_of = || -> BTreeMap<String, Value> {
+        let all = lines(&world, &["rules", "list"]);
+        all.into_iter().map(|row| (row["rule"].as_str().unwrap().to_owned(), row)).collect()
+    };
+    let listed = rows_of();
+    let says = |rule: &str| {
+        let row = &listed[rule];
+        let next = row["next"]["standing"].as_str().unwrap_or("none");
+        (row["standing"].as_str().unwrap(), next, row["next"]["beside"] == before)
+    };
+    assert_eq!(says("one"), ("new", "staged", true));
+    assert_eq!(says("two"), ("new", "staged", false));
+    assert_eq!(says("loud"), ("new", "live", false));
+    assert_eq!(says("off"), ("disabled", "staged", true));
+    let told = said(&world, &["rules", "list"], 0);
+    assert!(told.contains("which no run has had yet; the next start puts it on trial, beside the version"), "{told}");
+    // What is decided of it before counts.
+    said(&world, &["rules", "promote", "two"], 0);
+    assert_eq!((&rows_of()["two"]["standing"], &rows_of()["two"]["next"]), (&"live".into(), &Value::Null));
+
+    let told = run(&world, 2..3);
+    assert!(told.contains("on trial: one, beside the version before, which stays live"), "{told}");
+    // Of what is switched off, nothing is on trial and nothing is live.
+    assert!(
+        told.contains("changed: off, which is switched off; when it is enabled, this version is on trial"),
+        "{told}"
+    );
+    assert!(!told.contains("on trial: off"), "{told}");
+    let expected = [("loud", "live"), ("off", "disabled"), ("one", "staged*"), ("two", "live")];
+    assert_eq!(standings(&world), expect(&expected));
+    assert!(rows_of().values().all(|row| row["next"].is_null()));
+    said(&world, &["rules", "enable", "off"], 0);
+    assert_eq!(standings(&world)["off"], "staged*");
+}
+
+#[test]
+fn a_rule_that_only_rule_staging_knows_is_warned_of() {
+    let staging = r#"{"rules": {"one": {"promote": false}, "onee": {"promote": false}, "something_else": {}}}"#;
+    let world = world(&[("one", EVERY_ROW)], staging);
+    let check = |told: String| {
+        let warnings: Vec<&str> = told.lines().filter(|line| line.contains("rule_staging.json")).collect();
+        assert_eq!(warnings.len(), 2, "{told}");
+        assert!(warnings[0].starts_with("warning: rule_staging.json: rules.onee: no component has a rule"), "{told}");
+        assert!(warnings[0].ends_with("did you mean one?"), "{told}");
+        assert!(warnings[1].contains("rules.something_else: ") && !warnings[1].contains("did you mean"), "{told}");
+    };
+    check(run(&world, 2..3));
+    check(said(&world, &["rules", "list"], 0));
+    check(said(&world, &["rules", "report"], 0));
+    // Also of a rule that goes while a run goes on; of one that has come, no longer.
+    let mut running = world.start(&["run", "--http", "0"]);
+    running.address();
+    world.write("plugins/b.wasm", component(&[("onee", EVERY_ROW)]));
+    settled(&world, &["one", "onee"]);
+    std::fs::remove_file(world.at("plugins/b.wasm")).unwrap();
+    settled(&world, &["one"]);
+    let told = running.end();
+    assert_eq!(told.lines().filter(|line| line.contains("rules.onee: no component")).count(), 2, "{told}");
+}
+
 #[test]
 fn without_the_file_nothing_goes_on_trial() {
     let world = World::new();
@@ -139,6 +328,13 @@ fn without_the_file_nothing_goes_on_trial() {
     run(&world, 1..3);
     assert_eq!(standings(&world), expect(&[("b", "live"), ("every_row", "live")]));
     assert!(!world.at("data/live-components").exists());
+    // What went live without it is no news with it.
+    world.write("conf/rule_staging.json", "{}");
+    run(&world, 3..4);
+    assert_eq!(standings(&world), expect(&[("b", "live"), ("every_row", "live")]));
+    world.write("plugins/b.wasm", component(&[("b", HALF)]));
+    run(&world, 4..5);
+    assert_eq!(standings(&world), expect(&[("b", "staged*"), ("every_row", "live")]));
     // One that is wrong is told of, with its place.
     world.write("conf/rule_staging.json", r#"{"rules": {"b": {"window": "soon"}}}"#);
     world.write("in.json", rows(3..4));

@@ -126,6 +126,13 @@ fn attributes(state: &RuleState) -> Item {
     if let Some(beside) = &state.beside {
         item.insert("beside".to_owned(), AttributeValue::S(beside.clone()));
     }
+    if !state.lived.is_empty() {
+        let lived = state.lived.iter().cloned().map(AttributeValue::S).collect();
+        item.insert("lived".to_owned(), AttributeValue::L(lived));
+    }
+    if let Some(gone) = state.gone {
+        item.insert("gone".to_owned(), number(gone));
+    }
     item
 }
 
@@ -138,7 +145,7 @@ fn as_it_was(before: Option<&RuleState>) -> (String, HashMap<String, String>, Op
     let mut names = HashMap::new();
     let mut values = Item::new();
     let mut parts = Vec::new();
-    for name in ["staged", "digest", "since", "disabled", "until", "beside"] {
+    for name in ["staged", "digest", "since", "disabled", "until", "beside", "lived", "gone"] {
         names.insert(format!("#{name}"), name.to_owned());
         match was.get(name) {
             Some(value) => {
@@ -168,6 +175,14 @@ fn state(item: &HashMap<String, AttributeValue>) -> Option<(String, RuleState)> 
         disabled: match item.get("disabled") {
             None => false,
             Some(disabled) => *disabled.as_bool().ok()?,
+        },
+        lived: match item.get("lived") {
+            None => Vec::new(),
+            Some(lived) => lived.as_l().ok()?.iter().map(|one| one.as_s().ok().cloned()).collect::<Option<_>>()?,
+        },
+        gone: match item.get("gone") {
+            None => None,
+            Some(gone) => Some(number(gone)?),
         },
     };
     Some((item.get(RULE)?.as_s().ok()?.clone(), state))

@@ -12,9 +12,9 @@ use streamalert_local::run::{DataFolder, Plugins};
 use streamalert_local::secrets::SecretFile;
 use streamalert_pipeline::backend::SecretStore;
 use streamalert_pipeline::config::output::{AWS, MACHINE, NATIVE, Place};
-use streamalert_pipeline::config::{Outputs, Schemas};
+use streamalert_pipeline::config::{Outputs, RuleStaging, Schemas};
 use streamalert_pipeline::plugin::{AppPlugin, PluginSet, RulePlugin};
-use streamalert_plugins::loader::missing_names;
+use streamalert_plugins::loader::{missing_names, unknown_rules};
 use streamalert_plugins::{Host, HostConfig, LoadCheck, Plugin, PluginFolder};
 
 struct Folder {
@@ -25,6 +25,10 @@ struct Folder {
     logs: Vec<String>,
     datatypes: Vec<String>,
     outputs: Outputs,
+    /// Where rules go on trial.
+    staging: Option<RuleStaging>,
+    /// Names in it that no rule has, as they were told.
+    unknown: Vec<String>,
     /// With them, configured outputs are checked whenever one is loaded.
     secrets: Option<Arc<dyn SecretStore>>,
     /// What was live at the last good look.
@@ -60,6 +64,9 @@ pub fn open_with(
         logs: logs(&config.schemas),
         datatypes: config.schemas.datatypes(),
         outputs: config.outputs.clone(),
+        // Who only looks at components, or at some of them, has no use for it.
+        staging: secrets.as_ref().and(config.rule_staging.clone()),
+        unknown: Vec::new(),
         secrets,
         set: PluginSet::default(),
         missing: false,
@@ -152,6 +159,13 @@ impl PluginSource for Folder {
         let new = report.set.plugins.iter().filter(|plugin| report.loaded.iter().any(|file| file == plugin.name()));
         let missing = missing_names(new.flat_map(|plugin| plugin.rules()), &report.set, &self.outputs);
         notices.extend(missing.into_iter().map(|missing| format!("warning: {missing}")));
+        let unknown = self.staging.as_ref().map(|policy| {
+            let rules = report.set.plugins.iter().flat_map(|plugin| plugin.rules());
+            unknown_rules(policy, rules.map(|rule| &rule.name))
+        });
+        let unknown = unknown.unwrap_or_default();
+        notices.extend(unknown.iter().filter(|it| !self.unknown.contains(it)).map(|it| format!("warning: {it}")));
+        self.unknown = unknown;
         self.look_at_outputs(&report.set, &report.loaded, &mut notices);
         self.set = report.set.clone();
         Loaded { set: report.set, notices }

@@ -24,12 +24,12 @@ use streamalert_aws::rules_bucket::{
 };
 use streamalert_intake::{Arrival, unwrap};
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind, RuleTable};
-use streamalert_pipeline::config::RuleStaging;
+use streamalert_pipeline::config::{RuleStaging, staging};
 use streamalert_pipeline::skip::Skip;
-use streamalert_pipeline::staging::{kept, settle};
+use streamalert_pipeline::staging::{kept, remembered, settle};
 use streamalert_pipeline::time::{Millis, rfc3339};
 use streamalert_plugins::lazy::Description;
-use streamalert_plugins::loader::missing_names;
+use streamalert_plugins::loader::{missing_names, unknown_rules};
 use streamalert_plugins::{
     CodeKey, Compiled, CompiledError, Compiler, Host, HostConfig, LoadCheck, LoadError, LoadReport, Plugin,
     PluginFolder, PluginLimits, Problem, Target,
@@ -220,9 +220,10 @@ impl PluginCompiler {
 
         let entries: Vec<Entry> =
             folder.live().map(|(name, plugin)| entry(name, plugin, &listed, index.as_ref())).collect();
-        let older = self.settle(index.as_ref(), &entries, conf.rule_staging.as_ref())?;
+        let (older, gone) = self.settle(index.as_ref(), &entries, conf.rule_staging.as_ref(), &mut work)?;
         // As with what is live: its code is there, also after an update.
         work.adopt(&older)?;
+        let conf_verdict = with_unknown_rules(conf_verdict, &before.conf, conf.rule_staging.as_ref(), &entries);
         let digest = conf_verdict.digest.clone().unwrap_or_default();
         let last = index.as_ref().map_or(0, |index| index.serial);
         let new = Index { older, ..Index::new((last + 1).max(millis().unsigned_abs()), digest, entries) };
@@ -256,7 +257,7 @@ impl PluginCompiler {
         self.write_verdicts(&before, verdicts_etag.as_deref(), &all)?;
         let live = new.plugins.iter().chain(&new.older);
         let named = live.map(|entry| &entry.digest).chain(known.values().map(|(_, digest)| digest));
-        let named: BTreeSet<&str> = named.chain([&new.conf]).map(String::as_str).collect();
+        let named: BTreeSet<&str> = named.chain([&new.conf]).chain(&gone).map(String::as_str).collect();
         self.sweep(expired(&work.listed, &named, millis()));
         let (compiled, waiting) = (std::mem::take(&mut work.compiled), std::mem::take(&mut work.waiting));
         drop(work);
@@ -269,13 +270,19 @@ impl PluginCompiler {
     }
 
     /// Decides about rules that are new or changed, before the index makes them live: whoever sees the index sees what was decided. Gives
-    /// the older versions that stay live beside what is on trial.
-    fn settle(&self, index: Option<&Index>, entries: &[Entry], policy: Option<&RuleStaging>) -> Result<Vec<Entry>> {
+    /// the older versions that stay live beside what is on trial, and the digests of what is gone and may come back as such.
+    fn settle(
+        &self,
+        index: Option<&Index>,
+        entries: &[Entry],
+        policy: Option<&RuleStaging>,
+        work: &mut Work<'_>,
+    ) -> Result<(Vec<Entry>, BTreeSet<String>)> {
         let trials = index.is_some_and(|index| !index.older.is_empty());
         let policy = policy.filter(|policy| policy.enabled);
         // Where nothing goes on trial, nobody need have a table.
         if policy.is_none() && !trials {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), BTreeSet::new()));
         }
         let (before, after) = (index.map(Index::fleet), fleet(entries));
         let mut states = self.rules.all()?;
@@ -319,14 +326,26 @@ impl PluginCompiler {
                 older.push(entry.clone());
             }
         }
-        for digest in kept.iter().filter(|digest| !older.iter().any(|entry| entry.digest == **digest)) {
-            tracing::error!(
-                digest,
-                "a version that is to stay live is not known any more; the one on trial stands in for it"
-            );
+        for digest in kept
+            .iter()
+            .filter(|digest| !older.iter().any(|entry| entry.digest == **digest))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            // Its component was gone for a while, and another version has come.
+            let beside = |rule: &String| states.get(rule).is_some_and(|state| state.beside.as_ref() == Some(&digest));
+            let rule = after.iter().find(|(rule, _)| beside(rule)).map(|(_, new)| new);
+            let name = entries.iter().find(|entry| Some(&entry.digest) == rule).map(|entry| entry.name.clone());
+            match name.map(|name| work.entry(&name, &digest)).transpose()?.flatten() {
+                Some(entry) => older.push(entry),
+                None => tracing::error!(
+                    digest,
+                    "a version that is to stay live is not known any more; the one on trial stands in for it"
+                ),
+            }
         }
         older.sort_by(|a, b| (&a.name, &a.digest).cmp(&(&b.name, &b.digest)));
-        Ok(older)
+        Ok((older, remembered(&states, millis())))
     }
 
     /// What the configuration came to, and the one that functions use: the last good one.
@@ -429,6 +448,27 @@ fn expired(listed: &[Listed], named: &BTreeSet<&str>, now: Millis) -> Vec<String
         file.modified.is_some_and(|modified| now - modified > KEEP) && !named.contains(digest(&file.name).as_str())
     };
     listed.iter().filter(gone).take(SWEPT_MAX).map(|file| file.name.clone()).collect()
+}
+
+/// With what rule_staging.json says of rules that are not there, as of now.
+fn with_unknown_rules(
+    mut verdict: ConfVerdict,
+    old: &ConfVerdict,
+    policy: Option<&RuleStaging>,
+    entries: &[Entry],
+) -> ConfVerdict {
+    let here = format!("{}: rules.", staging::FILE);
+    verdict.warnings.retain(|warning| !warning.starts_with(&here));
+    if let Some(policy) = policy {
+        let rules = fleet(entries);
+        verdict.warnings.extend(unknown_rules(policy, rules.keys()));
+    }
+    let since = verdict.since.take();
+    verdict.since = match verdict == (ConfVerdict { since: None, ..old.clone() }) {
+        true => old.since.clone().or(since),
+        false => since,
+    };
+    verdict
 }
 
 /// What became of one upload.
@@ -566,6 +606,19 @@ impl<'a> Work<'a> {
             self.no_error()?;
         }
         Ok(adopted)
+    }
+
+    /// What the index says of a component that was live once, if all of it is still there.
+    fn entry(&mut self, name: &str, digest: &str) -> Result<Option<Entry>> {
+        let description = Description::Rules(Vec::new());
+        let described = String::new();
+        let entry = Entry { name: name.to_owned(), digest: digest.to_owned(), size: 0, description, described };
+        let size = self.listed.iter().find(|file| file.name == component_key(digest)).map_or(0, |file| file.size);
+        let adopted = self.adopt(std::slice::from_ref(&entry))?;
+        Ok(adopted.first().map(|(_, plugin)| {
+            let description = Description::of(plugin);
+            Entry { size, described: description.digest(), description, ..entry }
+        }))
     }
 
     /// Code of what is live, side by side: a new process needs all of it.

@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use streamalert_pipeline::backend::{BackendError, RuleTable};
+use streamalert_pipeline::backend::{BackendError, RuleState, RuleTable};
 use streamalert_pipeline::config::RuleStaging;
 use streamalert_pipeline::live::Live;
 use streamalert_pipeline::plugin::{PluginSet, RulePlugin};
-use streamalert_pipeline::staging::{Fleet, kept, settle};
+use streamalert_pipeline::staging::{Fleet, kept, remembered, settle};
 
 /// Times that it is decided anew because somebody else has decided meanwhile.
 const ATTEMPTS: usize = 8;
@@ -41,11 +41,21 @@ pub struct Staging {
 /// What was live at the last look.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Known {
+pub struct LastLook {
     /// Digest of the component of each rule.
-    rules: Fleet,
-    /// Its file, by digest; with those that stay live while newer ones are on trial.
-    files: BTreeMap<String, String>,
+    pub rules: Fleet,
+    /// Its file, by digest; with those that stay live while newer ones are on trial, and those that would if newer ones came.
+    pub files: BTreeMap<String, String>,
+    /// It was live without a policy, and so says nothing of what is new or changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unstaged: bool,
+}
+
+impl LastLook {
+    /// Digest of the component of each rule, if rules could go on trial then.
+    pub fn fleet(&self) -> Option<&Fleet> {
+        (!self.unstaged).then_some(&self.rules)
+    }
 }
 
 impl Staging {
@@ -80,30 +90,30 @@ impl Staging {
             return Ok(PluginSet::default());
         }
         let now = millis();
+        let mut last = LastLook::default();
         if let Some(policy) = &self.policy {
-            let known = self.read().map_err(|error| self.failed("read", &self.known, error))?;
+            let known = self.last_look()?;
             self.copy(set);
             let skip = |_: &str| self.skip;
             for attempt in 0.. {
                 let states = self.table.all()?;
-                let decided = settle(known.as_ref().map(|known| &known.rules), &fleet, &states, policy, &skip, now);
+                let decided = settle(known.as_ref().and_then(LastLook::fleet), &fleet, &states, policy, &skip, now);
                 let mut overtaken = false;
                 for (rule, after) in &decided {
                     match self.table.replace(rule, states.get(rule), after.as_ref())? {
                         false => overtaken = true,
-                        true => match after {
-                            Some(state) if state.staged && state.beside.is_some() => {
-                                tell(&format!("on trial: {rule}, beside the version before, which stays live"));
+                        true => {
+                            if let Some(notice) = notice(rule, states.get(rule), after.as_ref()) {
+                                tell(&notice);
                             }
-                            Some(state) if state.staged => tell(&format!("on trial: {rule}")),
-                            _ => {}
-                        },
+                        }
                     }
                 }
                 if !overtaken || attempt >= ATTEMPTS {
                     break;
                 }
             }
+            last = known.unwrap_or_default();
         }
         // Also where nothing new goes on trial: trials that have begun go on.
         let states = self.table.all()?;
@@ -121,17 +131,20 @@ impl Staging {
                 )),
             }
         }
+        let all = set.plugins.iter().chain(&stay.plugins);
+        let mut files: BTreeMap<String, String> =
+            all.map(|plugin| (plugin.digest().to_owned(), plugin.name().to_owned())).collect();
+        let gone = remembered(&states, now);
+        for (digest, file) in last.files {
+            if gone.contains(&digest) {
+                files.entry(digest).or_insert(file);
+            }
+        }
+        // Also without a policy: somebody may ask which rules are live.
+        let look = LastLook { rules: fleet, files, unstaged: self.policy.is_none() };
+        self.write(&look).map_err(|error| self.failed("write", &self.known, error))?;
         if self.policy.is_some() {
-            let all = set.plugins.iter().chain(&stay.plugins);
-            let files = all.map(|plugin| (plugin.digest().to_owned(), plugin.name().to_owned())).collect();
-            let known = Known { rules: fleet, files };
-            self.write(&known).map_err(|error| self.failed("write", &self.known, error))?;
-            self.sweep(&known, &older);
-        } else if let Err(error) = std::fs::remove_file(&self.known)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            // What goes live meanwhile would be taken for changed when staging is on again.
-            return Err(self.failed("forget", &self.known, error));
+            self.sweep(&look, &older, &gone);
         }
         Ok(stay)
     }
@@ -154,7 +167,7 @@ impl Staging {
         if sha256(&bytes) != digest {
             return Err(format!("{} is not what its name says", path.display()));
         }
-        let known = self.read().ok().flatten().and_then(|known| known.files.get(digest).cloned());
+        let known = self.read().ok().flatten().and_then(|last| last.files.get(digest).cloned());
         source.load_version(&known.unwrap_or_else(|| format!("{digest}.wasm")), &bytes)
     }
 
@@ -180,17 +193,22 @@ impl Staging {
     }
 
     /// Copies that nobody needs any more. Best effort: what stays is found by the next look.
-    fn sweep(&self, known: &Known, older: &BTreeSet<String>) {
+    fn sweep(&self, known: &LastLook, older: &BTreeSet<String>, gone: &BTreeSet<String>) {
         for entry in std::fs::read_dir(&self.copies).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let Some(digest) = name.strip_suffix(".wasm") else { continue };
-            if !known.files.contains_key(digest) && !older.contains(digest) {
+            if !known.files.contains_key(digest) && !older.contains(digest) && !gone.contains(digest) {
                 drop(std::fs::remove_file(entry.path()));
             }
         }
     }
 
-    fn read(&self) -> io::Result<Option<Known>> {
+    /// What was live at the last look, if there was one.
+    pub fn last_look(&self) -> Result<Option<LastLook>, BackendError> {
+        self.read().map_err(|error| self.failed("read", &self.known, error))
+    }
+
+    fn read(&self) -> io::Result<Option<LastLook>> {
         match std::fs::read(&self.known) {
             Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -198,7 +216,7 @@ impl Staging {
         }
     }
 
-    fn write(&self, known: &Known) -> io::Result<()> {
+    fn write(&self, known: &LastLook) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(known)?;
         // A reload that changes nothing about rules writes nothing.
         if std::fs::read(&self.known).is_ok_and(|before| before == text) {
@@ -209,6 +227,28 @@ impl Staging {
 
     fn failed(&self, doing: &str, path: &Path, error: io::Error) -> BackendError {
         BackendError::other(format!("{doing} which rules are live in {}", path.display()), error)
+    }
+}
+
+/// What is worth telling of a decision.
+fn notice(rule: &str, before: Option<&RuleState>, after: Option<&RuleState>) -> Option<String> {
+    let after = after?;
+    let same = before.is_some_and(|before| before.digest == after.digest);
+    let again = |before: &RuleState| {
+        before.beside.as_ref() == Some(&after.digest) || before.lived.iter().any(|was| *was == after.digest)
+    };
+    match (after.staged, after.disabled, &after.beside) {
+        // It was gone for a while.
+        _ if same => None,
+        (true, true, _) => {
+            Some(format!("changed: {rule}, which is switched off; when it is enabled, this version is on trial"))
+        }
+        (true, false, Some(_)) => Some(format!("on trial: {rule}, beside the version before, which stays live")),
+        (true, false, None) => Some(format!("on trial: {rule}")),
+        (false, false, _) if before.is_some_and(again) => {
+            Some(format!("live again: {rule}, in a version that was live before"))
+        }
+        (false, ..) => None,
     }
 }
 

@@ -306,6 +306,12 @@ pub struct RuleState {
     /// Switched off, whatever version of it there is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
+    /// SHA-256 of components whose version of it was live before, the last one last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lived: Vec<String>,
+    /// Since when no component has it. All else is as it was then, and counts again when it comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Millis>,
 }
 
 /// What an operator, or time, has decided about rules. A rule that is not in it is live.

@@ -221,7 +221,8 @@ pub fn digest_due(reviews: &[Review], policy: Option<&RuleStaging>, now: Millis)
 
 /// A rule that goes live in this version.
 pub fn promoted(state: &RuleState, digest: &str, now: Millis) -> RuleState {
-    RuleState { digest: digest.to_owned(), since: now, disabled: state.disabled, ..RuleState::default() }
+    let RuleState { disabled, lived, gone, .. } = state.clone();
+    RuleState { digest: digest.to_owned(), since: now, disabled, lived, gone, ..RuleState::default() }
 }
 
 /// What somebody is told of all trials: most alerts first, and so many that it fits anywhere.
@@ -378,8 +379,10 @@ mod tests {
         assert_eq!(verdict_of(RuleState { until: Some(9), ..state(0) }, none, Some("{}"), 9), "none", "it is over");
         assert_eq!(verdict_of(RuleState { digest: "xx".into(), ..state(0) }, none, Some("{}"), 48 * HOUR), "none");
         assert_eq!(verdict_of(RuleState { disabled: true, ..state(0) }, none, Some("{}"), 48 * HOUR), "held");
-        let after = promoted(&RuleState { beside: Some("cc".into()), ..state(3) }, "dd", 7);
-        assert_eq!(after, RuleState { digest: "dd".into(), since: 7, ..RuleState::default() });
+        let lived = vec!["cc".to_owned()];
+        let before = RuleState { beside: Some("cc".into()), lived: lived.clone(), ..state(3) };
+        let after = RuleState { digest: "dd".into(), since: 7, lived, ..RuleState::default() };
+        assert_eq!(promoted(&before, "dd", 7), after);
     }
 
     #[test]

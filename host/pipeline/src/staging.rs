@@ -8,6 +8,13 @@ use crate::config::staging::{Changed, New};
 use crate::time::Millis;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Versions of a rule that are remembered as having been live: who goes back goes back by a few.
+const LIVED_MAX: usize = 8;
+/// For so long it is remembered what was live of rules that no component has: as long as their code is kept.
+const FORGOTTEN: Millis = 30 * 24 * 60 * 60 * 1000;
+/// A rule on trial that is gone for less goes on with its trial: a deployment, a folder that is copied anew.
+const AWAY: Millis = 60 * 60 * 1000;
+
 /// What was decided, by rule. A rule that is not in it is live.
 pub type States = BTreeMap<String, RuleState>;
 
@@ -95,46 +102,122 @@ pub fn settle(
     skip: &dyn Fn(&str) -> bool,
     now: Millis,
 ) -> Vec<(String, Option<RuleState>)> {
-    // A folder that is not there for a moment has no rules, and that is no news about any.
-    let Some(before) = before.filter(|before| policy.enabled && !before.is_empty() && !after.is_empty()) else {
+    let Some(before) = before.filter(|_| policy.enabled) else { return Vec::new() };
+    // Where all have gone, some may come back: that is no first fill.
+    if before.is_empty() && states.values().all(|state| state.gone.is_none()) {
         return Vec::new();
-    };
+    }
     let mut decided = Vec::new();
     for (rule, digest) in after {
-        let (old, state) = (before.get(rule), states.get(rule));
-        let said = state.is_some_and(|state| {
-            state.digest == *digest
-                || state.staged && state.digest.is_empty() && state.until.is_none_or(|end| end > now)
-        });
-        if old == Some(digest) || said || skip(digest) {
-            continue;
+        let (old, state) = (before.get(rule).map(String::as_str), states.get(rule));
+        if let Some(decision) = come(rule, digest, old, state, policy, skip, now)
+            && Some(&decision) != state
+        {
+            decided.push((rule.clone(), Some(decision)));
         }
-        // Who is live until now: of a rule that is on trial itself, the version that it is beside.
-        let live = old.and_then(|old| match state.filter(|state| is_trial(state, old, now)) {
-            Some(state) => state.beside.as_deref(),
-            None => Some(old.as_str()),
-        });
-        let disabled = state.is_some_and(|state| state.disabled);
-        let decision = RuleState { digest: digest.clone(), since: now, disabled, ..RuleState::default() };
-        let decision = match (old, policy.changed(rule), policy.new_rule(rule)) {
-            (None, _, New::Live) | (Some(_), Changed::Live, _) => continue,
-            // It is what is live, once more.
-            (Some(_), ..) if live == Some(digest) => decision,
-            (None, _, New::Stage) | (Some(_), Changed::Stage, _) => RuleState { staged: true, ..decision },
-            (Some(_), Changed::Shadow, _) => RuleState { staged: true, beside: live.map(str::to_owned), ..decision },
-        };
-        decided.push((rule.clone(), Some(decision)));
     }
-    for (rule, state) in states.iter().filter(|(rule, _)| !after.contains_key(*rule)) {
-        // That an operator has switched it off counts when it comes back.
-        let off = RuleState { disabled: true, since: state.since, ..RuleState::default() };
-        match state.disabled {
-            true if *state == off => {}
-            true => decided.push((rule.clone(), Some(off))),
-            false => decided.push((rule.clone(), None)),
+    let names: BTreeSet<&String> =
+        before.keys().chain(states.keys()).filter(|rule| !after.contains_key(*rule)).collect();
+    for rule in names {
+        let state = states.get(rule);
+        let decision = left(before.get(rule).map(String::as_str), state, now);
+        if decision.as_ref() != state {
+            decided.push((rule.clone(), decision));
         }
     }
     decided
+}
+
+/// Whether something is decided about this very version.
+pub fn is_decided(state: &RuleState, digest: &str, now: Millis) -> bool {
+    state.digest == digest || is_trial(state, digest, now)
+}
+
+/// What is decided about a rule that a component has, if anything: `old` is the version until now.
+fn come(
+    rule: &str,
+    digest: &str,
+    old: Option<&str>,
+    state: Option<&RuleState>,
+    policy: &RuleStaging,
+    skip: &dyn Fn(&str) -> bool,
+    now: Millis,
+) -> Option<RuleState> {
+    let back = state.filter(|state| state.gone.is_some());
+    // A version that was there is no news, also after it was gone for a while.
+    if let Some(state) = state.filter(|state| is_decided(state, digest, now)) {
+        let away = state.gone.map_or(0, |gone| now.saturating_sub(gone));
+        // Time in which nobody saw what it raises is no trial.
+        let anew = away >= AWAY && is_trial(state, digest, now);
+        return Some(RuleState { gone: None, since: if anew { now } else { state.since }, ..state.clone() });
+    }
+    if old == Some(digest) {
+        return state.map(|state| RuleState { gone: None, ..state.clone() });
+    }
+    let live = match old {
+        Some(old) => lives(old, state, now),
+        None => back.and_then(|state| lives(&state.digest, Some(state), now)),
+    };
+    let mut lived = state.map(|state| state.lived.clone()).unwrap_or_default();
+    let was_live = live == Some(digest) || lived.iter().any(|was| was == digest);
+    lived.retain(|was| was != digest && Some(was.as_str()) != live);
+    lived.extend(live.filter(|live| *live != digest).map(str::to_owned));
+    lived.drain(..lived.len().saturating_sub(LIVED_MAX));
+    let disabled = state.is_some_and(|state| state.disabled);
+    let begins = RuleState { digest: digest.to_owned(), since: now, disabled, lived, ..RuleState::default() };
+    let known = old.is_some() || back.is_some_and(|state| !state.digest.is_empty());
+    match (known, policy.changed(rule), policy.new_rule(rule)) {
+        // Somebody goes back to it, and wants that now.
+        (true, ..) if was_live => Some(begins),
+        (true, Changed::Live, _) => Some(begins),
+        (true, ..) if skip(digest) => Some(begins),
+        (true, Changed::Stage, _) => Some(RuleState { staged: true, ..begins }),
+        (true, Changed::Shadow, _) => Some(RuleState { staged: true, beside: live.map(str::to_owned), ..begins }),
+        (false, _, New::Stage) if !skip(digest) => Some(RuleState { staged: true, ..begins }),
+        // There is nothing to say of it.
+        (false, ..) => state.map(|state| RuleState { gone: None, ..state.clone() }),
+    }
+}
+
+/// Digest of the version that is live while this one is loaded: of one that is on trial, the one that it is beside.
+fn lives<'a>(digest: &'a str, state: Option<&'a RuleState>, now: Millis) -> Option<&'a str> {
+    match state.filter(|state| is_trial(state, digest, now)) {
+        Some(state) => state.beside.as_deref(),
+        None => Some(digest).filter(|digest| !digest.is_empty()),
+    }
+}
+
+/// What is kept of a rule that no component has, if anything; `old` is the version until now.
+fn left(old: Option<&str>, state: Option<&RuleState>, now: Millis) -> Option<RuleState> {
+    // That an operator has switched it off counts when it comes back, whenever that is.
+    let off = |state: &RuleState| {
+        state.disabled.then(|| RuleState { disabled: true, since: state.since, ..RuleState::default() })
+    };
+    match (state, old) {
+        (Some(state), _) if state.gone.is_some_and(|gone| now.saturating_sub(gone) >= FORGOTTEN) => off(state),
+        (Some(state), _) if state.gone.is_some() => Some(state.clone()),
+        (Some(state), None) if state.staged || !state.digest.is_empty() => {
+            Some(RuleState { gone: Some(now), ..state.clone() })
+        }
+        (Some(state), None) => off(state),
+        (Some(state), Some(old)) if is_decided(state, old, now) => Some(RuleState { gone: Some(now), ..state.clone() }),
+        // It was live, and nothing was said of that.
+        (state, Some(old)) => Some(RuleState {
+            digest: old.to_owned(),
+            since: state.map_or(now, |state| state.since),
+            disabled: state.is_some_and(|state| state.disabled),
+            lived: state.map(|state| state.lived.clone()).unwrap_or_default(),
+            gone: Some(now),
+            ..RuleState::default()
+        }),
+        (None, None) => None,
+    }
+}
+
+/// Digests of components that are gone and would stay live if newer ones came.
+pub fn remembered(states: &States, now: Millis) -> BTreeSet<String> {
+    let gone = states.values().filter(|state| state.gone.is_some());
+    gone.filter_map(|state| lives(&state.digest, Some(state), now)).map(str::to_owned).collect()
 }
 
 /// Digests of older components that stay live while newer ones are on trial beside them.
@@ -150,7 +233,7 @@ mod tests {
     use crate::alert::samples;
 
     fn state(staged: bool, digest: &str, until: Option<Millis>, disabled: bool) -> RuleState {
-        RuleState { staged, digest: digest.into(), since: 5, until, beside: None, disabled }
+        RuleState { staged, digest: digest.into(), since: 5, until, disabled, ..RuleState::default() }
     }
 
     #[test]
@@ -203,7 +286,12 @@ mod tests {
                 let beside = state.beside.map(|beside| format!(" beside {beside}")).unwrap_or_default();
                 let word = if state.staged { "trial" } else { "live" };
                 let off = if state.disabled { " off" } else { "" };
-                format!("{word} {}{beside}{off}", state.digest)
+                let gone = if state.gone.is_some() { " gone" } else { "" };
+                let lived = match state.lived.as_slice() {
+                    [] => String::new(),
+                    lived => format!(", after {}", lived.join(" ")),
+                };
+                format!("{word} {}{beside}{off}{gone}{lived}", state.digest)
             }
         })
     }
@@ -217,38 +305,105 @@ mod tests {
         assert_eq!(decided("", "aa", None, "{}"), told("trial aa"), "new");
         assert_eq!(decided("", "aa", None, r#"{"new": "live"}"#), None);
         assert_eq!(decided("aa", "aa", None, "{}"), None, "the same");
-        assert_eq!(decided("aa", "bb", None, "{}"), told("trial bb beside aa"));
-        assert_eq!(decided("aa", "bb", None, r#"{"changed": "stage"}"#), told("trial bb"));
-        assert_eq!(decided("aa", "bb", None, r#"{"changed": "live"}"#), None);
-        assert_eq!(decided("aa", "bb", None, r#"{"rules": {"r": {"changed": "live"}}}"#), None);
+        assert_eq!(decided("aa", "bb", None, "{}"), told("trial bb beside aa, after aa"));
+        assert_eq!(decided("aa", "bb", None, r#"{"changed": "stage"}"#), told("trial bb, after aa"));
+        assert_eq!(decided("aa", "bb", None, r#"{"changed": "live"}"#), told("live bb, after aa"));
+        let own = r#"{"rules": {"r": {"changed": "live"}}}"#;
+        assert_eq!(decided("aa", "bb", None, own), told("live bb, after aa"));
         assert_eq!(decided("aa", "bb", None, r#"{"enabled": false}"#), None);
         // It was decided before, and something stopped us then.
         assert_eq!(decided("aa", "bb", on_trial(Some("aa")), "{}"), None);
         assert_eq!(decided("aa", "bb", Some(state(false, "bb", None, false)), "{}"), None, "promoted already");
         // Of a trial, what is live goes on.
-        assert_eq!(decided("bb", "cc", on_trial(Some("aa")), "{}"), told("trial cc beside aa"));
+        assert_eq!(decided("bb", "cc", on_trial(Some("aa")), "{}"), told("trial cc beside aa, after aa"));
         assert_eq!(decided("bb", "aa", on_trial(Some("aa")), "{}"), told("live aa"), "back again");
         assert_eq!(decided("bb", "cc", on_trial(None), "{}"), told("trial cc"), "it was never live");
-        assert_eq!(decided("bb", "cc", Some(state(false, "bb", None, false)), "{}"), told("trial cc beside bb"));
+        let promoted = Some(state(false, "bb", None, false));
+        assert_eq!(decided("bb", "cc", promoted, "{}"), told("trial cc beside bb, after bb"));
         // Over by itself since.
-        assert_eq!(decided("bb", "cc", Some(state(true, "bb", Some(50), false)), "{}"), told("trial cc beside bb"));
-        assert_eq!(decided("aa", "bb", Some(state(false, "aa", None, true)), "{}"), told("trial bb beside aa off"));
+        let over = Some(state(true, "bb", Some(50), false));
+        assert_eq!(decided("bb", "cc", over, "{}"), told("trial cc beside bb, after bb"));
+        let off = Some(state(false, "aa", None, true));
+        assert_eq!(decided("aa", "bb", off, "{}"), told("trial bb beside aa off, after aa"));
         assert_eq!(decided("aa", "bb", Some(state(true, "", None, false)), "{}"), None, "any version is on trial");
-        // Gone.
-        assert_eq!(decided("bb", "", on_trial(Some("aa")), "{}"), told("removed"));
-        assert_eq!(decided("bb", "", Some(state(true, "bb", None, true)), "{}"), told("live  off"));
-        assert_eq!(decided("bb", "", Some(RuleState { since: 5, disabled: true, ..RuleState::default() }), "{}"), None);
+    }
+
+    #[test]
+    fn what_was_live_is_no_news_when_it_comes_back() {
+        let told = |text: &str| Some(text.to_owned());
+        let gone = |state: RuleState, at: Millis| Some(RuleState { gone: Some(at), ..state });
+        let trial = RuleState { beside: Some("aa".into()), ..state(true, "bb", None, false) };
+        // It goes, and what is known of it stays.
+        assert_eq!(decided("aa", "", None, "{}"), told("live aa gone"));
+        assert_eq!(decided("bb", "", Some(trial.clone()), "{}"), told("trial bb beside aa gone"));
+        assert_eq!(decided("bb", "", Some(state(true, "bb", None, true)), "{}"), told("trial bb off gone"));
+        let off = RuleState { since: 5, disabled: true, ..RuleState::default() };
+        assert_eq!(decided("bb", "", Some(off.clone()), "{}"), told("live bb off gone"));
+        assert_eq!(decided("", "", Some(off), "{}"), None);
+        let live = state(false, "aa", None, false);
+        assert_eq!(decided("", "", gone(live.clone(), 70), "{}"), None, "it is known already");
+        assert_eq!(decided("aa", "", gone(live.clone(), 70), "{}"), None, "we did not live to note it");
+        // It comes back: the same, another one, or one that was live before.
+        for old in ["", "aa"] {
+            assert_eq!(decided(old, "aa", gone(live.clone(), 70), "{}"), told("live aa"));
+            assert_eq!(decided(old, "bb", gone(live.clone(), 70), "{}"), told("trial bb beside aa, after aa"));
+        }
+        assert_eq!(decided("", "bb", gone(trial.clone(), 70), "{}"), told("trial bb beside aa"));
+        assert_eq!(decided("", "aa", gone(trial.clone(), 70), "{}"), told("live aa"));
+        assert_eq!(decided("", "cc", gone(trial, 70), "{}"), told("trial cc beside aa, after aa"));
+        assert_eq!(decided("", "cc", gone(state(true, "bb", None, false), 70), "{}"), told("trial cc"));
+        assert_eq!(decided("", "bb", gone(live.clone(), 70), r#"{"changed": "live"}"#), told("live bb, after aa"));
+        // Who goes back to a version that was live has it live at once; one that was only on trial is tried again.
+        let second = RuleState { lived: vec!["aa".into()], ..state(false, "bb", None, false) };
+        assert_eq!(decided("bb", "aa", Some(second.clone()), "{}"), told("live aa, after bb"));
+        assert_eq!(decided("bb", "aa", Some(second.clone()), r#"{"changed": "stage"}"#), told("live aa, after bb"));
+        assert_eq!(decided("bb", "cc", Some(second), "{}"), told("trial cc beside bb, after aa bb"));
+        let many = RuleState { lived: (0..9).map(|n| n.to_string()).collect(), ..live };
+        assert_eq!(decided("aa", "bb", Some(many), "{}"), told("trial bb beside aa, after 2 3 4 5 6 7 8 aa"));
+    }
+
+    #[test]
+    fn a_trial_of_what_was_long_gone_begins_anew_and_at_last_all_is_forgotten() {
+        let policy = RuleStaging::default();
+        let settled = |state: RuleState, after: &str, now: Millis| {
+            let (before, after) = (fleet(&[("other", "oo")]), fleet(&[("other", "oo"), (after, "bb")]));
+            let states = States::from([("r".to_owned(), state)]);
+            settle(Some(&before), &after, &states, &policy, &|_| false, now).into_iter().find(|(rule, _)| rule == "r")
+        };
+        let trial = RuleState { gone: Some(100), ..state(true, "bb", None, false) };
+        let since = |now| settled(trial.clone(), "r", now).unwrap().1.unwrap().since;
+        assert_eq!((since(100 + AWAY - 1), since(100 + AWAY)), (5, 100 + AWAY));
+        let live = RuleState { gone: Some(100), ..state(false, "bb", None, false) };
+        assert_eq!(settled(live.clone(), "r", 100 + AWAY).unwrap().1.unwrap().since, 5);
+        assert_eq!(settled(live.clone(), "q", 100 + FORGOTTEN - 1), None);
+        assert_eq!(settled(live.clone(), "q", 100 + FORGOTTEN), Some(("r".into(), None)));
+        let off = RuleState { disabled: true, ..live.clone() };
+        let kept = RuleState { disabled: true, since: 5, ..RuleState::default() };
+        assert_eq!(settled(off, "q", 100 + FORGOTTEN), Some(("r".into(), Some(kept))));
+        // Their components are kept until then.
+        let beside = RuleState { beside: Some("aa".into()), ..trial.clone() };
+        let states = |state: RuleState| States::from([("r".to_owned(), state)]);
+        let kept = |state: RuleState| remembered(&states(state), 200).into_iter().collect::<Vec<_>>();
+        assert_eq!((kept(live.clone()), kept(beside)), (vec!["bb".to_owned()], vec!["aa".to_owned()]));
+        assert_eq!(kept(trial), [] as [&str; 0]);
+        assert_eq!(kept(RuleState { gone: None, ..live }), [] as [&str; 0]);
     }
 
     #[test]
     fn the_first_fill_and_what_is_told_otherwise_begin_live() {
         let (after, policy) = (fleet(&[("r", "bb")]), RuleStaging::default());
-        let settled =
-            |before: Option<&Fleet>, skip: bool| settle(before, &after, &States::new(), &policy, &|_| skip, 1).len();
-        assert_eq!(settled(None, false), 0);
-        assert_eq!(settled(Some(&Fleet::new()), false), 0);
-        assert_eq!(settled(Some(&fleet(&[("q", "aa")])), true), 0);
-        assert_eq!(settled(Some(&fleet(&[("q", "aa")])), false), 1);
+        let settled = |before: Option<&Fleet>, states: &States, skip: bool| {
+            let all = settle(before, &after, states, &policy, &|_| skip, 1);
+            all.iter().filter(|(rule, _)| rule == "r").count()
+        };
+        let none = States::new();
+        assert_eq!(settled(None, &none, false), 0);
+        assert_eq!(settled(Some(&Fleet::new()), &none, false), 0);
+        assert_eq!(settled(Some(&fleet(&[("q", "aa")])), &none, true), 0);
+        assert_eq!(settled(Some(&fleet(&[("q", "aa")])), &none, false), 1);
+        // All were gone for a moment.
+        let gone = States::from([("q".into(), RuleState { gone: Some(1), ..state(false, "aa", None, false) })]);
+        assert_eq!(settled(Some(&Fleet::new()), &gone, false), 1);
     }
 
     #[test]

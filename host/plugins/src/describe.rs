@@ -637,7 +637,7 @@ fn is_publishers(value: &Value) -> bool {
 }
 
 /// The known name that differs in the fewest letters, if few enough.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a str> {
     if name.len() > 100 {
         return None;
     }

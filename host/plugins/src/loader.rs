@@ -2,6 +2,7 @@
 
 use crate::PluginLimits;
 use crate::component::{Host, LoadCheck, LoadError, Plugin, Problem, hex};
+use crate::describe::nearest;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use streamalert_pipeline::alert_processor::publication::named;
 use streamalert_pipeline::alert_processor::publishers::native;
-use streamalert_pipeline::config::Outputs;
+use streamalert_pipeline::config::{Outputs, RuleStaging, staging};
 use streamalert_pipeline::plugin::{
     AppPlugin, OutputPlugin, ParserPlugin, PluginSet, PublisherPlugin, RuleInfo, RulePlugin,
 };
@@ -322,6 +323,24 @@ pub fn missing_names<'a>(
         format!("{}{more}: {message}", rules[..rules.len().min(NAMED_MAX)].join(", "))
     };
     missing.into_iter().map(told).collect()
+}
+
+/// Rules that rule_staging.json has a word on and no component has: what is said of them is said of nobody.
+pub fn unknown_rules<'a>(policy: &RuleStaging, known: impl Iterator<Item = &'a String> + Clone) -> Vec<String> {
+    // A folder that is not there for a moment makes no name wrong.
+    if known.clone().next().is_none() {
+        return Vec::new();
+    }
+    let names: HashSet<&String> = known.clone().collect();
+    let told = |name: &String| {
+        let meant = match nearest(name, known.clone()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "`streamalert rules list` names those there are".into(),
+        };
+        let file = staging::FILE;
+        format!("{file}: rules.{name}: no component has a rule of this name, so this is about none; {meant}")
+    };
+    policy.rules.keys().filter(|name| !names.contains(name)).map(told).collect()
 }
 
 struct Folder<'a> {

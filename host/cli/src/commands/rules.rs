@@ -5,7 +5,7 @@ use crate::{Failure, cloud, rules};
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 use streamalert_aws::alert_table::DynamoAlerts;
@@ -14,13 +14,15 @@ use streamalert_aws::rule_table::DynamoRules;
 use streamalert_aws::rules_bucket::RulesBucket;
 use streamalert_local::clock::millis;
 use streamalert_local::run::DataFolder;
+use streamalert_local::staging::LastLook;
 use streamalert_local::tally::grouped;
 use streamalert_pipeline::alert::Trial;
 use streamalert_pipeline::backend::{AlertDesk, RuleCost, RuleLedger, RuleState, RuleTable, TrialKey, TrialTable};
 use streamalert_pipeline::config::{RuleStaging, staging};
 use streamalert_pipeline::rule_promotion::{Review, on_trial, review};
-use streamalert_pipeline::staging::{Fleet, Standing, States};
+use streamalert_pipeline::staging::{Fleet, Standing, States, is_decided, settle};
 use streamalert_pipeline::time::{Millis, rfc3339};
+use streamalert_plugins::loader::unknown_rules;
 
 /// See which rules there are, what they cost and how trials stand; put rules on trial, let them go live, switch them off
 ///
@@ -52,7 +54,7 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// All rules, one line each: live, staged or disabled
+    /// All rules, one line each: live, staged, disabled, or new if no run has had this version yet
     List,
     /// Put rules on trial, as the components have them now; of one that is on trial, the time begins anew
     Stage {
@@ -101,11 +103,22 @@ struct Known {
     /// The component's file.
     file: String,
     digest: String,
+    /// The file is another one now, which is refused; it is of the version before, which is live as long as the run goes on.
+    refused: bool,
+}
+
+/// What becomes of a version that no run has seen yet, at the next start.
+enum Next {
+    Live,
+    /// On trial, and beside which version.
+    Staged(Option<String>),
 }
 
 /// What there is to know of rules, here or on AWS.
 struct Place<'a> {
     known: BTreeMap<String, Known>,
+    /// Digest of the component of each rule that a run has had last, where that decides what becomes of others.
+    last: Option<Fleet>,
     table: &'a dyn RuleTable,
     trials: &'a dyn TrialTable,
     ledger: &'a dyn RuleLedger,
@@ -125,11 +138,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 // Where the newest upload was refused, the version before serves.
                 let digest = verdict.serving.unwrap_or(verdict.digest);
                 let rules = verdict.names.into_iter().filter(|_| verdict.world.as_deref() == Some("rule"));
-                known.extend(rules.map(|rule| (rule, Known { file: file.clone(), digest: digest.clone() })));
+                let of = |rule| (rule, Known { file: file.clone(), digest: digest.clone(), refused: false });
+                known.extend(rules.map(of));
             }
             // As the functions have it.
             let policy = match &verdicts.conf.digest {
-                Some(digest) if matches!(args.command, Command::Report { .. }) => {
+                Some(digest) if matches!(args.command, Command::List | Command::Report { .. }) => {
                     let files =
                         cloud.aws.wait(bucket.get_conf(digest)).context("read the configuration that is live")?;
                     let read = |text: &String| RuleStaging::read(staging::FILE, text).map_err(anyhow::Error::from);
@@ -141,7 +155,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             let alerts = DynamoAlerts::new(cloud.aws.clone(), &cloud.names);
             let costs = S3RuleCosts::new(&cloud.aws, &cloud.names, Duration::ZERO, millis);
             let (table, trials, ledger, desk) = (&table, &alerts, &costs, &alerts);
-            Place { known, table, trials, ledger, desk, policy, output: args.output }.work(args.command)
+            Place { known, last: None, table, trials, ledger, desk, policy, output: args.output }.work(args.command)
         }
         None => {
             let config = rules::config(&args.config, None)?;
@@ -151,13 +165,28 @@ pub fn run(args: Args) -> Result<(), Failure> {
             loaded.notices.iter().for_each(|notice| eprintln!("{notice}"));
             let mut known = BTreeMap::new();
             for plugin in &loaded.set.plugins {
-                let of = || Known { file: plugin.name().to_owned(), digest: plugin.digest().to_owned() };
+                let (file, digest) = (plugin.name().to_owned(), plugin.digest().to_owned());
+                let of = || Known { file: file.clone(), digest: digest.clone(), refused: false };
                 known.extend(plugin.rules().iter().map(|rule| (rule.name.clone(), of())));
+            }
+            let last = data.staging(None, &args.plugins, false).last_look().map_err(anyhow::Error::from)?;
+            // Where a file is refused, a run goes on with the version before.
+            let loaded: BTreeSet<&str> = loaded.set.plugins.iter().map(|plugin| plugin.name()).collect();
+            for (rule, digest) in last.iter().flat_map(|last| &last.rules) {
+                let file = last.iter().find_map(|last| last.files.get(digest));
+                let refused = |file: &&String| !loaded.contains(file.as_str()) && args.plugins.join(file).is_file();
+                if let Some(file) = file.filter(refused).cloned()
+                    && !known.contains_key(rule)
+                {
+                    known.insert(rule.clone(), Known { file, digest: digest.clone(), refused: true });
+                }
             }
             let (table, alerts) = (data.rules(), data.alerts()?);
             let policy = config.rule_staging;
+            let staged = policy.as_ref().is_some_and(|policy| policy.enabled);
+            let last = last.as_ref().and_then(LastLook::fleet).filter(|_| staged).cloned();
             let (table, trials, ledger, desk) = (&table, &alerts, &alerts, &alerts);
-            Place { known, table, trials, ledger, desk, policy, output: args.output }.work(args.command)
+            Place { known, last, table, trials, ledger, desk, policy, output: args.output }.work(args.command)
         }
     }
 }
@@ -172,6 +201,9 @@ enum Decision {
 
 impl Place<'_> {
     fn work(&self, command: Command) -> Result<(), Failure> {
+        if let (Some(policy), Command::List | Command::Report { .. }) = (&self.policy, &command) {
+            unknown_rules(policy, self.known.keys()).iter().for_each(|warning| eprintln!("warning: {warning}"));
+        }
         match command {
             Command::List => self.list(),
             Command::Stage { rules, time } => self.decide(&rules, &Decision::Stage(time)),
@@ -232,10 +264,14 @@ impl Place<'_> {
         let now = millis();
         let known = self.known.get(rule);
         let disabled = before.is_some_and(|state| state.disabled);
-        let since = RuleState { since: now, disabled, ..RuleState::default() };
+        let lived = before.map(|state| state.lived.clone()).unwrap_or_default();
+        let since = RuleState { since: now, disabled, lived, ..RuleState::default() };
         match decision {
             Decision::Stage(time) => {
                 let digest = known.map(|known| known.digest.clone()).unwrap_or_default();
+                // Somebody doubts it, so that it was live before is no reason to have it live again.
+                let mut since = since;
+                since.lived.retain(|was| *was != digest);
                 // A version before that is live beside it stays so.
                 let trial = before.filter(|state| state.staged && state.digest == digest);
                 let beside = trial.and_then(|state| state.beside.clone());
@@ -245,7 +281,7 @@ impl Place<'_> {
             Decision::Promote => {
                 let digest = known.map(|known| known.digest.clone());
                 let digest = digest.or_else(|| Some(before?.digest.clone())).unwrap_or_default();
-                Some(RuleState { digest, ..since })
+                Some(RuleState { digest, gone: before.and_then(|state| state.gone), ..since })
             }
             Decision::Disable => Some(match before {
                 Some(state) => RuleState { disabled: true, ..state.clone() },
@@ -265,7 +301,7 @@ impl Place<'_> {
         }
         // What was decided about rules that no component has now: it counts again when they come back.
         for (rule, state) in &states {
-            if !self.known.contains_key(rule) && (state.staged || state.disabled) {
+            if !self.known.contains_key(rule) && (state.staged && state.gone.is_none() || state.disabled) {
                 self.tell(rule, &states, now)?;
             }
         }
@@ -277,19 +313,31 @@ impl Place<'_> {
         let state = states.get(rule);
         let digest = known.map_or_else(|| state.map_or("", |state| &state.digest), |known| &known.digest);
         let standing = Standing::of(states, rule, digest, now);
+        let next = self.next(rule, states, now);
         let state = state.filter(|_| standing != Standing::Live);
         let trial = state.filter(|_| standing == Standing::Staged);
+        let standing = match (standing, &next) {
+            (Standing::Live, Some(_)) => "new",
+            (standing, _) => standing.name(),
+        };
         let since = state.map(|state| rfc3339(state.since));
         let until = trial.and_then(|state| state.until).map(rfc3339);
         let beside = trial.and_then(|state| state.beside.as_deref());
         match self.output {
-            Output::Json => say(&json!({
-                "rule": rule, "standing": standing.name(), "component": known.map(|known| &known.file),
-                "digest": known.map(|known| &known.digest), "since": since, "until": until, "beside": beside,
-            })
-            .to_string()),
+            Output::Json => {
+                let next = next.as_ref().map(|next| match next {
+                    Next::Live => json!({"standing": "live", "beside": null}),
+                    Next::Staged(beside) => json!({"standing": "staged", "beside": beside}),
+                });
+                say(&json!({
+                    "rule": rule, "standing": standing, "component": known.map(|known| &known.file),
+                    "digest": known.map(|known| &known.digest), "since": since, "until": until, "beside": beside,
+                    "next": next, "refused": known.is_some_and(|known| known.refused),
+                })
+                .to_string())
+            }
             Output::Text => {
-                let mut line = format!("{:<8}  {rule}", standing.name());
+                let mut line = format!("{standing:<8}  {rule}");
                 line.push_str(&match known {
                     Some(known) => format!("  {} ({})", known.file, short(&known.digest)),
                     None => "  in no component now".to_owned(),
@@ -303,8 +351,39 @@ impl Place<'_> {
                 if let Some(beside) = beside {
                     line.push_str(&format!(", beside the version before, which is live ({})", short(beside)));
                 }
+                if known.is_some_and(|known| known.refused) {
+                    line.push_str(
+                        ", the version before the file that is refused now; it stays as long as the run goes on",
+                    );
+                }
+                match next {
+                    Some(Next::Live) => line.push_str(", which no run has had yet; the next start has it live"),
+                    Some(Next::Staged(beside)) => {
+                        line.push_str(", which no run has had yet; the next start puts it on trial");
+                        if let Some(beside) = beside {
+                            line.push_str(&format!(", beside the version before ({})", short(&beside)));
+                        }
+                    }
+                    None => {}
+                }
                 say(&line)
             }
+        }
+    }
+
+    /// What the next start makes of a version that no run has had yet, and about which nothing is decided.
+    fn next(&self, rule: &str, states: &States, now: Millis) -> Option<Next> {
+        let (last, policy) = (self.last.as_ref()?, self.policy.as_ref()?);
+        let Known { digest, .. } = self.known.get(rule)?;
+        if last.get(rule) == Some(digest) || states.get(rule).is_some_and(|state| is_decided(state, digest, now)) {
+            return None;
+        }
+        let after = Fleet::from([(rule.to_owned(), digest.clone())]);
+        let decided = settle(Some(last), &after, states, policy, &|_| false, now);
+        let decision = decided.into_iter().find(|(of, _)| of == rule).and_then(|(_, state)| state);
+        match decision.filter(|state| state.staged) {
+            Some(state) => Some(Next::Staged(state.beside)),
+            None => Some(Next::Live),
         }
     }
 
