@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Held while files of a folder are read, changed and written; others who want it wait. It ends with the process.
-pub struct FolderLock(#[allow(dead_code)] File);
+pub struct FolderLock {
+    _file: File,
+}
 
 impl FolderLock {
     /// The folder is made if it is not there.
@@ -18,7 +20,7 @@ impl FolderLock {
         #[cfg(not(unix))]
         let file = File::create(folder.join(".lock"))?;
         file.lock()?;
-        Ok(FolderLock(file))
+        Ok(FolderLock { _file: file })
     }
 }
 

@@ -1,10 +1,13 @@
 //! The event log files of Salesforce; docs: "EventLogFile", "OAuth 2.0".
 
-use super::site::{Case, Event, Vendor, check, seconds};
+use super::site::{Case, Event, Vendor, app, check, seconds};
 use super::tokens;
 use crate::vendors::{Reply, Seen};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use streamalert_pipeline::plugin::{Ask, HttpFailure, HttpRequest, HttpResponse, Outside, Polled};
 
 const HOUR: i64 = 3600;
 
@@ -99,6 +102,61 @@ impl Vendor for Org {
     fn limited(&self, _: i64) -> Reply {
         Reply::json(403, json!([{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}]))
     }
+}
+
+/// Answers as Salesforce does of one large file.
+struct OneFile(String);
+
+impl Outside for OneFile {
+    fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
+        let body = match request.url {
+            url if url.ends_with("/token") => json!({"access_token": "t"}).to_string(),
+            url if url.ends_with("/LogFile") => self.0.clone(),
+            _ => json!({"records": [{"Id": "0ATa", "CreatedDate": "2026-01-02T11:10:00.000+0000"}]}).to_string(),
+        };
+        Ok(HttpResponse { status: 200, headers: vec![], body: body.into_bytes(), truncated: false })
+    }
+
+    fn secret(&self, _: &str) -> Option<String> {
+        Some("s3cret".into())
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        None
+    }
+}
+
+#[test]
+fn a_file_larger_than_a_page_may_be_comes_in_parts() {
+    const ROWS: usize = 120_000;
+    let mut file = (0..40).map(|column| format!("\"COLUMN_{column}\"")).collect::<Vec<_>>().join(",") + "\n";
+    for row in 0..ROWS {
+        file += &format!("\"r{row}\"");
+        file += &",\"/index, \"\"start\"\"\"".repeat(20);
+        file += &",\"\"".repeat(19);
+        file.push('\n');
+    }
+    assert!(file.len() > 48 << 20, "{}", file.len());
+    let outside: Arc<dyn Outside> = Arc::new(OneFile(file));
+    let (plugin, kind) = app("salesforce_login");
+    let settings = [("url", "https://northwind.my.salesforce.com"), ("client_id", "3MVG9")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let mut ask = Ask { app: "large".into(), now: 1_767_355_200, attempt: 1, settings, ..Ask::default() };
+    let (mut logs, mut pages) = (HashSet::new(), 0);
+    loop {
+        let page = match plugin.poll(kind, &ask, &outside) {
+            Ok(Polled::Page(page)) => page,
+            other => panic!("after {pages} pages: {other:?}"),
+        };
+        pages += 1;
+        logs.extend(page.logs.iter().map(|log| log[..24].to_owned()));
+        ask.cursor = Some(page.cursor);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(logs.len(), ROWS);
+    assert!((12..60).contains(&pages), "{pages}");
 }
 
 #[test]

@@ -573,9 +573,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("outputs.json");
         let config = OutputConfig { hosts: vec!["h".into()], ..OutputConfig::default() };
-        change(&file, "slack:a", Some(&config)).ok().unwrap();
+        change(&file, "slack:a", Some(&config), |_| Ok(())).ok().unwrap();
         std::fs::write(&file, r#"{"zebra": {"z": {"rate": 2}}, "slack": ["b", "a"], "defaults": []}"#).unwrap();
-        change(&file, "slack:a", Some(&config)).ok().unwrap();
+        change(&file, "slack:a", Some(&config), |_| Ok(())).ok().unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         let all: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
@@ -583,8 +583,8 @@ mod tests {
             json!({"zebra": {"z": {"rate": 2}}, "slack": {"b": {}, "a": {"hosts": ["h"]}}, "defaults": []})
         );
         assert!(text.find("zebra") < text.find("slack"));
-        change(&file, "slack:a", None).ok().unwrap();
-        change(&file, "zebra:z", None).ok().unwrap();
+        change(&file, "slack:a", None, |_| Ok(())).ok().unwrap();
+        change(&file, "zebra:z", None, |_| Ok(())).ok().unwrap();
         let all: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
         assert_eq!(all, json!({"slack": {"b": {}}, "defaults": []}));
     }

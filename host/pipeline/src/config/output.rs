@@ -158,6 +158,12 @@ impl Outputs {
                         if config.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
                             fault(&format!("{path}.rate"), "is a number above 0, in deliveries a second".into());
                         }
+                        for (setting, value) in &config.settings {
+                            if !matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_)) {
+                                let message = "is a text, a number, true or false".to_owned();
+                                fault(&format!("{path}.settings.{setting}"), message);
+                            }
+                        }
                         let zeros = [
                             ("concurrency", config.concurrency.map(u32::from)),
                             ("attempts", config.attempts),
@@ -302,7 +308,7 @@ mod tests {
     fn every_fault_is_named_at_once() {
         let text = r#"{
             "sl ack": {},
-            "slack": {"a b": {}, "ok": {"rate": 0, "attempts": 0}, "no": {"colour": 1}, "deep": {"hosts": [1]}},
+            "slack": {"a b": {}, "ok": {"rate": 0, "attempts": 0, "settings": {"url": ["x"], "n": 3}}, "no": {"colour": 1}, "deep": {"hosts": [1]}},
             "jira": 3,
             "defaults": [{"outputs": ["pagerduty:soc", "what", "slack:ok"]}]
         }"#;
@@ -311,6 +317,7 @@ mod tests {
             "outputs.json: sl ack: a service is letters, digits, `-` and `_`",
             "outputs.json: slack.a b: a descriptor is 1 to 64 letters, digits, `-` and `_`",
             "outputs.json: slack.ok.rate: is a number above 0, in deliveries a second",
+            "outputs.json: slack.ok.settings.url: is a text, a number, true or false",
             "outputs.json: slack.ok.attempts: is at least 1",
             "outputs.json: slack.no.colour: unknown field `colour`, expected one of `settings`, `hosts`, `private_networks`, `rate`, `concurrency`, `attempts`, `timeout_seconds`, `response_bytes`",
             "outputs.json: slack.deep.hosts[0]: invalid type: integer `1`, expected a string",
