@@ -116,6 +116,11 @@ fn the_configuration_says_what_is_kept() {
     server.end();
     assert!(world.at("data/archive/alerts/dt=2020-01-01-00").exists(), "of alerts nothing was said");
 
+    // Also by a run that ends at once, as those do that somebody starts every hour.
+    std::fs::create_dir_all(&old).unwrap();
+    run(&world, &["--input", "b.json"]);
+    assert!(!old.exists(), "the old hour stays");
+
     world.write("conf/archive.json", r#"{"retention_days": "x", "keep": 1}"#);
     let output = world.streamalert(&["run", "--input", "b.json"]);
     assert_eq!(output.status.code(), Some(2));
@@ -164,6 +169,28 @@ fn what_was_acknowledged_before_a_kill_is_in_the_archive() {
     assert!(archived.is_superset(&world.alert_ids()), "all alerts, after {pauses:?}");
     let left = std::fs::read_dir(world.at("data/archive/.journal")).unwrap().count();
     assert_eq!(left, 0, "nothing is left in the journal");
+}
+
+#[test]
+fn whoever_reads_without_the_configuration_is_told_what_is_missing() {
+    let world = World::new();
+    let mut server = world.start(&["run", "--http", "0"]);
+    assert_eq!(post(server.address(), rows(0..20).as_bytes()).unwrap().status, 200);
+    server.kill();
+    let output = world.streamalert(&["search", "SELECT 1 AS one", "--config", "nowhere"]);
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(
+        told(&output).contains("acknowledged records are missing here: 1 pieces of the journal"),
+        "{}",
+        told(&output)
+    );
+    assert!(told(&output).contains("--config"), "{}", told(&output));
+    // With it they are there, and nothing is missing afterwards for anybody.
+    assert_eq!(numbers(&world), (0..20).collect::<Vec<_>>());
+    let query = "SELECT count(*) AS c FROM test_row";
+    let output = world.streamalert(&["search", query, "--config", "nowhere", "--output", "json"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"c\":20}\n");
+    assert!(!told(&output).contains("missing"), "{}", told(&output));
 }
 
 #[test]

@@ -65,6 +65,7 @@ mod here {
                 std::fs::copy(&program, &program_here).unwrap();
             }
             std::fs::create_dir(world.at("inbox")).unwrap();
+            std::fs::create_dir(world.at("data")).unwrap();
             Asking { world, program: program_here }
         }
 
@@ -116,7 +117,7 @@ mod here {
     }
 
     fn queries(schedule: &str, sql: &str) -> Value {
-        json!({"packs": {"p": {"schedule": schedule, "catch_up": 3}},
+        json!({"packs": {"p": {"schedule": schedule, "catch_up": 3, "delay_seconds": 0}},
             "queries": {"q": {"description": "what", "query": sql, "tags": ["p"]}}})
     }
 
@@ -155,6 +156,55 @@ mod here {
         eventually("it was asked again", || asking.history().len() == 4);
         end(run);
         assert_eq!(asking.rows(), rows);
+    }
+
+    #[test]
+    fn a_question_waits_for_what_is_on_its_way_and_keeps_its_time() {
+        let script = "echo \"{\\\"at\\\":\\\"$2\\\",\\\"asked\\\":$(date +%s)}\"";
+        let begun = now();
+        let clock = begun / MINUTE * MINUTE;
+        // Due some seconds from now, whenever within a minute that is.
+        let delay = (begun - clock) / 1000 + 6;
+        let queries = json!({"packs": {"p": {"schedule": "rate(1 minute)", "delay_seconds": delay}},
+            "queries": {"q": {"query": "{utctimestamp}", "tags": ["p"]}}});
+        let asking = Asking::new(script, &queries);
+        asking.state("q.p", &json!({"since": clock - MINUTE, "last": clock - MINUTE}));
+        let run = asking.start();
+        eventually("it is asked", || asking.history().len() == 1);
+        end(run);
+        let rows = asking.rows();
+        let (_, _, row) = &rows[0];
+        let row: Value = serde_json::from_str(row).unwrap();
+        assert_eq!(row[0]["at"], (clock / 1000).to_string(), "for the time of the schedule: {row}");
+        assert!(row[0]["asked"].as_i64().unwrap() >= clock / 1000 + delay, "{row}, and {delay} s after {clock}");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_a_mistake_and_no_query_that_was_never_asked() {
+        let asking = Asking::new("echo", &queries("rate(1 hour)", "{utcdatehour}"));
+        for arguments in [&["list"][..], &["history"], &["run", "q"]] {
+            let all: Vec<&str> = [&["queries"], arguments, &["--data", "dta"]].concat();
+            assert!(asking.said(&all, 2).contains("there is no data folder dta"));
+        }
+        // Nothing of it is needed to see the question.
+        let told =
+            asking.said(&["queries", "run", "q", "--at", "2026-01-02T03:04:05Z", "--dry-run", "--data", "dta"], 0);
+        assert_eq!(told, "2026-01-02-03\n");
+        assert!(!asking.world.at("dta").exists());
+    }
+
+    #[test]
+    fn a_query_that_finds_its_own_answers_is_warned_of() {
+        let asking = Asking::new("echo", &queries("rate(1 hour)", "SELECT * FROM streamalert_query_result"));
+        let part = "queries.q.query: reads streamalert_query_result";
+        assert!(asking.said(&["schema", "check"], 0).contains(part));
+        let output = asking.command(&["run", "--watch", "inbox"]).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_secs(2));
+        Command::new("kill").args(["-TERM", &output.id().to_string()]).status().unwrap();
+        let said = String::from_utf8(output.wait_with_output().unwrap().stderr).unwrap();
+        assert!(said.contains(part), "{said}");
+        asking.world.write("conf/archive.json", r#"{"except": ["streamalert:query_result"]}"#);
+        assert!(!asking.said(&["schema", "check"], 0).contains(part));
     }
 
     #[test]
@@ -380,8 +430,8 @@ fn state(installation: &Installation, key: &str) -> Value {
 #[test]
 fn on_aws_every_row_of_athena_goes_through_the_classifier_once() {
     for standin in standins::all() {
-        let queries = json!({"packs": {"p": {"schedule": "rate(1 hour)"}},
-            "queries": {"q": {"query_file": "a.sql", "tags": ["p"]}, "bad": {"query": "SELECT * FROM no_such_table", "tags": ["p"]}}});
+        let queries = json!({"packs": {"p": {"schedule": "rate(1 hour)", "delay_seconds": 0}, "minutes": {"schedule": "rate(1 minute)"}},
+            "queries": {"q": {"query_file": "a.sql", "tags": ["p"]}, "late": {"query": "SELECT 1", "tags": ["minutes"]}, "bad": {"query": "SELECT * FROM no_such_table", "tags": ["p"]}}});
         let installation = installation(standin, "queries", &queries);
         let (connection, athena) = beside(standin, 2_345, false);
         let through = installation.through(&connection);
@@ -393,9 +443,13 @@ fn on_aws_every_row_of_athena_goes_through_the_classifier_once() {
         let last = now() / hour * hour - hour;
         put_state(&installation, "q.p", &json!({"since": last, "last": last}));
         put_state(&installation, "bad.p", &json!({"since": last, "last": last}));
+        // What arrived before these times may be in the streams still, which gather for five minutes.
+        let late = now() / MINUTE * MINUTE - 5 * MINUTE;
+        put_state(&installation, "late.minutes", &json!({"since": late, "last": late}));
         let answer = invoke(&function, &json!({})).unwrap();
         assert_eq!((&answer["runs"], &answer["rows"]), (&json!(1), &json!(2_345)), "{answer}");
         assert!(answer["failures"][0].as_str().unwrap().contains("no_such_table"), "{answer}");
+        assert_eq!(answer["queries"]["late.minutes"], "idle", "{answer}");
         let batches = installation.queued();
         assert!(batches.iter().all(|batch| batch.log_type == "streamalert:query_result"));
         let records: Vec<Value> = batches
@@ -426,7 +480,7 @@ fn on_aws_every_row_of_athena_goes_through_the_classifier_once() {
 #[test]
 fn on_aws_one_at_a_time_has_a_query_and_what_takes_too_long_is_stopped() {
     let Some(standin) = standins::ministack() else { return };
-    let queries = json!({"packs": {"p": {"schedule": "rate(1 hour)"}},
+    let queries = json!({"packs": {"p": {"schedule": "rate(1 hour)", "delay_seconds": 0}},
         "queries": {"q": {"query": "SELECT 1", "tags": ["p"], "timeout_seconds": 1}}});
     let installation = installation(standin, "query-lease", &queries);
     let (connection, athena) = beside(standin, 1, true);
@@ -452,7 +506,7 @@ fn on_aws_one_at_a_time_has_a_query_and_what_takes_too_long_is_stopped() {
 #[test]
 fn on_aws_a_death_at_any_call_loses_nothing_and_repeats_nothing_visible() {
     let Some(standin) = standins::ministack() else { return };
-    let queries = json!({"packs": {"p": {"schedule": "rate(1 hour)", "catch_up": 100}},
+    let queries = json!({"packs": {"p": {"schedule": "rate(1 hour)", "catch_up": 100, "delay_seconds": 0}},
         "queries": {"q": {"query": "SELECT '{utcdatehour}'", "tags": ["p"]}}});
     let installation = installation(standin, "query-deaths", &queries);
     let (connection, athena) = beside(standin, 3, false);

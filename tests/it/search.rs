@@ -52,6 +52,10 @@ fn odd_keys_unknown_keys_and_parts_are_reached() {
     assert_eq!(column("who")["type"], "struct<username:string,more:string>");
     assert_eq!(column("streamalert_offset"), json!({"column": "streamalert_offset", "type": "bigint", "key": null}));
     assert_eq!(column("dt")["type"], "string");
+    // Names within objects have keys, too.
+    assert_eq!(column("who")["within"], json!({"who['username']": "userName"}));
+    let text = world.streamalert(&["search", "--columns", "test_row"]);
+    assert!(String::from_utf8(text.stdout).unwrap().contains("who['username']"));
     let tables = search(&world, &["--tables"]);
     let table = |name: &str| tables.iter().find(|table| table["table"] == name).unwrap().clone();
     assert_eq!((&table("test_row")["log_type"], &table("test_row")["files"]), (&"test:row".into(), &1.into()));
@@ -85,6 +89,142 @@ fn schemas_change_and_earlier_files_are_read_on() {
     std::fs::remove_file(world.at("conf/schemas/test.json")).unwrap();
     world.write("conf/schemas/other.json", r#"{"other:row": {"parser": "json", "schema": {"x": "string"}}}"#);
     assert_eq!(search(&world, &["SELECT count(*) AS c, max(new) AS m FROM test_row"])[0], json!({"c": 3, "m": 0.5}));
+}
+
+#[test]
+fn a_value_that_does_not_fit_its_columns_new_type_is_null_and_not_another() {
+    let world = World::new();
+    let before = json!({"f": "float", "g": "float", "i": "integer", "j": "integer", "big": "integer", "w": "string", "v": "string",
+        "b": "boolean", "o": {"a.b": "string", "n": {}}, "p": {"q": {"r.s": "integer"}}});
+    schema(&world, before);
+    let record = r#"{"f":1.5,"g":-2.0,"i":5,"j":7,"big":9007199254740993,"w":"yes","v":"true","b":true,"o":{"a.b":"x","n":null},"p":{"q":{"r.s":1}}}"#;
+    world.write("a.json", record.to_owned() + "\n");
+    run(&world, &["--input", "a.json"]);
+    let after = json!({"f": "integer", "g": "integer", "i": "boolean", "j": "float", "big": "float", "w": "boolean", "v": "boolean",
+        "b": "integer", "o": "string", "p": {"q": "string"}});
+    schema(&world, after);
+    let row = &search(&world, &["SELECT f, g, i, j, big, w, v, b, o, p FROM test_row"])[0];
+    let expected = json!({"f": null, "g": -2, "i": null, "j": 7.0, "big": null, "w": null, "v": true, "b": null,
+        "o": r#"{"a.b":"x","n":null}"#, "p": {"q": r#"{"r.s":1}"#}});
+    assert_eq!(*row, expected);
+    assert_eq!(search(&world, &["SELECT count(*) AS c FROM test_row WHERE f = 1 OR i OR w"])[0]["c"], 0);
+}
+
+#[test]
+fn rows_stand_under_the_log_type_and_the_keys_they_were_written_for() {
+    let world = World::new();
+    let types = |types: &[(&str, Value)]| {
+        let all: Vec<String> = types
+            .iter()
+            .map(|(name, schema)| format!("{}: {}", json!(name), json!({"parser": "json", "schema": schema})))
+            .collect();
+        // In this order.
+        world.write("conf/schemas/test.json", format!("{{{}}}", all.join(", ")));
+    };
+    let old = ("acme:log_in", json!({"old": "integer"}));
+    let keyed = ("test:row", json!({"n": "integer", "the.host": "string", "o": {"a.b": "string"}}));
+    types(&[old.clone(), keyed]);
+    world.write("a.json", "{\"old\": 1}\n{\"n\": 1, \"the.host\": \"first\", \"o\": {\"a.b\": \"dot\"}}\n");
+    run(&world, &["--input", "a.json"]);
+    assert_eq!(search(&world, &["SELECT old FROM acme_log_in"]), [json!({"old": 1})]);
+
+    // Both names change hands.
+    let keyed =
+        ("test:row", json!({"n": "integer", "the.host": "string", "the_host": "string", "o": {"a-b": "string"}}));
+    types(&[("acme:log-in", json!({"new": "integer"})), old, keyed]);
+    let written = |count: usize| {
+        let tables = search(&world, &["--tables"]);
+        let of = |log_type: &str| tables.iter().find(|table| table["log_type"] == log_type).unwrap().clone();
+        let (new, old) = (of("acme:log-in"), of("acme:log_in"));
+        assert_eq!((&new["table"], &old["table"]), (&json!("acme_log_in"), &json!("acme_x3a_log_in")));
+        assert_eq!((&new["files"], &old["files"]), (&json!(count), &json!(1)));
+        let listed = world.streamalert(&["tables", "list", "--logs", "acme:log_in", "--output", "json"]);
+        let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        assert_eq!((&listed["table"], &listed["files"]), (&json!("acme_x3a_log_in"), &json!(1)));
+    };
+    written(0);
+    assert_eq!(search(&world, &["SELECT * FROM acme_log_in"]), [] as [Value; 0]);
+    let second = r#"{"n": 2, "the.host": "second", "the_host": "other", "o": {"a-b": "dash"}}"#;
+    world.write("b.json", format!("{{\"new\": 2}}\n{second}\n"));
+    run(&world, &["--input", "b.json"]);
+    written(1);
+    assert_eq!(search(&world, &["SELECT new FROM acme_log_in"]), [json!({"new": 2})]);
+    assert_eq!(search(&world, &["SELECT old FROM acme_x3a_log_in"]), [json!({"old": 1})]);
+    assert_eq!(
+        search(&world, &["SELECT n, the_host, the_x2e_host, test_row.o.a_b AS a_b FROM test_row ORDER BY n"]),
+        [
+            json!({"n": 1, "the_host": null, "the_x2e_host": "first", "a_b": null}),
+            json!({"n": 2, "the_host": "other", "the_x2e_host": "second", "a_b": "dash"}),
+        ]
+    );
+    let count = |condition: &str| {
+        search(&world, &[&format!("SELECT count(*) AS c FROM test_row WHERE {condition}")])[0]["c"].as_u64()
+    };
+    assert_eq!(count("the_x2e_host = 'first'"), Some(1));
+    assert_eq!(count("the_host = 'first'"), Some(0));
+    assert_eq!(count("the_host IS NULL"), Some(1));
+    // A log type that has another name now has its rows on: no other table has them.
+    types(&[("acme:log-in", json!({"old": "integer"}))]);
+    assert_eq!(search(&world, &["SELECT count(*) AS c FROM acme_log_in"])[0]["c"], 2);
+}
+
+#[test]
+fn what_a_log_has_written_does_nothing_to_a_terminal() {
+    let world = World::new();
+    schema(&world, json!({"s": "string", "l": [], "o": {"t": "string"}}));
+    let record = json!({"s": "a\u{1b}[2J\r\nb\u{202e}", "l": ["\u{1b}]0;x\u{7}"], "o": {"t": "\u{9b}31m"}});
+    world.write("a.json", record.to_string() + "\n");
+    run(&world, &["--input", "a.json"]);
+    let output = world.streamalert(&["search", "SELECT s, l, o, 1 AS \"\u{1b}x\" FROM test_row"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text:?}");
+    for part in ["a\\u{1b}[2J\\r\\nb\\u{202e}", "\\u{1b}]0;x\\u{7}", "\\u{9b}31m"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(text.lines().count(), 5, "a row is a line: {text}");
+    // Programs get what was logged.
+    assert_eq!(search(&world, &["SELECT s FROM test_row"])[0]["s"], record["s"]);
+    let failed = world.streamalert(&["search", "SELECT json_parse(s) FROM test_row"]);
+    assert!(!told(&failed).contains('\u{1b}') && told(&failed).contains("\\u{1b}"), "{:?}", told(&failed));
+}
+
+#[test]
+fn whoever_has_seen_enough_may_go() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    let world = World::new();
+    world.write("a.json", rows(0..20_000));
+    std::fs::remove_file(world.at("plugins/every_row.wasm")).unwrap();
+    run(&world, &["--input", "a.json"]);
+    for output in ["json", "csv", "text"] {
+        let mut command = world.command(&["search", "SELECT * FROM test_row", "--output", output]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(!line.is_empty());
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success() && !told(&ended).contains("error"), "{output}: {}", told(&ended));
+    }
+}
+
+#[test]
+fn errors_say_which_file_it_is_and_what_can_be_done() {
+    let world = World::new();
+    schema(&world, json!({"eventName": "string"}));
+    world.write("a.json", (0..2_000).map(|n| format!("{{\"eventName\": \"name {n}\"}}\n")).collect::<String>());
+    std::fs::remove_file(world.at("plugins/every_row.wasm")).unwrap();
+    run(&world, &["--input", "a.json"]);
+    refused(&world, &["SELECT \"eventName\" FROM test_row"], 2, "write test_row.eventname");
+    let output = world.streamalert(&["search", "SELECT \"eventName\" FROM test_row"]);
+    assert!(!told(&output).contains("normalization"), "{}", told(&output));
+    let archive = streamalert_archive::Archive::at(world.at("data/archive"));
+    let hour = archive.hours("test_row").unwrap().remove(0);
+    let file = archive.files("test_row", &hour).unwrap().remove(0);
+    let mut bytes = std::fs::read(&file.path).unwrap();
+    let to = bytes.len() / 2;
+    bytes[4..to].fill(0x5a);
+    std::fs::write(&file.path, bytes).unwrap();
+    refused(&world, &["SELECT max(streamalert_record), max(eventname) FROM test_row"], 1, &file.name);
 }
 
 #[test]

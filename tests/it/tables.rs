@@ -162,6 +162,10 @@ fn on_one_machine_a_table_is_a_folder() {
     let row = row.unwrap();
     assert_eq!((&row["standing"], &row["hours"]), (&json!("there"), &json!(1)), "{list}");
     assert_eq!(said(&["tables", "diff"], 0), "");
+    assert!(list.contains("\"alerts\""), "{list}");
+    let one = said(&["tables", "list", "--logs", "test:row", "--output", "json"], 0);
+    assert_eq!(one.lines().count(), 1, "only what is named: {one}");
+    assert!(one.contains("\"test_row\"") && one.contains("\"there\""), "{one}");
     world.write(
         "conf/schemas/test.json",
         r#"{"test:row": {"parser": "json", "schema": {"n": "string", "m": "float"}}}"#,

@@ -202,7 +202,8 @@ fn ranges_are_kept_of_numbers_and_times_and_not_of_texts() {
         .filter(|column| column.statistics().is_some_and(|of| of.min_bytes_opt().is_some()))
         .map(|column| column.column_path().string())
         .collect();
-    let ours = ["streamalert_arrived", "streamalert_offset", "streamalert_length", "streamalert_index"];
+    let ours =
+        ["streamalert_time", "streamalert_arrived", "streamalert_offset", "streamalert_length", "streamalert_index"];
     let wanted: Vec<&str> = ["n", "o.n"].into_iter().chain(ours).collect();
     assert_eq!(with, wanted);
 }

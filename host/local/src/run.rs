@@ -330,7 +330,7 @@ pub fn run(
         ..
     } = config;
     let enricher = intel::enricher(&options.data, &threat_intel, &clusters)?;
-    let lacking = scheduled_queries::lacking(&queries, &schemas);
+    let lacking = scheduled_queries::lacking(&queries, &schemas, &archive);
     if options.fetch != Fetch::Nothing {
         let unknown = nobodys(&apps, &clusters, FILE, ALL_TYPES);
         unknown.iter().for_each(|fault| progress.tell(&format!("warning: {fault}")));

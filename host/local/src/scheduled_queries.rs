@@ -24,7 +24,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use streamalert_archive::{Keeper, keeper};
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
-use streamalert_pipeline::config::{ScheduledQueries, Schemas};
+use streamalert_pipeline::config::scheduled_queries::LOG_TYPES;
+use streamalert_pipeline::config::{ArchiveConfig, ScheduledQueries, Schemas};
 use streamalert_pipeline::log_record::{Payload, short_id};
 use streamalert_pipeline::scheduled_queries::drive::{
     Desk, Done, Engine, EngineError, Events, Look, Page, Question, ROWS_AT_ONCE, Stand, World, drive,
@@ -47,8 +48,6 @@ const WAIT_LOOK: Duration = Duration::from_millis(50);
 const PAGE_BYTES: u64 = 8 << 20;
 /// Bytes of what the engine says when it fails.
 const SAID_MAX: u64 = 16 << 10;
-/// Log types that take the rows: ours, and that of installations of StreamAlert.
-const LOG_TYPES: [&str; 2] = ["streamalert:query_result", "streamquery:version1"];
 
 /// What the queries of a run are made of.
 pub struct Setup {
@@ -72,14 +71,16 @@ struct Queries {
 }
 
 /// What is wrong with queries beside these schemas.
-pub fn lacking(queries: &ScheduledQueries, schemas: &Schemas) -> Option<String> {
+pub fn lacking(queries: &ScheduledQueries, schemas: &Schemas, archive: &ArchiveConfig) -> Vec<String> {
     let taken = LOG_TYPES.iter().any(|log_type| schemas.get(log_type).is_some());
-    (!queries.queries.is_empty() && !taken).then(|| {
+    let no_schema = (!queries.queries.is_empty() && !taken).then(|| {
         format!(
             "warning: no schema takes the rows of scheduled queries, so they become dead letters: add {} (schemas/streamalert.json)",
             LOG_TYPES[0]
         )
-    })
+    });
+    let echoes = queries.echoes(archive).into_iter().map(|echo| format!("warning: {echo}"));
+    no_schema.into_iter().chain(echoes).collect()
 }
 
 /// Looks what is due until the run is stopped; then what is under way ends soon, and goes on in the next run.

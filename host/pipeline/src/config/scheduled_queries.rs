@@ -1,6 +1,7 @@
 //! `scheduled_queries.json`: questions that are asked again and again, and when.
 
-use super::{ConfigFault, ConfigFaults};
+use super::{ArchiveConfig, ConfigFault, ConfigFaults};
+use crate::columns::clean;
 use crate::schedule::Schedule;
 use crate::scheduled_queries::parameters::{Parameter, Template};
 use crate::time::Millis;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 
 /// Where it stands in a configuration.
 pub const FILE: &str = "scheduled_queries.json";
+/// Log types that take the rows of answers: ours, and that of installations of StreamAlert.
+pub const LOG_TYPES: [&str; 2] = ["streamalert:query_result", "streamquery:version1"];
 /// Folder of the files with SQL, beside it.
 pub const FOLDER: &str = "scheduled_queries/";
 /// Schedules that were missed and are caught up, unless the pack says otherwise: a day of hours.
@@ -226,6 +229,29 @@ impl ScheduledQueries {
         }
     }
 
+    /// Queries that find the rows of their own earlier answers, and so more of them each time.
+    pub fn echoes(&self, archive: &ArchiveConfig) -> Vec<ConfigFault> {
+        let kept: Vec<String> = LOG_TYPES.into_iter().filter(|name| archive.keeps(name)).map(clean).collect();
+        let mut found = Vec::new();
+        for (name, query) in &self.queries {
+            let sql = query.sql.text();
+            let is_word = |c: char| c.is_alphanumeric() || c == '_';
+            let reads = |table: &&String| sql.split(|c| !is_word(c)).any(|word| word.eq_ignore_ascii_case(table));
+            // Whoever names the query in it has thought of that.
+            let Some(table) = kept.iter().find(reads).filter(|_| !sql.contains(&format!("'{name}'"))) else { continue };
+            found.push(ConfigFault {
+                file: FILE.to_owned(),
+                path: format!("queries.{name}.query"),
+                message: format!(
+                    "reads {table}, where the rows of its own answers are archived, so that each answer may have those before it as rows: \
+                     leave them out by `WHERE json_extract_scalar(streamalert_record, '$.execution.name') <> '{name}'`, or keep them \
+                     out of the archive by `except` in archive.json"
+                ),
+            });
+        }
+        found
+    }
+
     /// Each query with each pack that asks it.
     pub fn jobs(&self) -> impl Iterator<Item = Job<'_>> {
         self.queries.values().flat_map(|query| {
@@ -312,6 +338,28 @@ mod tests {
         assert_eq!((all.queries["logins"].timeout, all.queries["both"].sql.text()), (60_000, "SELECT 1"));
         let off = read(&json!({"enabled": false, "packs": {"hourly": {"schedule": "rate(1 hour)"}}})).unwrap();
         assert_eq!(off, ScheduledQueries::default());
+    }
+
+    #[test]
+    fn queries_that_find_their_own_answers_are_told_of() {
+        let query = |sql: &str| json!({"query": sql, "tags": ["p"]});
+        let all = read(&json!({"packs": {"p": {"schedule": "rate(1 hour)"}}, "queries": {
+            "echo": query("SELECT * FROM Streamalert_Query_Result"),
+            "careful": query("SELECT * FROM streamalert_query_result WHERE execution['name'] <> 'careful'"),
+            "old": query("SELECT count(*) FROM \"streamquery_version1\" WHERE x = 'other'"),
+            "other": query("SELECT * FROM streamalert_query_results, my_streamalert_query_result"),
+        }}))
+        .unwrap();
+        let types = LOG_TYPES.map(|name| format!(r#""{name}": {{"parser": "json", "schema": {{"x": "string"}}}}"#));
+        let types = format!("{{{}}}", types.join(", "));
+        let schemas = crate::config::Schemas::read(&[("s.json".to_owned(), types)]).unwrap();
+        let told = |archive: &str| -> Vec<String> {
+            let archive = ArchiveConfig::read("archive.json", archive, &schemas).unwrap();
+            all.echoes(&archive).into_iter().map(|fault| fault.path).collect()
+        };
+        assert_eq!(told("{}"), ["queries.echo.query", "queries.old.query"]);
+        assert_eq!(told(r#"{"except": ["streamalert:query_result"]}"#), ["queries.old.query"]);
+        assert_eq!(told(r#"{"enabled": false}"#), [""; 0]);
     }
 
     #[test]

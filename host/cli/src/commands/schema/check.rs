@@ -33,18 +33,20 @@ const AFTER_HELP: &str = "Exit codes:
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let checked = if args.files.is_empty() {
-        Config::read(&args.config, None)
-            .map(|config| (config.schemas, Some(config.clusters), config.threat_intel.warnings))
+        Config::read(&args.config, None).map(|config| {
+            let more = [config.threat_intel.warnings, config.scheduled_queries.echoes(&config.archive)].concat();
+            (config.schemas, Some(config.clusters), more)
+        })
     } else {
         files(&args.files)?.map(|schemas| (schemas, None, Vec::new()))
     };
     let (faults, warnings, rivals, types) = match &checked {
         Err(faults) => (faults.0.clone(), Vec::new(), Vec::new(), None),
-        Ok((schemas, clusters, threat_intel)) => {
+        Ok((schemas, clusters, more)) => {
             let mut warnings = schemas.warnings.clone();
             warnings.extend(clusters.iter().flat_map(|clusters: &Clusters| clusters.warnings.iter().cloned()));
             warnings.extend(remarks(schemas, clusters.as_ref()));
-            warnings.extend(threat_intel.iter().cloned());
+            warnings.extend(more.iter().cloned());
             (Vec::new(), warnings, rivals(schemas), Some(schemas.len()))
         }
     };
