@@ -235,7 +235,7 @@ fn notice(rule: &str, before: Option<&RuleState>, after: Option<&RuleState>) -> 
     let after = after?;
     let same = before.is_some_and(|before| before.digest == after.digest);
     let again = |before: &RuleState| {
-        before.beside.as_ref() == Some(&after.digest) || before.lived.iter().any(|was| *was == after.digest)
+        before.beside.as_ref() == Some(&after.digest) || before.lived.contains(&after.digest)
     };
     match (after.staged, after.disabled, &after.beside) {
         // It was gone for a while.
