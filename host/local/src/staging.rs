@@ -234,9 +234,8 @@ impl Staging {
 fn notice(rule: &str, before: Option<&RuleState>, after: Option<&RuleState>) -> Option<String> {
     let after = after?;
     let same = before.is_some_and(|before| before.digest == after.digest);
-    let again = |before: &RuleState| {
-        before.beside.as_ref() == Some(&after.digest) || before.lived.contains(&after.digest)
-    };
+    let again =
+        |before: &RuleState| before.beside.as_ref() == Some(&after.digest) || before.lived.contains(&after.digest);
     match (after.staged, after.disabled, &after.beside) {
         // It was gone for a while.
         _ if same => None,
