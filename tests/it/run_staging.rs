@@ -24,6 +24,19 @@ fn delivered(world: &World) -> usize {
 }
 
 #[test]
+fn to_look_into_a_folder_that_is_not_there_is_a_mistake() {
+    let world = World::new();
+    for command in ["list", "report", "stats"] {
+        let told = said(&world, &["rules", command, "--data", "dta"], 2);
+        assert!(told.contains("there is no data folder dta"), "{told}");
+    }
+    assert!(!world.at("dta").exists());
+    // What is decided before the first run is kept for it.
+    said(&world, &["rules", "disable", "every_row"], 0);
+    assert_eq!(standing(&world)["standing"], "disabled");
+}
+
+#[test]
 fn on_trial_alerts_are_stored_and_nobody_is_told() {
     let world = World::new();
     world.write("plugins/every_row.wasm", every_row_to("file:audit"));

@@ -159,7 +159,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
         None => {
             let config = rules::config(&args.config, None)?;
-            let data = DataFolder::open(&args.data)?;
+            // To look into a folder that is not there is a mistake; what is decided before the first run is kept in a new one.
+            let data = match args.command {
+                Command::List | Command::Report { .. } | Command::Stats { .. } => {
+                    DataFolder::existing(&args.data).map_err(Failure::Usage)?
+                }
+                _ => DataFolder::open(&args.data)?,
+            };
             let mut plugins = rules::open(&args.plugins, &data.cache(), &config)?;
             let loaded = plugins.source.load();
             loaded.notices.iter().for_each(|notice| eprintln!("{notice}"));

@@ -351,9 +351,17 @@ impl ThreatIntelConfig {
             warn(format!("excluded_iocs.{name}"), message);
         }
         for (name, source) in &self.sources {
-            for wanted in source.types.iter().filter(|wanted| !self.is_asked(wanted)) {
-                let known = listed(self.types.keys().map(String::as_str));
-                let message = format!("no record is looked through for `{wanted}`; normalized_ioc_types has {known}");
+            for wanted in &source.types {
+                let is_given = GIVEN.iter().any(|given| given.eq_ignore_ascii_case(wanted));
+                // Tables call their types as they like.
+                let message = if !is_given && source.feed != Feed::Csv {
+                    format!("`{wanted}` is no type that such a source gives; there are {}", GIVEN.join(", "))
+                } else if !self.is_asked(wanted) {
+                    let known = listed(self.types.keys().map(String::as_str));
+                    format!("no record is looked through for `{wanted}`; normalized_ioc_types has {known}")
+                } else {
+                    continue;
+                };
                 warn(format!("sources.{name}.types"), message);
             }
         }
@@ -372,6 +380,9 @@ fn declares(fields: &BTreeSet<&str>, field: &str) -> bool {
     fields.iter().any(|own| *own == field || below(own, field) || below(field, own))
 }
 
+/// Types of indicators that feeds with types of their own are read as.
+const GIVEN: [&str; 11] =
+    ["ip", "domain", "url", "md5", "sha1", "sha256", "sha512", "email", "filename", "mutex", "registry_key"];
 /// Names that a warning shows.
 const NAMES_SHOWN_MAX: usize = 20;
 
@@ -436,7 +447,7 @@ mod tests {
         let config = json!({
             "enabled": true, "normalized_ioc_types": {"ip": ["address", "adress", "ecs:source.ip", "ecs:sorce.ip"]},
             "excluded_iocs": {"ip": ["10.0.0.0/8"], "ipp": ["10.0.0.1"]},
-            "sources": {"s": {"type": "stix", "url": "https://x", "types": ["ipv4", "domian"]}},
+            "sources": {"s": {"type": "stix", "url": "https://x", "types": ["IP", "domian"]}},
         });
         let config = ThreatIntelConfig::read("t.json", &config.to_string()).unwrap();
         let told: Vec<String> = config.checked("t.json", &schemas).warnings.iter().map(ToString::to_string).collect();
@@ -445,7 +456,7 @@ mod tests {
             ["`adress`", "there are address"],
             ["`sorce.ip`", "there are source.ip"],
             ["excluded_iocs.ipp", "there are ip"],
-            ["sources.s.types", "`domian`"],
+            ["sources.s.types", "`domian` is no type"],
         ]) {
             assert!(parts.iter().all(|part| told.contains(part)), "{told}");
         }
