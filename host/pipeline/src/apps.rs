@@ -111,7 +111,8 @@ impl AppState {
     /// When it is its turn next, at `now` at the earliest; none if the schedule never comes.
     pub fn due(&self, config: &AppConfig, now: Millis) -> Option<Millis> {
         let due = match self.again {
-            Some(_) if self.was_ahead(now) => Some(now),
+            // Its next turn would be as late as that clock was ahead.
+            _ if self.was_ahead(now) => Some(now),
             Some(again) => Some(again.max(now)),
             // Of a turn that should have been, the time is over; one that never was is the first.
             None if self.begun == 0 => Some(now),
