@@ -387,6 +387,7 @@ module "scheduled_queries" {
     results_bucket = local.names.results_bucket
     workgroup      = local.names.workgroup
     database       = local.names.database
+    buffer_seconds = var.archive.buffer_seconds
   })
   names = {
     for variable, key in { STREAMALERT_WORKGROUP = "workgroup", STREAMALERT_DATABASE = "database", STREAMALERT_RESULTS_BUCKET = "results_bucket" } :

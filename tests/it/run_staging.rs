@@ -41,6 +41,7 @@ fn on_trial_alerts_are_stored_and_nobody_is_told() {
     let world = World::new();
     world.write("plugins/every_row.wasm", every_row_to("file:audit"));
     world.write("conf/outputs.json", r#"{"file": {"audit": {}}}"#);
+    std::fs::create_dir(world.at("data")).unwrap();
     assert_eq!(standing(&world)["standing"], "live");
     let told = said(&world, &["rules", "stage", "every_row"], 0);
     assert!(told.starts_with("staged    every_row  every_row.wasm ("), "{told}");

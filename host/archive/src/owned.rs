@@ -62,8 +62,11 @@ fn said(file: &DataFile) -> Option<String> {
     log_type(&open(file).ok()?)
 }
 
+/// A table by its name, as the schemas have it if they do, and its files.
+pub type Named = (String, Option<Arc<Table>>, Owned);
+
 /// All tables that schemas have or that have a folder, by name.
-pub fn all(archive: &Archive, tables: &Tables) -> Result<Vec<(String, Option<Arc<Table>>, Owned)>> {
+pub fn all(archive: &Archive, tables: &Tables) -> Result<Vec<Named>> {
     let mut names: BTreeSet<String> = archive.tables()?.into_iter().collect();
     names.extend(tables.iter().map(|table| table.name.clone()));
     let table = |name: String| {

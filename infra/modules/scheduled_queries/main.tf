@@ -90,6 +90,7 @@ module "function" {
   timeout      = var.settings.timeout
   environment = merge(
     { for name, value in { STREAMALERT_ARCHIVE_LOGS = join(",", var.archive.logs) } : name => value if value != "" },
+    { STREAMALERT_ARCHIVE_BUFFER_SECONDS = tostring(var.archive.buffer_seconds) },
     var.names,
   )
   statements = concat(local.statements, [for statement in local.archive : statement if length(var.archive.streams) > 0])

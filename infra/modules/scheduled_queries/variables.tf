@@ -22,8 +22,9 @@ variable "archive" {
     database       = string
     logs           = list(string)
     streams        = list(string)
+    buffer_seconds = number
   })
-  description = "What is asked; and log types that are archived, with ARNs of the streams for that: rows are records like others."
+  description = "What is asked, and how long it may be on its way there; and log types that are archived, with ARNs of the streams for that: rows are records like others."
 }
 
 variable "names" {

@@ -92,7 +92,7 @@ FILES = {
         },
     },
     "scheduled_queries.json": {
-        "packs": {"often": {"schedule": "rate(1 minute)"}},
+        "packs": {"often": {"schedule": "rate(1 minute)", "delay_seconds": 0}},
         "queries": {"ones": {"query": "SELECT 1 AS n, 'found' AS what", "tags": ["often"]}},
     },
     "lookup_tables.json": {"tables": {"break_glass_users": {"driver": "s3", "bucket": "wired-tables", "key": "users.json"}}},
