@@ -164,7 +164,7 @@ impl Stage {
         installation.put_rules("conf/clusters/c.json", clusters.to_string());
         let app = json!({
             "type": "duo_auth", "start": "1h", "settings": {"api_hostname": service.url, "integration_key": KEY},
-            "hosts": [service.origin()], "private_networks": true,
+            "hosts": [service.origin()], "private_networks": true, "rate": 1_000,
         });
         installation.put_rules("conf/apps.json", json!({ "northwind": app }).to_string());
         installation.put_rules("plugins/duo_app.wasm", component("duo_app.wasm"));

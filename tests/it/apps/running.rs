@@ -319,6 +319,8 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_repeats() {
     let wanted: BTreeSet<String> = events.iter().map(|event| event.log["txid"].as_str().unwrap().to_owned()).collect();
     let service = Quiet::start(Box::new(Authentication(PAGE)), events, now());
     let world = place(&service);
+    // Six hundred pages at Duo's own rate are ten minutes.
+    configure(&world, |app| app["rate"] = json!(1_000));
     let mut dice = Dice::new();
     let mut under_way = 0;
     for _ in 0..KILLS {
