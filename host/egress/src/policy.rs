@@ -356,7 +356,7 @@ mod tests {
             let settings = [("url".to_owned(), url.to_owned())];
             let missing = |rule: &str| Policy::missing(&component, &settings, &rules(&[rule]));
             let wanted = Policy::wanted(&component, &settings)[1].clone();
-            assert_eq!(missing(does_not), [wanted.clone()], "{url}");
+            assert_eq!(missing(does_not), std::slice::from_ref(&wanted), "{url}");
             assert_eq!(missing(&wanted), none, "{url}");
             let permitted = !permits.starts_with("*.c.example") || url.contains("a.c.example");
             assert_eq!(missing(permits).is_empty(), permitted, "{url} {permits}");

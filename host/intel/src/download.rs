@@ -210,7 +210,6 @@ impl Downloader {
         state.until = now + LEASE.as_millis() as Millis;
     }
 
-    #[expect(clippy::too_many_arguments)]
     fn pages(
         &self,
         name: &str,
