@@ -520,7 +520,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Seen>(&text).unwrap(), seen);
         // Each of another second, they take twice the room: the newest have it.
         let mut seen = Seen::default();
-        (0..12_000).for_each(|number| assert!(seen.is_new(&number.to_string(), number)));
+        assert!((0..12_000).all(|number| seen.is_new(&number.to_string(), number)));
         let text = serde_json::to_string(&seen).unwrap();
         assert!(text.len() < 97_000, "{}", text.len());
         let seen = serde_json::from_str::<Seen>(&text).unwrap();
