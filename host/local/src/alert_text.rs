@@ -4,6 +4,7 @@
 use serde_json::Value;
 use std::fmt::Write as _;
 use streamalert_pipeline::alert::{Alert, Severity};
+use streamalert_pipeline::printable::printable;
 
 /// Characters of one value. Longer ones are cut: the whole record is in `streamalert alerts show`.
 const VALUE_CHARS_MAX: usize = 120;
@@ -154,23 +155,6 @@ fn shorten(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-/// Control characters, and those that reorder or hide text, become visible escapes.
-pub fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        let hidden = matches!(character,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-        match character {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            _ if character.is_control() || hidden => out.extend(character.escape_unicode()),
-            _ => out.push(character),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The apps of a run: whose turn it is gets a thread, and what it fetches goes through the door as all logs do.
 
-use crate::alert_text::printable;
 use crate::app_figures::AppFigures;
 use crate::app_table::{Owner, SqliteApps};
 use crate::clock::millis;
@@ -22,6 +21,7 @@ use streamalert_pipeline::config::apps::{AppConfig, AppConfigs, secrets_of, sour
 use streamalert_pipeline::live::Live;
 use streamalert_pipeline::log_record::Payload;
 use streamalert_pipeline::plugin::World;
+use streamalert_pipeline::printable::printable;
 use streamalert_pipeline::time::{Millis, rfc3339};
 
 /// Apps at a time. They wait for services most of the time.

@@ -1,6 +1,5 @@
 //! The one-machine run: opens the doors, waits for the end, drains.
 
-use crate::alert_text::printable;
 use crate::app_table::SqliteApps;
 use crate::apps::{self, Apps, Fetch};
 use crate::archived::Archived;
@@ -48,6 +47,7 @@ use streamalert_pipeline::config::apps::{ALL_TYPES, FILE, nobodys};
 use streamalert_pipeline::config::{ArchiveConfig, RuleStaging, Schemas};
 use streamalert_pipeline::live::{Base, Live};
 use streamalert_pipeline::plugin::World;
+use streamalert_pipeline::printable::printable;
 
 /// Files read at a time: one reader unpacks gzip faster than a core classifies it, so a few feed many cores.
 const READERS_MAX: usize = 4;

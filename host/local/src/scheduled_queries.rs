@@ -6,7 +6,6 @@
 //! data/queries/answers/ID.jsonl  rows of an answer, whole; ID.part while it is written
 //! ```
 
-use crate::alert_text::printable;
 use crate::clock::millis;
 use crate::run::Progress;
 use crate::runner::{Door, Receipt};
@@ -27,6 +26,7 @@ use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
 use streamalert_pipeline::config::scheduled_queries::LOG_TYPES;
 use streamalert_pipeline::config::{ArchiveConfig, ScheduledQueries, Schemas};
 use streamalert_pipeline::log_record::{Payload, short_id};
+use streamalert_pipeline::printable::printable;
 use streamalert_pipeline::scheduled_queries::drive::{
     Desk, Done, Engine, EngineError, Events, Look, Page, Question, ROWS_AT_ONCE, Stand, World, drive,
 };

@@ -16,6 +16,7 @@
 //! | [`backend`] | everything the pipeline asks of the outside world |
 //! | [`live`] | what is live together |
 //! | [`staging`], [`trials`], [`rule_promotion`] | rules on trial: what becomes of a changed rule, a version beside the live one, the end of a trial |
+//! | [`printable`] | texts of logs as a terminal may have them |
 //! | [`config`] | schema and cluster files |
 //! | [`limits`] | every number, with unit and reason |
 
@@ -37,6 +38,7 @@ pub mod live;
 pub mod log_record;
 pub mod lookup;
 pub mod plugin;
+pub mod printable;
 pub mod record_batch;
 pub mod rule_promotion;
 pub mod rules_engine;

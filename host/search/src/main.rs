@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use streamalert_archive::table::Tables;
 use streamalert_archive::{Archive, Bounds, keeper};
 use streamalert_pipeline::config::Schemas;
+use streamalert_pipeline::printable::printable_lines;
 use streamalert_pipeline::time::Millis;
 use streamalert_search::{Engine, Settings};
 
@@ -94,7 +95,7 @@ fn main() -> ExitCode {
     if show::is_closed() {
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {}", show::printable(&format!("{error:#}"), true));
+    eprintln!("error: {}", printable_lines(&format!("{error:#}")));
     ExitCode::from(code)
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use streamalert_archive::table::{Entry, Kind, hive};
 use streamalert_pipeline::columns::PARTITION;
+use streamalert_pipeline::printable::{printable, printable_lines};
 use streamalert_search::Engine;
 use streamalert_search::tables::Folders;
 
@@ -54,24 +55,6 @@ impl Write for Out {
     fn flush(&mut self) -> std::io::Result<()> {
         Out::noted(self.0.flush())
     }
-}
-
-/// Without what a terminal would obey or hide.
-pub fn printable(text: &str, lines: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        let hidden = matches!(character,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-        match character {
-            '\n' if lines => out.push('\n'),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            _ if character.is_control() || hidden => out.extend(character.escape_unicode()),
-            _ => out.push(character),
-        }
-    }
-    out
 }
 
 async fn next(rows: &mut SendableRecordBatchStream) -> Option<datafusion::common::Result<RecordBatch>> {
@@ -144,7 +127,7 @@ fn shown(batch: &RecordBatch) -> Result<RecordBatch> {
     let options = FormatOptions::default().with_display_error(true);
     let (mut fields, mut columns) = (Vec::new(), Vec::new());
     for (field, column) in schema.fields().iter().zip(batch.columns()) {
-        let name = printable(field.name(), false);
+        let name = printable(field.name());
         let is_safe = |kind: &DataType| kind.is_numeric() || matches!(kind, DataType::Boolean | DataType::Null);
         if is_safe(field.data_type()) {
             fields.push(field.as_ref().clone().with_name(name));
@@ -152,7 +135,13 @@ fn shown(batch: &RecordBatch) -> Result<RecordBatch> {
             continue;
         }
         let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
-        let texts = (0..column.len()).map(|row| Some(printable(&formatter.value(row).to_string(), lines)));
+        let texts = (0..column.len()).map(|row| {
+            Some(if lines {
+                printable_lines(&formatter.value(row).to_string())
+            } else {
+                printable(&formatter.value(row).to_string())
+            })
+        });
         fields.push(Field::new(name, DataType::Utf8, true));
         columns.push(Arc::new(texts.collect::<StringArray>()) as ArrayRef);
     }
@@ -230,7 +219,7 @@ pub fn tables(folders: &Folders, output: Output) -> Result<()> {
                     }
                     _ => "no rows".to_owned(),
                 };
-                let name = printable(&name, false);
+                let name = printable(&name);
                 writeln!(out, "{name:<40}  {log_type:<40}  {span}")?;
             }
         }

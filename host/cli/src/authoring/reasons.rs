@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use streamalert_local::alert_text::printable;
 use streamalert_packed::{Kind, Node, Record, segments};
 use streamalert_pipeline::plugin::{Condition, Test};
+use streamalert_pipeline::printable::printable;
 use streamalert_pipeline::rules_engine::prefilter::{loose_condition_holds, test_holds};
 
 /// Characters of a value that are shown; the record itself is at hand to whoever asks.

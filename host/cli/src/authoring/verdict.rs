@@ -13,12 +13,12 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use streamalert_delivery::Components;
-use streamalert_local::alert_text::printable;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::alert_processor::publication::shape;
 use streamalert_pipeline::config::LogType;
 use streamalert_pipeline::log_record::{LogBatch, Source};
 use streamalert_pipeline::plugin::{Read, RuleInfo};
+use streamalert_pipeline::printable::printable;
 use streamalert_plugins::{Explained, LogLine, RuleComponent};
 
 /// Records of one case for which it is told why a rule did not fire; the first ones tell it.

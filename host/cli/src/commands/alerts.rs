@@ -7,10 +7,11 @@ use clap::{Subcommand, ValueEnum};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use streamalert_aws::alert_table::DynamoAlerts;
-use streamalert_local::alert_text::{alert_text, printable};
+use streamalert_local::alert_text::alert_text;
 use streamalert_local::clock::millis;
 use streamalert_local::run::DataFolder;
 use streamalert_pipeline::backend::{AlertDesk, Delivery, DeliveryFilter, DeliveryState};
+use streamalert_pipeline::printable::printable;
 
 /// Look at the alerts that are stored, and deliver them again
 #[derive(clap::Args)]

@@ -17,7 +17,6 @@ use streamalert_aws::functions;
 use streamalert_aws::secrets::SsmSecrets;
 use streamalert_egress::Policy;
 use streamalert_egress::world::rules as host_rules;
-use streamalert_local::alert_text::printable;
 use streamalert_local::apps::Fetch;
 use streamalert_local::clock::millis;
 use streamalert_local::config_folder::Config;
@@ -32,6 +31,7 @@ use streamalert_pipeline::config::apps::{
 };
 use streamalert_pipeline::config::output::is_name;
 use streamalert_pipeline::plugin::{AppInfo, AppPlugin, Ask, OutputInfo, PluginSet, Polled};
+use streamalert_pipeline::printable::printable;
 use streamalert_pipeline::schedule::Schedule;
 use streamalert_pipeline::time::rfc3339;
 

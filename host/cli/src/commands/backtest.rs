@@ -12,13 +12,13 @@ use streamalert_archive::folder::DataFile;
 use streamalert_archive::table::Tables;
 use streamalert_archive::{Archive, Bounds, keeper, owned};
 use streamalert_aws::objects::Bucket;
-use streamalert_local::alert_text::printable;
 use streamalert_local::clock::millis;
 use streamalert_local::run::DataFolder;
 use streamalert_local::tally::grouped;
 use streamalert_pipeline::archive::ALERTS;
 use streamalert_pipeline::config::{LogType, Schemas};
 use streamalert_pipeline::live::{Base, Live};
+use streamalert_pipeline::printable::printable;
 
 /// Bytes of objects that are fetched at a time; when rules have seen them they are removed.
 const FETCHED_BYTES: u64 = 1 << 30;
@@ -253,10 +253,12 @@ fn there(
         rest = later;
         let folder = tempfile::tempdir().context("make a temporary folder")?;
         let mut chosen = Vec::new();
-        for (number, (object, log_type)) in now.iter().enumerate() {
+        for (object, log_type) in now {
             // Removed between the listing and now: its time was over.
             let Some(stored) = cloud.aws.wait(bucket.get(&object.name)).context("fetch the archive")? else { continue };
-            let path = folder.path().join(format!("{number}.parquet"));
+            // Below its own name, which errors then show.
+            let path = folder.path().join(&object.name);
+            std::fs::create_dir_all(path.parent().unwrap_or(folder.path())).context("make a temporary folder")?;
             std::fs::write(&path, &stored.bytes).with_context(|| format!("write {}", path.display()))?;
             let file = DataFile { bytes: object.size, name: object.name.clone(), path };
             chosen.push(Chosen { file, log_type: log_type.clone() });

@@ -9,7 +9,6 @@ use indicatif::ProgressBar;
 use std::path::PathBuf;
 use std::sync::Arc;
 use streamalert_aws::dead_letters::{Pile, S3DeadLetters};
-use streamalert_local::alert_text::printable;
 use streamalert_local::config_folder::Config;
 use streamalert_local::dead_letters::DeadLetterFolder;
 use streamalert_local::intel::enricher;
@@ -18,6 +17,7 @@ use streamalert_local::run::{DataFolder, live_once, now};
 use streamalert_pipeline::backend::{DeadLetters, RuleTable};
 use streamalert_pipeline::dead_letter::{DeadLetter, Reason};
 use streamalert_pipeline::live::Base;
+use streamalert_pipeline::printable::printable;
 
 /// Look at what could not be processed, and send it again
 #[derive(clap::Args)]

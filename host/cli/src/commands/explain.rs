@@ -13,12 +13,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use streamalert_local::alert_text::printable;
 use streamalert_local::input::{DeclaredSource, file_source, stdin_source};
 use streamalert_local::run::DataFolder;
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogBatch, Position};
 use streamalert_pipeline::plugin::{Finding, Read, RuleInfo, RulePlugin};
+use streamalert_pipeline::printable::printable;
 use streamalert_pipeline::rules_engine::prefilter::has_datatype;
 use streamalert_plugins::{LogLine, RuleComponent};
 

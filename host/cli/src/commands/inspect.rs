@@ -8,8 +8,8 @@ use crate::{Failure, rules};
 use anyhow::{Context, anyhow};
 use serde_json::Value;
 use std::path::PathBuf;
-use streamalert_local::alert_text::printable;
 use streamalert_pipeline::plugin::{AppInfo, OutputInfo, RuleInfo, Setting, Takes};
+use streamalert_pipeline::printable::printable;
 use streamalert_plugins::{Host, HostConfig, Inspection, Kind, LoadCheck, ParserInspection, PluginLimits};
 
 /// Look into a component: world, what it is, imports, problems

@@ -6,7 +6,6 @@ use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
-use streamalert_local::alert_text::printable;
 use streamalert_local::config_folder::Config;
 use streamalert_lookup::Status;
 use streamalert_lookup::edit::{EditError, Writable, longer_list};
@@ -14,6 +13,7 @@ use streamalert_lookup::file::TableFile;
 use streamalert_lookup::tables::own_json;
 use streamalert_pipeline::config::lookup_tables::TablePlace;
 use streamalert_pipeline::lookup::{Looked, LookupTables, TableServices};
+use streamalert_pipeline::printable::printable;
 
 /// See what rules can look up, and change it
 ///

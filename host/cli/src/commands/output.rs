@@ -14,7 +14,6 @@ use streamalert_aws::secrets::SsmSecrets;
 use streamalert_delivery::Components;
 use streamalert_egress::Policy;
 use streamalert_egress::world::{rules as host_rules, settings as settings_of};
-use streamalert_local::alert_text::printable;
 use streamalert_local::clock::millis;
 use streamalert_local::config_folder::{Config, outputs_file};
 use streamalert_local::edit::JsonFile;
@@ -25,6 +24,7 @@ use streamalert_pipeline::alert_processor::parcel;
 use streamalert_pipeline::backend::{Lease, SecretStore};
 use streamalert_pipeline::config::output::{AWS, MACHINE, OutputConfig, is_name};
 use streamalert_pipeline::plugin::{Disposition, OutputInfo, OutputPlugin, PluginSet};
+use streamalert_pipeline::printable::printable;
 use streamalert_pipeline::time::rfc3339;
 
 /// Bytes of a file or pipe of secrets.

@@ -163,7 +163,7 @@ pub mod lines {
     use anyhow::Context;
     use serde_json::{Value, json};
     use streamalert_aws::rules_bucket::{ConfVerdict, State, Verdict, Version};
-    use streamalert_local::alert_text::printable;
+    use streamalert_pipeline::printable::printable;
     use streamalert_pipeline::time::rfc3339;
 
     /// Digits of a digest that people are shown.

@@ -9,11 +9,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use streamalert_local::alert_text::{alert_text, printable};
+use streamalert_local::alert_text::alert_text;
 use streamalert_local::apps::Fetch;
 use streamalert_local::input::{DeclaredSource, find};
 use streamalert_local::run::{DataFolder, Options, Progress, run as run_all};
 use streamalert_pipeline::alert::Alert;
+use streamalert_pipeline::printable::printable;
 
 /// Where logs are posted when `--http` says no more.
 const HTTP_PORT: u16 = 8080;

@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use streamalert_delivery::Components;
-use streamalert_local::alert_text::printable;
 use streamalert_local::clock::millis;
 use streamalert_local::secrets::SecretFile;
 use streamalert_pipeline::alert::Alert;
@@ -25,6 +24,7 @@ use streamalert_pipeline::alert_processor::parcel;
 use streamalert_pipeline::backend::{Lease, SecretStore};
 use streamalert_pipeline::config::output::OutputConfig;
 use streamalert_pipeline::plugin::{Disposition, OutputPlugin, ParserPlugin, World};
+use streamalert_pipeline::printable::printable;
 use streamalert_plugins::LoadCheck;
 
 /// Run rules and parsers over their test cases

@@ -16,12 +16,12 @@ use streamalert_aws::ioc_table::DynamoIocs;
 use streamalert_aws::secrets::SsmSecrets;
 use streamalert_intel::Refreshed;
 use streamalert_intel::download::{Outcome, due, secret_name};
-use streamalert_local::alert_text::printable;
 use streamalert_local::clock::millis;
 use streamalert_local::config_folder::Config;
 use streamalert_local::run::DataFolder;
 use streamalert_pipeline::backend::SecretStore;
 use streamalert_pipeline::config::threat_intel::{Auth, MANUAL};
+use streamalert_pipeline::printable::printable;
 use streamalert_pipeline::threat_intel::{Ioc, IocFilter, IocTable, Kind, canonical, refanged};
 use streamalert_pipeline::time::{Millis, rfc3339};
 

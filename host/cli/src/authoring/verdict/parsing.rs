@@ -6,11 +6,11 @@ use crate::authoring::cases::{Expected, ParserBody};
 use crate::authoring::trial::Trial;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use streamalert_local::alert_text::printable;
 use streamalert_pipeline::classifier::{Classifier, Worker};
 use streamalert_pipeline::config::{Clusters, Schemas};
 use streamalert_pipeline::log_record::{Payload, Source};
 use streamalert_pipeline::plugin::{ParsedRecord, ParserPlugin};
+use streamalert_pipeline::printable::printable;
 
 /// Bytes of the input that the parser is given to tell whether it is its own.
 const HEAD_BYTES: usize = 4096;

@@ -7,5 +7,5 @@ pub fn code(text: &str) -> String {
 
 /// On one line, and without what a terminal would act on: names and failures come from the repository.
 pub fn plain(text: &str) -> String {
-    streamalert_local::alert_text::printable(text)
+    streamalert_pipeline::printable::printable(text)
 }

@@ -6,10 +6,10 @@ use crate::authoring::paint::Paint;
 use anyhow::{Context, anyhow};
 use serde_json::json;
 use std::path::PathBuf;
-use streamalert_local::alert_text::printable;
 use streamalert_local::config_folder::Config;
 use streamalert_pipeline::config::check::{DecidedBy, Rivals, remarks, rivals};
 use streamalert_pipeline::config::{Clusters, ConfigFault, ConfigFaults, Schemas};
+use streamalert_pipeline::printable::printable;
 
 /// Check schemas and clusters, and which log types could take the same record
 ///

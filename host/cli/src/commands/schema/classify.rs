@@ -11,12 +11,12 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use streamalert_local::alert_text::printable;
 use streamalert_local::input::DeclaredSource;
 use streamalert_pipeline::classifier::{Ambiguity, Classified, Classifier, Near, Worker};
 use streamalert_pipeline::dead_letter::DeadLetter;
 use streamalert_pipeline::log_record::{LogRecord, Position};
 use streamalert_pipeline::plugin::ParserPlugin;
+use streamalert_pipeline::printable::printable;
 use streamalert_pipeline::skip::Skip;
 use streamalert_plugins::{Host, HostConfig, LoadCheck, PluginFolder};
 

@@ -7,9 +7,9 @@ use crate::{Failure, intake};
 use anyhow::anyhow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use streamalert_local::alert_text::printable;
 use streamalert_local::input::Input;
 use streamalert_pipeline::config::Schemas;
+use streamalert_pipeline::printable::printable;
 
 /// Draft log types from sample events
 ///
