@@ -2,9 +2,13 @@
 
 use crate::archive::{run, told};
 use crate::run_world::{World, every_row, rows};
-use serde_json::Value;
+use crate::standins;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use streamalert_aws::objects::Bucket;
 
 #[track_caller]
 fn backtest(world: &World, arguments: &[&str]) -> Value {
@@ -108,4 +112,60 @@ fn what_is_new_what_is_lost_and_what_it_takes_is_told() {
     assert!(status == Some(2) && told.contains("refused"), "{told}");
     world.write("plugins/every_row.wasm", every_row("high"));
     assert!(code(&["--plugins", "plugins", "--until", "2020-01-01"]).1.contains("no archived records"));
+}
+
+/// The file as Firehose writes it, which says nothing of log types.
+fn as_firehose_writes(file: &Path) -> Vec<u8> {
+    let read = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(file).unwrap()).unwrap();
+    let mut write = ArrowWriter::try_new(Vec::new(), read.schema().clone(), None).unwrap();
+    read.build().unwrap().for_each(|rows| write.write(&rows.unwrap()).unwrap());
+    write.into_inner().unwrap()
+}
+
+#[test]
+fn over_the_archive_on_aws_it_finds_what_it_finds_here() {
+    let world = World::new();
+    world.write("a.json", rows(0..40));
+    run(&world, &["--input", "a.json"]);
+    let here = backtest(&world, &["--plugins", "plugins"]);
+    assert_eq!(here["rules"]["every_row"]["new"]["hits"], 40);
+    for standin in standins::all() {
+        let place = standin.place("backtest");
+        let bucket = place.names.archive_bucket();
+        place.bucket(&bucket);
+        let objects = Bucket::new(&place.aws, bucket.as_str());
+        let put = |key: &str, bytes: Vec<u8>| place.aws.wait(objects.put(key, bytes)).unwrap();
+        let mut hours = Vec::new();
+        for hour in std::fs::read_dir(world.at("data/archive/test_row")).unwrap().map(|entry| entry.unwrap()) {
+            for file in std::fs::read_dir(hour.path()).unwrap().map(|entry| entry.unwrap()) {
+                let name = file.file_name().into_string().unwrap();
+                if name.ends_with(".parquet") {
+                    let hour = hour.file_name().into_string().unwrap();
+                    put(&format!("test_row/{hour}/{name}"), as_firehose_writes(&file.path()));
+                    hours.push(hour);
+                }
+            }
+        }
+        assert!(!hours.is_empty());
+        // What lies there beside records.
+        put(&format!("alerts/{}/x.parquet", hours[0]), b"alerts".to_vec());
+        put(&format!("failed/test_row/format-conversion-failed/{}/x", hours[0]), b"failed".to_vec());
+        let settings = json!({"prefix": place.names.prefix, "region": "us-east-1", "endpoint": standin.endpoint, "path_style": true});
+        world.write("conf/aws.json", settings.to_string());
+        let there = |arguments: &[&str]| {
+            let all = ["backtest", "--output", "json", "--plugins", "plugins", "--athena"].iter().chain(arguments);
+            let mut command = world.command(&all.copied().collect::<Vec<_>>());
+            command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env_remove("AWS_PROFILE");
+            let output = command.output().unwrap();
+            (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).ok(), told(&output))
+        };
+        let (status, report, said) = there(&["conf"]);
+        assert_eq!((status, report), (Some(0), Some(here.clone())), "{said}");
+        let (status, report, _) = there(&["conf", "--until", "2020-01-01"]);
+        assert_eq!((status, report.unwrap()["records"].as_u64()), (Some(0), Some(0)));
+        // One that cannot be read is named.
+        put(&format!("test_row/{}/damaged.parquet", hours[0]), b"PAR1 no file PAR1".to_vec());
+        let (status, _, said) = there(&["conf"]);
+        assert!(status == Some(1) && said.contains("/damaged.parquet"), "{said}");
+    }
 }
