@@ -39,13 +39,15 @@ pub struct JsonFile {
 impl JsonFile {
     /// No file is an empty object.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let lock = FolderLock::take(folder_of(path))?;
-        let all = match fs::read_to_string(path) {
+        // What a link leads to is changed, and the link stays.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let lock = FolderLock::take(folder_of(&path))?;
+        let all = match fs::read_to_string(&path) {
             Ok(text) => serde_json::from_str(&text)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Map::new(),
             Err(error) => return Err(error),
         };
-        Ok(JsonFile { path: path.to_path_buf(), all, _lock: lock })
+        Ok(JsonFile { path, all, _lock: lock })
     }
 
     /// All or nothing.
@@ -53,8 +55,13 @@ impl JsonFile {
         let mut new = tempfile::NamedTempFile::new_in(folder_of(&self.path))?;
         new.write_all(serde_json::to_string_pretty(&self.all)?.as_bytes())?;
         new.write_all(b"\n")?;
-        #[cfg(unix)]
-        new.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        match fs::metadata(&self.path) {
+            Ok(before) => new.as_file().set_permissions(before.permissions())?,
+            Err(_) => {
+                #[cfg(unix)]
+                new.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+            }
+        }
         new.as_file().sync_all()?;
         new.persist(&self.path)?;
         Ok(())
@@ -83,5 +90,23 @@ mod tests {
         });
         assert_eq!(JsonFile::open(&path).unwrap().all.len(), 80);
         assert_eq!(fs::read_dir(folder.path().join("conf")).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn who_may_read_a_file_and_what_leads_to_it_stays() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("real/apps.json"), folder.path().join("apps.json"));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        JsonFile::open(&path).unwrap().save().unwrap();
+        assert_eq!(mode(&path), 0o644);
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let mut file = JsonFile::open(&link).unwrap();
+        file.all.insert("a".into(), Value::Null);
+        file.save().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("{\n  \"a\": null\n}\n", 0o640));
     }
 }
