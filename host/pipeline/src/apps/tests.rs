@@ -344,10 +344,10 @@ fn a_reset_in_the_middle_is_not_undone() {
     assert_eq!(world.table.get("a").unwrap(), None);
 }
 
-/// Asks the service so often for each page.
-struct Asks(usize);
+/// An app that is nothing but its answer.
+struct Answers<F>(F);
 
-impl AppPlugin for Asks {
+impl<F: Fn(&Ask, &Arc<dyn Outside>) -> AppPage + Send + Sync> AppPlugin for Answers<F> {
     fn name(&self) -> &str {
         ""
     }
@@ -365,13 +365,20 @@ impl AppPlugin for Asks {
     }
 
     fn poll(&self, _: usize, ask: &Ask, outside: &Arc<dyn Outside>) -> Result<Polled, PluginError> {
-        for _ in 0..self.0 {
+        Ok(Polled::Page(self.0(ask, outside)))
+    }
+}
+
+/// Asks the service so often for each page.
+fn asks(times: usize) -> impl AppPlugin {
+    Answers(move |ask: &Ask, outside: &Arc<dyn Outside>| {
+        for _ in 0..times {
             let request = HttpRequest { method: "GET".into(), url: "u".into(), headers: vec![], body: vec![] };
             let _ = outside.http(request);
         }
         let page: u64 = ask.cursor.as_deref().unwrap_or("0").parse().unwrap();
-        Ok(Polled::Page(AppPage { logs: vec![], cursor: (page + 1).to_string(), more: page % 3 < 2, wait: None }))
-    }
+        AppPage { logs: vec![], cursor: (page + 1).to_string(), more: page % 3 < 2, wait: None }
+    })
 }
 
 /// Notes when it was asked.
@@ -409,7 +416,7 @@ fn requests_keep_to_the_rate_over_pages_and_turns() {
             let turned = Turn {
                 app: "a",
                 config: &config,
-                plugin: &Asks(2),
+                plugin: &asks(2),
                 kind: 0,
                 table: &table,
                 owner: "me",
@@ -447,7 +454,7 @@ fn a_wait_that_does_not_fit_ends_the_turn_and_is_gone_on_with_soon() {
     let turn = Turn {
         app: "a",
         config: &config,
-        plugin: &Asks(1),
+        plugin: &asks(1),
         kind: 0,
         table: &world.table,
         owner: "me",
@@ -464,38 +471,20 @@ fn a_wait_that_does_not_fit_ends_the_turn_and_is_gone_on_with_soon() {
 }
 
 /// Its cursors are these, one after the other and from the beginning again; there is always more.
-struct Circle(&'static [&'static str]);
-
-impl AppPlugin for Circle {
-    fn name(&self) -> &str {
-        ""
-    }
-
-    fn digest(&self) -> &str {
-        ""
-    }
-
-    fn apps(&self) -> &[AppInfo] {
-        &[]
-    }
-
-    fn validate(&self, _: usize, _: &[(String, String)]) -> Result<Vec<SettingFault>, PluginError> {
-        Ok(vec![])
-    }
-
-    fn poll(&self, _: usize, ask: &Ask, _: &Arc<dyn Outside>) -> Result<Polled, PluginError> {
-        let here = ask.cursor.as_ref().and_then(|cursor| self.0.iter().position(|known| known == cursor));
-        let next = here.map_or(0, |here| (here + 1) % self.0.len());
-        let cursor = self.0[next].to_owned();
-        Ok(Polled::Page(AppPage { logs: vec![format!("{{\"n\":{next}}}")], cursor, more: true, wait: None }))
-    }
+fn circle(cursors: &'static [&'static str]) -> impl AppPlugin {
+    Answers(move |ask: &Ask, _: &Arc<dyn Outside>| {
+        let here = ask.cursor.as_ref().and_then(|cursor| cursors.iter().position(|known| known == cursor));
+        let next = here.map_or(0, |here| (here + 1) % cursors.len());
+        let cursor = cursors[next].to_owned();
+        AppPage { logs: vec![format!("{{\"n\":{next}}}")], cursor, more: true, wait: None }
+    })
 }
 
 #[test]
 fn pages_that_go_round_in_circles_are_a_failure_that_waits_longer_each_time() {
     for (cursors, told) in [(&["a"][..], "that it was asked for with"), (&["a", "b", "c"], "of an earlier page")] {
         let (world, config) = (World::new(), config());
-        let turn = || world.take(&Circle(cursors), &config, Millis::MAX).unwrap();
+        let turn = || world.take(&circle(cursors), &config, Millis::MAX).unwrap();
         let mut waits = Vec::new();
         for _ in 0..8 {
             let turned = turn();
