@@ -227,11 +227,13 @@ impl Inputs {
         println!("  ({:.1} % for taking the time of rules)", 100.0 * (whole / timed - 1.0));
         line("backtest: from the archive through the same rules", backtested);
         let each = archived.records as f64 / archived.inputs as f64;
-        println!(
-            "  (backtest: {:.2} of the records that go through classification and rules)",
-            backtested / (whole * each)
-        );
+        let share = backtested / (whole * each);
+        println!("  (backtest: {share:.2} of the records that go through classification and rules)");
         println!("  ({:.0} % of the records raise an alert)", 100.0 * alerts as f64 / records.max(1) as f64);
+        assert!(
+            tried_only() || share >= BACKTEST_MIN,
+            "a backtest has {share:.2} of the throughput in memory; {BACKTEST_MIN} is wanted"
+        );
     }
 
     /// What a run would have kept of the inputs, several times over.
@@ -288,6 +290,8 @@ impl Inputs {
     }
 }
 
+/// Of the records that go through classification and rules in the same time, so many go through a backtest at least.
+const BACKTEST_MIN: f64 = 0.8;
 /// How often the inputs are archived: hours have many records.
 const ARCHIVED_TIMES: usize = 100;
 
