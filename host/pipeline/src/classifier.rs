@@ -4,6 +4,7 @@ mod candidates;
 mod carried;
 mod document;
 mod framing;
+mod known_keys;
 mod lines;
 mod normalize;
 mod packing;

@@ -99,6 +99,12 @@ impl Default {
     }
 }
 
+/// A number that no other sequence of keys has; see [`streamalert_packed::Record::shape`].
+pub(super) fn new_shape() -> u32 {
+    static SHAPES: AtomicU32 = AtomicU32::new(1);
+    SHAPES.fetch_add(1, Ordering::Relaxed)
+}
+
 /// The types a record of one shape may be, best first.
 #[derive(std::default::Default)]
 pub(super) struct Shape {
@@ -322,9 +328,8 @@ impl Plan {
                 Default::List => Template::empty_list(key, length),
             });
         }
-        static SHAPES: AtomicU32 = AtomicU32::new(1);
         Plan {
-            shape: SHAPES.fetch_add(1, Ordering::Relaxed),
+            shape: new_shape(),
             absent,
             absent_bytes,
             log_type: log_type.clone(),

@@ -2,6 +2,7 @@
 
 use super::Classified;
 use super::document::{Document, Item};
+use super::known_keys::KnownKeys;
 use super::record::{self, Refusal};
 use crate::config::Schemas;
 use crate::config::schema::LogType;
@@ -25,6 +26,7 @@ pub struct Before<'a> {
 #[derive(Default)]
 pub struct Repacker {
     document: Document,
+    keys: KnownKeys,
 }
 
 impl Repacker {
@@ -42,7 +44,7 @@ impl Repacker {
     ) -> Result<(), Box<DeadLetter>> {
         let document = &mut self.document;
         let packed = match document.parse(record.json.as_bytes()) && matches!(document.item(0), Item::Object { .. }) {
-            true => record::build_plain(&mut batch.bytes, document),
+            true => record::build_plain(&mut batch.bytes, document, &mut self.keys),
             false => Err(Refusal::Type("it is no JSON object".into())),
         };
         let (reason, message) = match packed {
@@ -87,7 +89,7 @@ pub fn repack(batch: &mut LogBatch, row: usize, json: &[u8]) -> bool {
     if !document.parse(json) || !matches!(document.item(0), Item::Object { .. }) {
         return false;
     }
-    match record::build_plain(&mut batch.bytes, &document) {
+    match record::build_plain(&mut batch.bytes, &document, &mut KnownKeys::default()) {
         Ok(packed) => {
             batch.records[row].packed = packed;
             true

@@ -1,6 +1,7 @@
 //! One JSON object packed by itself, for whoever only reads its fields.
 
 use super::document::{Document, Item};
+use super::known_keys::KnownKeys;
 use super::record;
 use streamalert_packed::Record;
 
@@ -8,6 +9,7 @@ use streamalert_packed::Record;
 #[derive(Default)]
 pub struct Packer {
     document: Document,
+    keys: KnownKeys,
     bytes: Vec<u8>,
 }
 
@@ -18,7 +20,7 @@ impl Packer {
         if !self.document.parse(json.as_bytes()) || !matches!(self.document.item(0), Item::Object { .. }) {
             return None;
         }
-        let packed = record::build_plain(&mut self.bytes, &self.document).ok()?;
+        let packed = record::build_plain(&mut self.bytes, &self.document, &mut self.keys).ok()?;
         // SAFETY: just built.
         Some(unsafe { Record::trusted(&self.bytes[packed]) })
     }

@@ -2,6 +2,7 @@
 
 use super::candidates::{Default, Plan, PlannedField};
 use super::document::{Document, Item, MINUS_ZERO};
+use super::known_keys::KnownKeys;
 use super::normalize;
 use crate::config::schema::{Field, FieldKind, Fields, LogPattern, UnknownKeys};
 use crate::limits::{DUPLICATES_MAX, KEYS_MAX, RECORD_BYTES_MAX};
@@ -52,7 +53,11 @@ pub(super) fn build(
 }
 
 /// Writes the whole document, an object, as a record to the end of `out`, every value as it is.
-pub(super) fn build_plain(out: &mut Vec<u8>, document: &Document) -> Result<Range<usize>, Refusal> {
+pub(super) fn build_plain(
+    out: &mut Vec<u8>,
+    document: &Document,
+    keys: &mut KnownKeys,
+) -> Result<Range<usize>, Refusal> {
     let start = out.len();
     let span = document.span(0);
     if span.len() > RECORD_BYTES_MAX {
@@ -62,13 +67,28 @@ pub(super) fn build_plain(out: &mut Vec<u8>, document: &Document) -> Result<Rang
     let base = builder.raw(&document.text()[span.clone()]);
     let duplicates = Vec::new();
     let mut writer = Writer { builder, document, span, base, unknown: UnknownKeys::Keep, duplicates };
-    match writer.plain(0) {
-        Ok(root) => Ok(writer.builder.finish_as(root, 0)),
+    let known = keys.shape(document);
+    let root = match (document.item(0), known) {
+        (Item::Object { len }, Some(_)) => writer.distinct(document, 0, len),
+        _ => writer.plain(0),
+    };
+    let packed = match root {
+        Ok(root) => writer.builder.finish_as(root, known.unwrap_or(0)),
         Err(refusal) => {
             out.truncate(start);
-            Err(refusal)
+            return Err(refusal);
+        }
+    };
+    if known.is_none()
+        && let Item::Object { len } = document.item(0)
+    {
+        // SAFETY: just finished.
+        let record = unsafe { Record::trusted(&out[packed.clone()]) };
+        if record.root().len() == len {
+            keys.learn(document);
         }
     }
+    Ok(packed)
 }
 
 fn write(
@@ -293,6 +313,19 @@ impl Writer<'_, '_> {
             }
             _ => Slot::NULL,
         })
+    }
+
+    /// An object as it is, of whose keys no two are the same.
+    fn distinct(&mut self, document: &Document, at: usize, len: usize) -> Result<Slot, Refusal> {
+        let object = self.builder.object(len);
+        let mut next = at + 1;
+        for index in 0..len {
+            let slot = self.plain_of(document, next + 1)?;
+            let key = self.key(document.key(next));
+            self.builder.entry(object, index, key, slot);
+            next = document.after(next + 1);
+        }
+        Ok(object)
     }
 
     /// A value by the type its schema gives it. Empty values (null, "", 0, false, [], {}) pass as they are.
