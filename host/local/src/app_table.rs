@@ -3,18 +3,15 @@
 //! Whoever takes leases here holds a lock on a file of his own, which ends with his process: the lease of one who is gone means nothing,
 //! so that after a crash nobody waits for it.
 
+use crate::sqlite_file;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use streamalert_pipeline::apps::AppState;
 use streamalert_pipeline::backend::{AppTable, BackendError, BackendErrorKind};
-
-/// How long a write waits for another process (`app reset` beside `run`): commits take milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct SqliteApps {
     path: PathBuf,
@@ -25,12 +22,9 @@ impl SqliteApps {
     /// Opens the table, and makes it if it is not there.
     pub fn open(path: &Path) -> Result<Self, BackendError> {
         let open = || -> rusqlite::Result<Connection> {
-            let connection = Connection::open(path)?;
-            connection.busy_timeout(BUSY_TIMEOUT)?;
+            let connection = sqlite_file::open(path, "FULL")?;
             connection.execute_batch(
-                "PRAGMA journal_mode = WAL;
-                 PRAGMA synchronous = FULL;
-                 CREATE TABLE IF NOT EXISTS apps (
+                "CREATE TABLE IF NOT EXISTS apps (
                      app      TEXT PRIMARY KEY,
                      revision INTEGER NOT NULL,
                      state    TEXT NOT NULL

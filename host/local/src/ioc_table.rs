@@ -1,15 +1,14 @@
 //! Indicators of compromise in SQLite: a row for each value and source.
 
+use crate::sqlite_file;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
 use streamalert_pipeline::threat_intel::{Found, Ioc, IocFilter, IocTable, Network, SourceState, network_keys};
 use streamalert_pipeline::time::Millis;
 
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Layout of the tables.
 const SCHEMA_VERSION: i64 = 1;
 /// Times are milliseconds since 1970. `networks` has the lengths of ranges that are or were there, so that a value is asked about
@@ -48,11 +47,8 @@ impl SqliteIocs {
     pub fn open(path: &Path) -> Result<Self, BackendError> {
         let shown = path.display().to_string();
         let open = || -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
-            let mut connection = Connection::open(path)?;
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
             // What a crash of the machine takes back, the next download brings.
-            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            let mut connection = sqlite_file::open(path, "NORMAL")?;
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             match change.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
                 0 => change.execute_batch(SCHEMA)?,

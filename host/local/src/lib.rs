@@ -42,6 +42,7 @@ pub mod runner;
 pub mod scheduled_queries;
 pub mod secrets;
 pub mod sqlite;
+mod sqlite_file;
 pub mod staging;
 pub mod stop;
 pub mod tally;

@@ -4,15 +4,12 @@ mod desk;
 mod table;
 mod trials;
 
+use crate::sqlite_file;
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use streamalert_pipeline::alert::Alert;
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
-
-/// How long a write waits for another process (`dead resend` beside `run`): commits take milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Layout of the tables. A later one reads every earlier one and upgrades it when opened.
 const SCHEMA_VERSION: i64 = 3;
@@ -135,9 +132,11 @@ impl SqliteAlerts {
     /// Opens the table, and makes it if it is not there.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let shown = path.display().to_string();
-        let failed = |source| OpenError::Sqlite { path: shown.clone(), source };
-        let mut connection = Connection::open(path).map_err(failed)?;
-        let version = prepare(&mut connection).map_err(failed)?;
+        let opened = sqlite_file::open(path, "FULL").and_then(|mut connection| {
+            let version = prepare(&mut connection)?;
+            Ok((connection, version))
+        });
+        let (connection, version) = opened.map_err(|source| OpenError::Sqlite { path: shown.clone(), source })?;
         if version > SCHEMA_VERSION {
             return Err(OpenError::Newer { path: shown, found: version });
         }
@@ -223,10 +222,7 @@ impl SqliteAlerts {
 
 /// Brings the file to our layout, unless it is newer. Says which layout it has.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))?;
-    // In WAL mode NORMAL may lose the last commits when the power goes; acknowledged means durable.
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    connection.execute_batch("PRAGMA foreign_keys = ON")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
