@@ -65,7 +65,7 @@ pub mod time;
 pub use app::{App, validate};
 pub use ask::Ask;
 pub use link::{link, query_of};
-pub use logs::{CsvPart, Log, answer_json, answer_text, csv_logs, csv_part, logs_in};
+pub use logs::{CsvPart, Log, OpenQuote, answer_json, answer_text, csv_logs, csv_part, logs_in};
 pub use page::{Page, Stop, fetched, page, reject, retry};
 #[cfg(not(target_family = "wasm"))]
 pub use poller::Poller;
@@ -80,9 +80,9 @@ pub use streamalert_output_sdk::{
 /// What the file of an app needs: `use streamalert_app_sdk::prelude::*;`
 pub mod prelude {
     pub use crate::{
-        App, Ask, Failure, FailureKind, Fault, Http, Log, Overlap, Page, Request, Response, Round, Seen, Setting,
-        Settings, Stop, Url, answer_json, answer_text, csv_logs, csv_part, export_apps, fetched, link, log, logs_in,
-        page, percent, query_of, reject, retry, sign, time, validate,
+        App, Ask, Failure, FailureKind, Fault, Http, Log, OpenQuote, Overlap, Page, Request, Response, Round, Seen,
+        Setting, Settings, Stop, Url, answer_json, answer_text, csv_logs, csv_part, export_apps, fetched, link, log,
+        logs_in, page, percent, query_of, reject, retry, sign, time, validate,
     };
     #[cfg(not(target_family = "wasm"))]
     pub use crate::{FakeHttp, Poller};

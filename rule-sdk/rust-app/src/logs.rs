@@ -1,8 +1,8 @@
 //! Logs in answers: each as the service wrote it, number for number, so that the same log is the same text every time.
 
-use crate::{Response, Stop, reject, retry};
-use serde_json::Value;
+use crate::{Response, Stop, retry};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -30,6 +30,12 @@ impl Log {
     pub fn parse(json: &str) -> Result<Self, String> {
         let value: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
         Ok(Log { json: compact(json), value })
+    }
+
+    /// What is no log though it stands where one should: its text, and what is wrong with it. No log type takes it, so that it becomes a
+    /// dead letter, and the logs beside it go on.
+    pub fn broken(text: &str, why: &str) -> Self {
+        json!({"broken": why, "text": text}).into()
     }
 
     pub fn value(&self) -> &Value {
@@ -88,11 +94,12 @@ impl Log {
 }
 
 /// The logs in the list below these keys of an answer; `&[]` if the answer itself is the list. No list there, or null, is no logs
-/// if the answer is JSON.
+/// if the answer is JSON. What is no object in the list is a [broken](Log::broken) log.
 pub fn logs_in(answer: &Response, path: &[&str]) -> Result<Vec<Log>, Stop> {
     let broken = |error: serde_json::Error| retry(format!("the answer is no JSON as expected: {error}"));
-    let text = std::str::from_utf8(&answer.body).map_err(|_| retry("the answer is not UTF-8"))?;
-    let mut at: &RawValue = serde_json::from_str(text).map_err(broken)?;
+    // A byte that is no text would be one at each attempt.
+    let text = String::from_utf8_lossy(&answer.body);
+    let mut at: &RawValue = serde_json::from_str(&text).map_err(broken)?;
     for key in path {
         let fields: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(at.get()).map_err(broken)?;
         match fields.get(*key) {
@@ -101,7 +108,11 @@ pub fn logs_in(answer: &Response, path: &[&str]) -> Result<Vec<Log>, Stop> {
         }
     }
     let list: Option<Vec<&RawValue>> = serde_json::from_str(at.get()).map_err(broken)?;
-    list.unwrap_or_default().into_iter().map(|raw| Log::parse(raw.get()).map_err(retry)).collect()
+    let log = |raw: &RawValue| match raw.get().starts_with('{') {
+        true => Log::parse(raw.get()).map_err(retry),
+        false => Ok(Log::broken(raw.get(), "it is no object")),
+    };
+    list.unwrap_or_default().into_iter().map(log).collect()
 }
 
 /// The answer as JSON.
@@ -119,9 +130,10 @@ pub fn answer_text(answer: &Response, path: &[&str]) -> Result<Option<String>, S
     })
 }
 
-/// Logs of a table: the first line has the names, each further one is a log of texts.
+/// Logs of a table: the first line has the names, each further one is a log of texts. A row with another number of cells is a
+/// [broken](Log::broken) log; a table that ends within a quoted cell was cut off, and is to be fetched again.
 pub fn csv_logs(table: &str) -> Result<Vec<Log>, Stop> {
-    let all = csv_part(table, 0, usize::MAX, usize::MAX)?;
+    let all = csv_part(table, 0, usize::MAX, usize::MAX, OpenQuote::CutOff)?;
     all.logs.iter().map(|log| Log::parse(log).map_err(retry)).collect()
 }
 
@@ -134,11 +146,25 @@ pub struct CsvPart {
     pub next: Option<usize>,
 }
 
+/// What it means that a table ends within a quoted cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenQuote {
+    /// It was cut off: fetched again, it may be whole.
+    CutOff,
+    /// The line at which that row begins is broken, and the next one is a row again: for a table that ends so each time.
+    BrokenLine,
+}
+
 /// Logs of a table that is too large for a page: those from byte `from` on (0 at first, then `next` of the part before), no more than
-/// so many, and about so many bytes of JSON.
-pub fn csv_part(table: &str, from: usize, logs_max: usize, bytes_max: usize) -> Result<CsvPart, Stop> {
-    let mut rows = CsvRows { table, at: if table.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 } };
-    let Some(names) = rows.next().transpose()? else { return Ok(CsvPart::default()) };
+/// so many, and about so many bytes of JSON. Broken rows are logs, as in [`csv_logs`].
+pub fn csv_part(table: &str, from: usize, logs_max: usize, bytes_max: usize, open: OpenQuote) -> Result<CsvPart, Stop> {
+    let at = if table.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut rows = CsvRows { table, at, open };
+    let names = match rows.next().transpose()? {
+        None => return Ok(CsvPart::default()),
+        Some(CsvRow::Cells(names)) => names,
+        Some(CsvRow::Open) => return Err(retry("the head of the table ends within a quoted cell")),
+    };
     // Of two columns with the same name, the last one counts.
     let last = |name: &String| names.iter().rposition(|other| other == name).unwrap_or(0);
     let columns: Vec<(String, usize)> = names
@@ -157,16 +183,26 @@ pub fn csv_part(table: &str, from: usize, logs_max: usize, bytes_max: usize) -> 
     let mut bytes = 0;
     loop {
         let at = rows.at;
-        let Some(cells) = rows.next().transpose()? else { return Ok(part) };
+        let Some(row) = rows.next().transpose()? else { return Ok(part) };
         if part.logs.len() >= logs_max || bytes >= bytes_max {
             part.next = Some(at);
             return Ok(part);
         }
-        if cells.len() != names.len() {
-            let line = 1 + table[..at].matches('\n').count();
-            let (found, wanted) = (cells.len(), names.len());
-            return Err(reject(format!("the row at line {line} of the table has {found} cells, its head {wanted}")));
-        }
+        let cells = match row {
+            CsvRow::Cells(cells) if cells.len() == names.len() => cells,
+            broken => {
+                let why = match broken {
+                    CsvRow::Cells(cells) => {
+                        format!("the row has {} cells, the head of its table {}", cells.len(), names.len())
+                    }
+                    CsvRow::Open => "a quoted cell of the line has no end".to_owned(),
+                };
+                let log = Log::broken(table[at..rows.at].trim_matches(['\r', '\n']), &why).into_json();
+                bytes += log.len();
+                part.logs.push(log);
+                continue;
+            }
+        };
         let mut log = String::with_capacity(64);
         for (name, index) in &columns {
             log.push(if log.is_empty() { '{' } else { ',' });
@@ -184,10 +220,17 @@ pub fn csv_part(table: &str, from: usize, logs_max: usize, bytes_max: usize) -> 
 struct CsvRows<'a> {
     table: &'a str,
     at: usize,
+    open: OpenQuote,
+}
+
+enum CsvRow {
+    Cells(Vec<String>),
+    /// A line with a quoted cell that has no end.
+    Open,
 }
 
 impl Iterator for CsvRows<'_> {
-    type Item = Result<Vec<String>, Stop>;
+    type Item = Result<CsvRow, Stop>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let (mut row, mut cell): (Vec<String>, String) = (Vec::new(), String::new());
@@ -215,20 +258,25 @@ impl Iterator for CsvRows<'_> {
                 '\n' => {
                     self.at = from + index + 1;
                     row.push(cell);
-                    return Some(Ok(row));
+                    return Some(Ok(CsvRow::Cells(row)));
                 }
                 _ => cell.push(c),
             }
         }
         self.at = self.table.len();
-        if quoted {
+        if quoted && self.open == OpenQuote::CutOff {
             return Some(Err(retry("the table ends within a quoted cell")));
+        }
+        if quoted {
+            let line = self.table[from..].trim_start_matches(['\r', '\n']);
+            self.at = line.find('\n').map_or(self.at, |end| self.table.len() - line.len() + end + 1);
+            return Some(Ok(CsvRow::Open));
         }
         if is_blank(&row, &cell, was_quoted) {
             return None;
         }
         row.push(cell);
-        Some(Ok(row))
+        Some(Ok(CsvRow::Cells(row)))
     }
 }
 
@@ -256,7 +304,6 @@ fn compact(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn answer(body: &str) -> Response {
         Response { status: 200, body: body.into(), ..Response::default() }
@@ -273,6 +320,11 @@ mod tests {
         let logs = logs_in(&answer(body), &["data", "items"]).unwrap();
         assert_eq!(texts(&logs), [r#"{"b":1.50,"a":12345678901234567890123}"#, r#"{"t":"x \" y"}"#]);
         assert_eq!(texts(&logs_in(&answer("[{}]"), &[]).unwrap()), ["{}"]);
+        let logs = logs_in(&answer("[null, {\"a\": 1}, \"x\"]"), &[]).unwrap();
+        let wanted = [r#"{"broken":"it is no object","text":"null"}"#, r#"{"a":1}"#];
+        assert_eq!((&texts(&logs)[..2], logs[2].text("text")), (&wanted[..], "\"x\"".into()));
+        let latin = Response { status: 200, body: b"[{\"a\": \"M\xfcller\"}]".to_vec(), ..Response::default() };
+        assert_eq!(logs_in(&latin, &[]).unwrap()[0].text("a"), "M\u{fffd}ller");
         for nothing in ["{}", r#"{"data": {}}"#, r#"{"data": {"items": null}}"#, r#"{"data": {"items": []}}"#] {
             assert_eq!(logs_in(&answer(nothing), &["data", "items"]).unwrap(), [], "{nothing}");
         }
@@ -299,9 +351,27 @@ mod tests {
         let logs = csv_logs(table).unwrap();
         assert_eq!(texts(&logs), [r#"{"A":"1","B":"x, \"y\"\nz","C":""}"#, r#"{"A":"","B":"","C":"3"}"#]);
         assert_eq!(csv_logs("").unwrap(), []);
-        assert!(matches!(csv_logs("A,B\n1"), Err(Stop::Reject(reason)) if reason.contains("line 2")));
+        assert_eq!(
+            texts(&csv_logs("A,B\n1,2\n\n1\r\n3,4,\"x\ny\"\n5,6").unwrap()),
+            [
+                r#"{"A":"1","B":"2"}"#,
+                r#"{"broken":"the row has 1 cells, the head of its table 2","text":"1"}"#,
+                r#"{"broken":"the row has 3 cells, the head of its table 2","text":"3,4,\"x\ny\""}"#,
+                r#"{"A":"5","B":"6"}"#
+            ]
+        );
         assert_eq!(texts(&csv_logs("A,B,A\n1,2,3").unwrap()), [r#"{"A":"3","B":"2"}"#]);
         assert!(matches!(csv_logs("A\n\"1"), Err(Stop::Retry { .. })));
+        // It ends so each time.
+        let part = |table| csv_part(table, 0, 9, 9_000, OpenQuote::BrokenLine).map(|part| part.logs);
+        let broken = r#"{"broken":"a quoted cell of the line has no end","text":"2,\"x"}"#;
+        for (table, wanted) in [
+            ("A,B\n1,y\n\r\n2,\"x\r\n3,z\n", &[r#"{"A":"1","B":"y"}"#, broken, r#"{"A":"3","B":"z"}"#][..]),
+            ("A,B\n2,\"x", &[broken]),
+        ] {
+            assert_eq!(part(table).unwrap(), wanted, "{table:?}");
+        }
+        assert!(matches!(part("\"A,B\n1"), Err(Stop::Retry { .. })));
     }
 
     #[test]
@@ -312,7 +382,7 @@ mod tests {
         for (logs, bytes) in [(1, 1_000), (2, 1_000), (3, 1_000), (5, 1_000), (9, 1), (9, 30)] {
             let (mut read, mut at, mut parts) = (Vec::new(), 0, 0);
             loop {
-                let part = csv_part(table, at, logs, bytes).unwrap();
+                let part = csv_part(table, at, logs, bytes, OpenQuote::CutOff).unwrap();
                 assert!(!part.logs.is_empty() && part.logs.len() <= logs);
                 read.extend(part.logs);
                 parts += 1;
@@ -322,8 +392,8 @@ mod tests {
             assert_eq!(read, whole, "{logs} {bytes}");
             assert_eq!(parts, if bytes == 1_000 { 5usize.div_ceil(logs) } else { parts }, "none is empty");
         }
-        assert_eq!(csv_part("", 0, 9, 9).unwrap(), CsvPart::default());
-        assert!(matches!(csv_part(table, 10_000, 9, 9), Err(Stop::Retry { .. })), "it was longer");
+        assert_eq!(csv_part("", 0, 9, 9, OpenQuote::CutOff).unwrap(), CsvPart::default());
+        assert!(matches!(csv_part(table, 10_000, 9, 9, OpenQuote::CutOff), Err(Stop::Retry { .. })), "it was longer");
     }
 
     #[test]

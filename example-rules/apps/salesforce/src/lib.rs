@@ -14,6 +14,8 @@ const LIMIT: usize = 200;
 /// Logs of a page, and bytes of their JSON: what lies in memory beside the file.
 const PART_LOGS: usize = 10_000;
 const PART_BYTES: usize = 6 << 20;
+/// Attempts from which on a file that seems to be cut off is as it is.
+const ATTEMPTS: u32 = 5;
 /// How long before the newest file others may appear that were made before it.
 const OVERLAP: i64 = 3600;
 
@@ -124,10 +126,13 @@ fn poll(ask: &Ask, http: &dyn Http, kind: &str) -> Result<Page, Stop> {
     let request =
         Request::get(format!("{url}/services/data/{VERSION}/sobjects/EventLogFile/{id}/LogFile")).bearer(&token);
     let table = limited(http.send(request))?;
-    let table = std::str::from_utf8(&table.body).map_err(|_| retry("the file is not UTF-8"))?;
+    // Bytes that are no text do not keep the others back either.
+    let table = &*String::from_utf8_lossy(&table.body);
     // One that is another by now is read from its beginning.
     let from = begun.filter(|begun| begun.file == id && begun.length == table.len()).map_or(0, |begun| begun.at);
-    let part = csv_part(table, from, PART_LOGS, PART_BYTES)?;
+    // A file that is the same each time was not cut off: its broken lines are not to keep the others back.
+    let open = if ask.attempt < ATTEMPTS { OpenQuote::CutOff } else { OpenQuote::BrokenLine };
+    let part = csv_part(table, from, PART_LOGS, PART_BYTES, open)?;
     let more = more || part.next.is_some();
     match part.next {
         Some(at) => cursor.part = Some(Part { file: id, length: table.len(), at }),
@@ -299,6 +304,28 @@ mod tests {
         assert!(matches!(poller.poll(&http), Err(Stop::Retry { .. })), "it was cut off");
         assert_eq!(poller.poll(&http).unwrap().len(), 1);
         assert!(matches!(poller.poll(&http), Err(Stop::Retry { after: Some(900), .. })));
+    }
+
+    #[test]
+    fn broken_lines_keep_nothing_back() {
+        let list = || files(&[("0ATa", "2026-01-02T11:10:00.000+0000")]);
+        let http = (1..ATTEMPTS).fold(FakeHttp::new(), |http, _| {
+            http.json(200, token()).json(200, list()).answer(200, "A,B\n1,\"x\n2,y\n")
+        });
+        let http = http.json(200, token()).json(200, list()).answer(200, "A,B\n0\n1,\"x\n2,y\n");
+        let mut poller = poller();
+        for _ in 1..ATTEMPTS {
+            assert!(matches!(poller.poll(&http), Err(Stop::Retry { .. })), "it may have been cut off");
+        }
+        let logs = poller.poll(&http).unwrap();
+        assert_eq!(logs.len(), 3);
+        assert!(logs[0].contains("1 cells") && logs[1].contains(r#""text":"1,\"x""#), "{logs:?}");
+        assert_eq!(logs[2], r#"{"A":"2","B":"y"}"#);
+
+        let latin = b"A,B\n1,M\xfcller\n2,y\n".to_vec();
+        let http = FakeHttp::new().json(200, token()).json(200, list()).answer(200, latin);
+        let logs = self::poller().poll(&http).unwrap();
+        assert_eq!(logs, ["{\"A\":\"1\",\"B\":\"M\u{fffd}ller\"}", r#"{"A":"2","B":"y"}"#]);
     }
 
     #[test]
