@@ -600,6 +600,10 @@ fn a_run_that_is_killed_while_it_fetches_goes_on_where_it_was() {
     assert_eq!(values(&table), (0..400).filter(|n| *n != 7).map(ip).collect());
     let (out, _) = exits(world.streamalert(&["threat-intel", "status"]), 0);
     assert!(out.contains("s ") && out.contains("399 indicators"), "{out}");
+    for misspelt in [&["list"][..], &["get", "1.2.3.4"], &["remove", "1.2.3.4"], &["status"]] {
+        let (_, told) = exits(world.streamalert(&[&["threat-intel", "--data", "dta"], misspelt].concat()), 2);
+        assert!(told.contains("there is no data folder dta") && !world.at("dta").exists(), "{told}");
+    }
 }
 
 #[test]

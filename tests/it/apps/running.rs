@@ -100,6 +100,10 @@ fn an_app_is_configured_tried_run_and_forgotten() {
     );
     assert!(!std::fs::read_to_string(world.at("conf/apps.json")).unwrap().contains(SECRET));
     assert_eq!(status(&world)["standing"], "new");
+    for misspelt in [&["app", "status", "--data", "dta"][..], &["app", "reset", "northwind", "--data", "dta"]] {
+        assert!(said(&world, misspelt, 2).contains("there is no data folder dta"));
+        assert!(!world.at("dta").exists());
+    }
 
     let tried = said(&world, &["app", "run", "northwind", "--dry-run"], 0);
     assert_eq!(tried.lines().filter(|line| line.contains("txid")).count(), PAGE, "{tried}");

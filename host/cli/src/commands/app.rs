@@ -156,7 +156,13 @@ impl<'a> Desk<'a> {
         let folder = args.aws.as_ref().unwrap_or(&args.config);
         let config = rules::config(folder, None)?;
         let cloud = args.aws.as_deref().map(cloud::connect).transpose()?;
-        let data = DataFolder::open(&args.data)?;
+        // To look into a folder that is not there is a mistake; what is configured before the first run is kept in a new one.
+        let data = match args.command {
+            Command::Status { .. } | Command::Reset { .. } if cloud.is_none() => {
+                DataFolder::existing(&args.data).map_err(Failure::Usage)?
+            }
+            _ => DataFolder::open(&args.data)?,
+        };
         let mut plugins = rules::open(&args.plugins, &data.cache(), &config)?;
         let loaded = plugins.source.load();
         for notice in loaded.notices.iter().filter(|notice| !notice.starts_with("live:")) {

@@ -148,7 +148,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
         None => {
             let config = rules::config(&args.config, None)?;
-            let data = DataFolder::open(&args.data)?;
+            // To look into a folder that is not there is a mistake; what is added before the first run is kept in a new one.
+            let data = match args.command {
+                Command::Add { .. } | Command::Refresh { .. } | Command::UpdateAuth { .. } => {
+                    DataFolder::open(&args.data)?
+                }
+                _ => DataFolder::existing(&args.data).map_err(Failure::Usage)?,
+            };
             let secrets = rules::secrets(args.secrets.as_deref(), &data);
             Place { config, table: intel::table(&data)?, secrets, cloud: None }
         }

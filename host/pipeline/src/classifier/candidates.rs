@@ -102,7 +102,12 @@ impl Default {
 /// A number that no other sequence of keys has; see [`streamalert_packed::Record::shape`].
 pub(super) fn new_shape() -> u32 {
     static SHAPES: AtomicU32 = AtomicU32::new(1);
-    SHAPES.fetch_add(1, Ordering::Relaxed)
+    next_number(&SHAPES)
+}
+
+/// 0, which says nothing, when there are no more: guests take a number's word for where a key is, so that none may come twice.
+fn next_number(numbers: &AtomicU32) -> u32 {
+    numbers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |number| number.checked_add(1)).unwrap_or(0)
 }
 
 /// The types a record of one shape may be, best first.
@@ -502,5 +507,18 @@ impl Hasher for IdentityHasher {
     }
     fn write_u64(&mut self, value: u64) {
         self.0 = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_of_keys_comes_twice() {
+        let numbers = AtomicU32::new(u32::MAX - 2);
+        let given: Vec<u32> = (0..5).map(|_| next_number(&numbers)).collect();
+        assert_eq!(given, [u32::MAX - 2, u32::MAX - 1, 0, 0, 0]);
+        assert!(new_shape() != 0);
     }
 }
