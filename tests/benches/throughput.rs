@@ -213,7 +213,7 @@ impl Inputs {
         let archived = self.archived(&mut worker);
         let sides = Sides { new: &rules, current: None, schemas: &self.schemas };
         let options = Options { threads: 1, examples: 3 };
-        let backtested = best(|| backtest(&archived.chosen, &sides, &options, &Nobody).unwrap().records as usize);
+        let backtested = best(|| backtest(&archived.chosen, &sides, &options, &Nobody).records as usize);
         let after = yardstick(root, &texts);
         let yard = before.max(after);
         println!("  {:<58} {:>12}", "", "per second");
@@ -260,7 +260,13 @@ impl Inputs {
         for table in archive.tables().unwrap() {
             for hour in archive.hours(&table).unwrap() {
                 let files = archive.files(&table, &hour).unwrap().into_iter();
-                chosen.extend(files.map(|file| Chosen { file, log_type: None }));
+                let (shown, table) = (String::new(), &table);
+                chosen.extend(files.map(|file| Chosen {
+                    file,
+                    shown: shown.clone(),
+                    table: table.clone(),
+                    log_type: None,
+                }));
             }
         }
         Archived { chosen, records, inputs, _folder: folder }

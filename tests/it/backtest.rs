@@ -112,6 +112,14 @@ fn what_is_new_what_is_lost_and_what_it_takes_is_told() {
     assert!(status == Some(2) && told.contains("refused"), "{told}");
     world.write("plugins/every_row.wasm", every_row("high"));
     assert!(code(&["--plugins", "plugins", "--until", "2020-01-01"]).1.contains("no archived records"));
+
+    // A file that cannot be read is named, and the others are read.
+    let hour = std::fs::read_dir(world.at("data/archive/test_row")).unwrap().next().unwrap().unwrap();
+    std::fs::write(hour.path().join("empty.parquet"), "").unwrap();
+    let output = world.streamalert(&["backtest", "--output", "json", "--plugins", "plugins"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["rules"]["every_row"]["new"]["hits"]), (Some(1), &40.into()));
+    assert!(self::told(&output).contains("empty.parquet cannot be read"), "{}", self::told(&output));
 }
 
 /// The file as Firehose writes it, which says nothing of log types.
@@ -163,9 +171,34 @@ fn over_the_archive_on_aws_it_finds_what_it_finds_here() {
         assert_eq!((status, report), (Some(0), Some(here.clone())), "{said}");
         let (status, report, _) = there(&["conf", "--until", "2020-01-01"]);
         assert_eq!((status, report.unwrap()["records"].as_u64()), (Some(0), Some(0)));
-        // One that cannot be read is named.
+        // What is hidden, and folders, are none; keys are no paths; what has no log type is told.
+        let escape = world.at("ESCAPED.parquet");
+        for key in ["/dt=H/", "/dt=H/_SUCCESS", &format!("/dt=H/{}{}", "../".repeat(32), escape.display())] {
+            put(&format!("test_row{}", key.replace("dt=H", &hours[0])), b"PAR1 no file PAR1".to_vec());
+        }
+        let one = std::fs::read_dir(world.at("data/archive/test_row").join(&hours[0])).unwrap();
+        let one =
+            one.map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|it| it == "parquet"));
+        put(&format!("gone_row/{}/x.parquet", hours[0]), as_firehose_writes(&one.unwrap()));
+        // One that cannot be read is named, and the others are read.
         put(&format!("test_row/{}/damaged.parquet", hours[0]), b"PAR1 no file PAR1".to_vec());
-        let (status, _, said) = there(&["conf"]);
-        assert!(status == Some(1) && said.contains("/damaged.parquet"), "{said}");
+        put(&format!("test_row/{}/{}.parquet", hours[0], "long".repeat(100)), vec![]);
+        let (status, report, said) = there(&["conf"]);
+        let report = report.unwrap();
+        assert_eq!(
+            (status, &report["rules"], &report["records"]),
+            (Some(1), &here["rules"], &here["records"]),
+            "{said}"
+        );
+        assert!(!escape.exists());
+        assert!(said.contains("no log type of the schemas has the table gone_row"), "{said}");
+        let damaged: Vec<&String> = report["damaged"].as_object().unwrap().keys().collect();
+        let bucket = place.names.archive_bucket();
+        assert_eq!(damaged.len(), 3, "{said}");
+        assert!(
+            said.contains(&format!("s3://{bucket}/test_row/{}/damaged.parquet cannot be read", hours[0])),
+            "{said}"
+        );
+        assert!(said.contains("3 files of the archive cannot be read"), "{said}");
     }
 }

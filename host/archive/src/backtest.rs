@@ -2,11 +2,11 @@
 
 use crate::folder::DataFile;
 use crate::read::{parts, records};
-use crate::{ArchiveError, Result};
+use crate::{Result, told};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use streamalert_pipeline::alert::Alert;
@@ -32,6 +32,9 @@ pub struct Sides<'a> {
 #[derive(Clone, Debug)]
 pub struct Chosen {
     pub file: DataFile,
+    /// As people know it.
+    pub shown: String,
+    pub table: String,
     /// Of its records, if the file does not say it.
     pub log_type: Option<String>,
 }
@@ -50,6 +53,9 @@ pub struct Report {
     /// Records that rules cannot be asked about any more, by why.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unread: BTreeMap<String, u64>,
+    /// Files that cannot be read, or not to their end, by why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub damaged: BTreeMap<String, String>,
     pub rules: BTreeMap<String, RuleReport>,
     /// More hits than can be remembered: records that were archived twice may be counted twice.
     pub repeats_counted: bool,
@@ -244,6 +250,7 @@ impl Report {
         for (why, count) in other.unread {
             *self.unread.entry(why).or_default() += count;
         }
+        self.damaged.extend(other.damaged);
         // Both have seen the same record: it is counted once.
         let mut twice: BTreeMap<String, [u64; 4]> = BTreeMap::new();
         if self.hits.count == 0 {
@@ -339,41 +346,37 @@ fn hex(bytes: &[u8]) -> String {
     out
 }
 
-/// Asks about all records of the files, on all threads.
-pub fn backtest(chosen: &[Chosen], sides: &Sides<'_>, options: &Options, progress: &dyn Progress) -> Result<Report> {
+/// Asks about all records of the files, on all threads. What cannot be read is in the report, and keeps nothing else from being read.
+pub fn backtest(chosen: &[Chosen], sides: &Sides<'_>, options: &Options, progress: &dyn Progress) -> Report {
+    let mut total = Report::begin(sides);
     let mut work: Vec<(&Chosen, usize, u64)> = Vec::new();
     for one in chosen {
-        let all = parts(&one.file)?.into_iter().enumerate();
-        work.extend(all.map(|(part, (_, bytes))| (one, part, bytes)));
+        match parts(&one.file) {
+            Ok(parts) => {
+                work.extend(parts.into_iter().enumerate().map(|(part, (_, bytes))| (one, part, bytes)));
+            }
+            Err(error) => drop(total.damaged.insert(one.shown.clone(), told(&*error.source))),
+        }
     }
     progress.length(work.iter().map(|(_, _, bytes)| bytes).sum());
     let threads = options.threads.clamp(1, work.len().max(1));
     let next = AtomicUsize::new(0);
-    let broken = AtomicBool::new(false);
-    let total = Mutex::new((Report::begin(sides), None::<ArchiveError>));
+    let total = Mutex::new(total);
     let work = || {
         let mut report = Report::begin(sides);
-        let mut error = None;
-        while !broken.load(Ordering::Relaxed) {
-            let Some((one, part, bytes)) = work.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-            if let Err(why) = read(one, *part, *bytes, sides, options, progress, &mut report) {
-                broken.store(true, Ordering::Relaxed);
-                error = Some(why);
+        while let Some((one, part, bytes)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = read(one, *part, *bytes, sides, options, progress, &mut report) {
+                report.damaged.insert(one.shown.clone(), told(&*error.source));
             }
         }
-        let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-        total.0.add(report, options);
-        total.1 = total.1.take().or(error);
+        total.lock().unwrap_or_else(PoisonError::into_inner).add(report, options);
     };
     thread::scope(|scope| {
         // The caller's own thread is one of them.
         (1..threads).for_each(|_| drop(scope.spawn(work)));
         work();
     });
-    match total.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        (_, Some(error)) => Err(error),
-        (report, None) => Ok(report),
-    }
+    total.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read(
@@ -387,7 +390,7 @@ fn read(
 ) -> Result<()> {
     let (mut rest, mut batches) = (bytes, 0u64);
     let mut rows = records(&one.file, part, one.log_type.as_deref(), ROWS_AT_ONCE)?;
-    let known = sides.schemas.get(rows.log_type()).cloned();
+    let known = rows.log_type().and_then(|name| sides.schemas.get(name)).cloned();
     let mut packer = Repacker::default();
     // Rows of one cluster beside one another are a batch.
     let mut read: Vec<LogBatch> = Vec::new();
@@ -408,7 +411,13 @@ fn read(
             *report.unread.entry(message).or_default() += 1;
         }
         if known.is_none() {
-            *report.unread.entry(gone(rows.log_type())).or_default() += count as u64;
+            let why = match rows.log_type() {
+                Some(log_type) => gone(log_type),
+                None => {
+                    format!("no log type of the schemas has the table {}; bring it back, then try again", one.table)
+                }
+            };
+            *report.unread.entry(why).or_default() += count as u64;
         }
         for batch in read.drain(..) {
             report.judge(&batch, sides, options);

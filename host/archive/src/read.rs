@@ -23,7 +23,7 @@ const RECORD: &str = "streamalert_record";
 /// Reads a part of a file of records, many rows at once.
 pub struct Records {
     path: PathBuf,
-    log_type: String,
+    log_type: Option<String>,
     rows: ParquetRecordBatchReader,
     /// Of the row before: mostly the next one's too.
     source: Arc<Source>,
@@ -60,9 +60,7 @@ pub fn records(file: &DataFile, part: usize, log_type: Option<&str>, at_once: us
     let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(views.collect::<Vec<_>>())));
     let read = ArrowReaderMetadata::try_new(read.metadata().clone(), options).map_err(failed("read", &file.path))?;
     let opened = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, read);
-    let log_type = said(&opened)
-        .or_else(|| log_type.map(str::to_owned))
-        .ok_or_else(|| failed("read", &file.path)("it does not say of which log type its records are"))?;
+    let log_type = said(&opened).or_else(|| log_type.map(str::to_owned));
     let schema = opened.schema();
     let mut roots = Vec::new();
     for (name, _) in PROVENANCE {
@@ -119,8 +117,9 @@ impl<'a> Read<'a> {
 }
 
 impl Records {
-    pub fn log_type(&self) -> &str {
-        &self.log_type
+    /// None if neither the file nor anybody else said it.
+    pub fn log_type(&self) -> Option<&str> {
+        self.log_type.as_deref()
     }
 
     /// Shows the next rows, in their order, and says how many they were: none at the end.

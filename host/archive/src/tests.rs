@@ -80,7 +80,7 @@ impl Place {
             for file in self.archive.files(table, &hour).unwrap() {
                 for part in 0..parts(&file).unwrap().len() {
                     let mut read = records(&file, part, None, 100).unwrap();
-                    assert_eq!(read.log_type(), "test:row");
+                    assert_eq!(read.log_type(), Some("test:row"));
                     let mut add = |row: Row<'_>| {
                         assert_eq!(row.cluster, "prod");
                         let Before { source, position, identity, json } = row.record;

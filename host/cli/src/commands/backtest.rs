@@ -121,10 +121,18 @@ pub fn run(args: Args) -> Result<(), Failure> {
     for (why, count) in &report.unread {
         eprintln!("warning: {} records were left out: {why}", grouped(*count));
     }
-    if report.records == 0 {
+    for (file, why) in &report.damaged {
+        eprintln!("warning: {} cannot be read: {}", printable(file), printable(why));
+    }
+    if report.records == 0 && report.damaged.is_empty() {
         eprintln!(
             "warning: there are no archived records in that time; `streamalert search --tables` says what there is"
         );
+    }
+    if !report.damaged.is_empty() {
+        let count = report.damaged.len();
+        let advice = "this is the report of all others; bring them back from a copy, or move them out of the archive";
+        return Err(anyhow!("{count} files of the archive cannot be read: {advice}").into());
     }
     if args.fail_on_difference && report.differs() {
         return Err(anyhow!("hits differ").into());
@@ -204,10 +212,15 @@ fn here(args: &Args, bounds: &Bounds, sides: &Sides<'_>, options: &Options, bar:
                 continue;
             }
             let files = owned.files(&archive, &hour).context("open the archive")?;
-            chosen.extend(files.into_iter().map(|file| Chosen { file, log_type: log_type.clone() }));
+            chosen.extend(files.into_iter().map(|file| Chosen {
+                shown: file.path.display().to_string(),
+                table: table.clone(),
+                log_type: log_type.clone(),
+                file,
+            }));
         }
     }
-    Ok(backtest(&chosen, sides, options, bar).context("read the archive")?)
+    Ok(backtest(&chosen, sides, options, bar))
 }
 
 /// Objects of the archive's bucket, so many at a time.
@@ -222,11 +235,12 @@ fn there(
     let cloud = cloud::connect(config)?;
     let bucket = Bucket::new(&cloud.aws, cloud.names.archive_bucket());
     let listed = cloud.aws.wait(bucket.list("")).context("list the archive")?;
-    // TABLE/dt=HOUR/NAME
+    // TABLE/dt=HOUR/NAME, and for Athena hidden or a folder is none.
     let place = |name: &str| {
         let (table, rest) = name.split_once('/')?;
         let (hour, _) = rest.strip_prefix("dt=")?.split_once('/')?;
-        Some((table.to_owned(), hour.to_owned()))
+        let last = rest.rsplit('/').next().filter(|last| !last.is_empty() && !last.starts_with(['_', '.']));
+        last.map(|_| (table.to_owned(), hour.to_owned()))
     };
     let mut tables: Vec<String> = listed.iter().filter_map(|object| Some(place(&object.name)?.0)).collect();
     tables.sort();
@@ -237,14 +251,14 @@ fn there(
         .filter_map(|object| {
             let (table, hour) = place(&object.name)?;
             let (_, log_type) = wanted.iter().find(|(name, _)| *name == table)?;
-            bounds.holds(&hour).then(|| (object, log_type.clone()))
+            bounds.holds(&hour).then(|| (object, table, log_type.clone()))
         })
         .collect();
     let mut report = Report::begin(sides);
     let mut rest = objects.as_slice();
     while !rest.is_empty() {
         let mut bytes = 0;
-        let count = rest.iter().take_while(|(object, _)| {
+        let count = rest.iter().take_while(|(object, ..)| {
             bytes += object.size;
             bytes <= FETCHED_BYTES
         });
@@ -253,17 +267,17 @@ fn there(
         rest = later;
         let folder = tempfile::tempdir().context("make a temporary folder")?;
         let mut chosen = Vec::new();
-        for (object, log_type) in now {
+        for (number, (object, table, log_type)) in now.iter().enumerate() {
             // Removed between the listing and now: its time was over.
             let Some(stored) = cloud.aws.wait(bucket.get(&object.name)).context("fetch the archive")? else { continue };
-            // Below its own name, which errors then show.
-            let path = folder.path().join(&object.name);
-            std::fs::create_dir_all(path.parent().unwrap_or(folder.path())).context("make a temporary folder")?;
+            // Keys are no paths: whoever writes objects must not choose where they come to lie here.
+            let path = folder.path().join(format!("{number}.parquet"));
             std::fs::write(&path, &stored.bytes).with_context(|| format!("write {}", path.display()))?;
             let file = DataFile { bytes: object.size, name: object.name.clone(), path };
-            chosen.push(Chosen { file, log_type: log_type.clone() });
+            let shown = format!("s3://{}/{}", cloud.names.archive_bucket(), object.name);
+            chosen.push(Chosen { file, shown, table: table.clone(), log_type: log_type.clone() });
         }
-        report.add(backtest(&chosen, sides, options, bar).context("read the archive")?, options);
+        report.add(backtest(&chosen, sides, options, bar), options);
     }
     Ok(report)
 }
