@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -43,6 +43,16 @@ impl Progress {
     }
 }
 
+/// Headers that go along to another origin.
+const ELSEWHERE: [HeaderName; 6] = [
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    header::USER_AGENT,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+];
+
 /// The last answer.
 pub async fn run(
     connector: &Connector,
@@ -64,8 +74,9 @@ pub async fn run(
         let Some(next) = next else { break };
         redirects += 1;
         if next.origin != request.target.origin {
-            request.headers.remove(header::AUTHORIZATION);
-            request.headers.remove(header::COOKIE);
+            // Credentials have headers of any name.
+            let kept = ELSEWHERE.into_iter().filter_map(|name| Some((request.headers.get(&name)?.clone(), name)));
+            request.headers = kept.map(|(value, name)| (name, value)).collect();
         }
         request.target = next;
     }

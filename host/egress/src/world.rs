@@ -2,7 +2,7 @@
 
 use crate::{Egress, HostRule, Policy};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use streamalert_pipeline::config::output::OutputConfig;
 use streamalert_pipeline::config::{AppConfigs, Outputs};
@@ -78,7 +78,7 @@ impl World for Network {
             egress: self.0.clone(),
             policy,
             secrets: secrets.collect(),
-            deadline: Instant::now() + time_limit,
+            deadline: Mutex::new(Instant::now() + time_limit),
         })
     }
 }
@@ -88,12 +88,19 @@ struct Errand {
     egress: Arc<Egress>,
     policy: Policy,
     secrets: BTreeMap<String, String>,
-    deadline: Instant,
+    deadline: Mutex<Instant>,
+}
+
+impl Errand {
+    fn deadline(&self) -> MutexGuard<'_, Instant> {
+        self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Outside for Errand {
     fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
-        self.egress.send(&self.policy, self.deadline, request)
+        let deadline = *self.deadline();
+        self.egress.send(&self.policy, deadline, request)
     }
 
     fn secret(&self, name: &str) -> Option<String> {
@@ -101,6 +108,10 @@ impl Outside for Errand {
     }
 
     fn time_left(&self) -> Option<Duration> {
-        Some(self.deadline.saturating_duration_since(Instant::now()))
+        Some(self.deadline().saturating_duration_since(Instant::now()))
+    }
+
+    fn waited(&self, time: Duration) {
+        *self.deadline() += time;
     }
 }

@@ -201,6 +201,13 @@ impl Apps {
         let until = millis() + i64::try_from(left(needs)).unwrap_or(0) * 1000;
         let (caller, asks) = (info.caller(), config.caller());
         let pace = Arc::new(Pace::of(&info, &config));
+        let wait = move |wait| {
+            let fits = Instant::now() + wait + needs < deadline;
+            if fits {
+                thread::sleep(wait);
+            }
+            fits
+        };
         let owner = format!("{:032x}", unique());
         let turn = Turn {
             app,
@@ -214,19 +221,13 @@ impl Apps {
                     inner: self.world.outside(&caller, &asks, &secrets),
                     pace: pace.clone(),
                     clock: Arc::new(millis),
-                    wait: Arc::new(thread::sleep),
+                    wait: Arc::new(wait),
                 })
             },
             pace: &pace,
             hand_on: &|logs| self.hand_on(app, &function, logs),
             clock: &millis,
-            wait: &|wait| {
-                let fits = Instant::now() + wait + needs < deadline;
-                if fits {
-                    thread::sleep(wait);
-                }
-                fits
-            },
+            wait: &wait,
             until,
             force,
         };

@@ -223,6 +223,8 @@ impl Apps {
                     clock: Arc::new(millis),
                     wait: Arc::new(move |wait| {
                         rest(&stop, wait);
+                        // Where the run is to stop, the page under way is still fetched.
+                        true
                     }),
                 })
             },

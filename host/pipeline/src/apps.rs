@@ -6,7 +6,9 @@
 
 use crate::backend::{AppTable, BackendError, BackendErrorKind};
 use crate::config::apps::AppConfig;
-use crate::plugin::{AppInfo, AppPage, AppPlugin, Ask, HttpFailure, HttpRequest, HttpResponse, Outside, Polled};
+use crate::plugin::{
+    AppInfo, AppPage, AppPlugin, Ask, HttpFailure, HttpFailureKind, HttpRequest, HttpResponse, Outside, Polled,
+};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -21,6 +23,8 @@ const AGAIN_LAST: Millis = 15 * 60_000;
 const WAIT_MAX: Millis = 24 * 3_600_000;
 /// A lease is this much longer than one poll may take: handing on a page is in it.
 const LEASE_MORE: Millis = 4 * 60_000;
+/// Requests of a poll that wait for their turn, or about so many.
+const WAITS_IN_POLL: Millis = 8;
 /// A wait that is waited for within a turn; a longer one ends it.
 const WAIT_WITHIN: Millis = 60_000;
 /// How far the clocks of hosts may differ.
@@ -341,7 +345,8 @@ impl Turn<'_> {
             return Ok(turned);
         }
         let poll = Millis::from(self.config.caller().timeout_seconds.unwrap_or_default()) * 1000;
-        let lease = poll + LEASE_MORE;
+        let waits = i64::try_from(self.pace.gap.as_millis()).unwrap_or(0) * WAITS_IN_POLL;
+        let lease = poll + waits + LEASE_MORE;
         let mut expected = known.then_some(state.revision);
         let mut put = |next: AppState| -> Result<Option<AppState>, BackendError> {
             match self.table.put(self.app, &next, expected) {
@@ -488,14 +493,22 @@ pub struct Paced {
     pub inner: Arc<dyn Outside>,
     pub pace: Arc<Pace>,
     pub clock: Arc<dyn Fn() -> Millis + Send + Sync>,
-    pub wait: Arc<dyn Fn(Duration) + Send + Sync>,
+    /// Says whether there is time for it; if not, it does not wait.
+    pub wait: Arc<dyn Fn(Duration) -> bool + Send + Sync>,
 }
 
 impl Outside for Paced {
     fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
         let left = self.pace.left((self.clock)());
         if !left.is_zero() {
-            (self.wait)(left);
+            if !(self.wait)(left) {
+                let message = format!(
+                    "at the app's rate the next request is {} s away, and there is no time for that",
+                    left.as_secs()
+                );
+                return Err(HttpFailure { kind: HttpFailureKind::Timeout, message, sent: false });
+            }
+            self.inner.waited(left);
         }
         *self.pace.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some((self.clock)());
         self.inner.http(request)
@@ -507,6 +520,10 @@ impl Outside for Paced {
 
     fn time_left(&self) -> Option<Duration> {
         self.inner.time_left()
+    }
+
+    fn waited(&self, time: Duration) {
+        self.inner.waited(time);
     }
 }
 

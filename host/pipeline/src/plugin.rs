@@ -442,6 +442,8 @@ pub trait Outside: Send + Sync {
     fn time_left(&self) -> Option<Duration> {
         None
     }
+    /// So long somebody waited before a request, and not for an answer: it is not of the time that the delivery may take.
+    fn waited(&self, _time: Duration) {}
 }
 
 /// Makes what outputs may do in the world.

@@ -71,7 +71,7 @@ impl Log {
     pub fn without(self, key: &str) -> Self {
         match self.value {
             Value::Object(mut fields) if fields.contains_key(key) => {
-                let raw: HashMap<&str, &RawValue> = serde_json::from_str(&self.json).unwrap_or_default();
+                let raw: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(&self.json).unwrap_or_default();
                 let kept = fields.keys().filter(|name| *name != key);
                 let text = |name: &String| {
                     raw.get(name.as_str()).map(|raw| format!("{}:{}", Value::from(name.as_str()), raw.get()))
@@ -94,7 +94,8 @@ impl Log {
 }
 
 /// The logs in the list below these keys of an answer; `&[]` if the answer itself is the list. No list there, or null, is no logs
-/// if the answer is JSON. What is no object in the list is a [broken](Log::broken) log.
+/// if the answer is JSON. What is no object in the list, or holds half a character or a number that is none, is a
+/// [broken](Log::broken) log.
 pub fn logs_in(answer: &Response, path: &[&str]) -> Result<Vec<Log>, Stop> {
     let broken = |error: serde_json::Error| retry(format!("the answer is no JSON as expected: {error}"));
     // A byte that is no text would be one at each attempt.
@@ -109,10 +110,10 @@ pub fn logs_in(answer: &Response, path: &[&str]) -> Result<Vec<Log>, Stop> {
     }
     let list: Option<Vec<&RawValue>> = serde_json::from_str(at.get()).map_err(broken)?;
     let log = |raw: &RawValue| match raw.get().starts_with('{') {
-        true => Log::parse(raw.get()).map_err(retry),
-        false => Ok(Log::broken(raw.get(), "it is no object")),
+        true => Log::parse(raw.get()).unwrap_or_else(|why| Log::broken(raw.get(), &why)),
+        false => Log::broken(raw.get(), "it is no object"),
     };
-    list.unwrap_or_default().into_iter().map(log).collect()
+    Ok(list.unwrap_or_default().into_iter().map(log).collect())
 }
 
 /// The answer as JSON.
@@ -323,6 +324,15 @@ mod tests {
         let logs = logs_in(&answer("[null, {\"a\": 1}, \"x\"]"), &[]).unwrap();
         let wanted = [r#"{"broken":"it is no object","text":"null"}"#, r#"{"a":1}"#];
         assert_eq!((&texts(&logs)[..2], logs[2].text("text")), (&wanted[..], "\"x\"".into()));
+        for broken in
+            [r#"{"ua":"cut \ud83d"}"#, r#"{"n":1e400}"#, &format!("{{\"n\":{}{}}}", "[".repeat(200), "]".repeat(200))]
+        {
+            let logs = logs_in(&answer(&format!("[{{\"a\":1}},{broken},{{\"a\":2}}]")), &[]).unwrap();
+            let wanted = [r#"{"a":1}"#, r#"{"a":2}"#];
+            assert_eq!([logs[0].json(), logs[2].json()], wanted);
+            assert_eq!(logs[1].text("text"), broken);
+            assert_ne!(logs[1].text("broken"), "");
+        }
         let latin = Response { status: 200, body: b"[{\"a\": \"M\xfcller\"}]".to_vec(), ..Response::default() };
         assert_eq!(logs_in(&latin, &[]).unwrap()[0].text("a"), "M\u{fffd}ller");
         for nothing in ["{}", r#"{"data": {}}"#, r#"{"data": {"items": null}}"#, r#"{"data": {"items": []}}"#] {
@@ -342,6 +352,8 @@ mod tests {
         assert_eq!(log.clone().with("a", 2), log);
         assert_eq!(log.clone().without("b").json(), r#"{"a":1.0}"#);
         assert_eq!(log.clone().without("z"), log);
+        let quoted = Log::parse(r#"{"a\"b\u00e9":1.50,"c":2,"d":3}"#).unwrap();
+        assert_eq!(quoted.without("c").json(), "{\"a\\\"bé\":1.50,\"d\":3}");
         assert_eq!(Log::from(json!({})).with("a", 1).json(), r#"{"a":1}"#);
     }
 

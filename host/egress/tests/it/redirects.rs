@@ -76,16 +76,19 @@ fn credentials_stay_with_the_host_they_are_for() {
     let here = redirecting("307 Temporary Redirect");
     let both = policy(&[&format!("http://{}", here.address), &format!("http://{}", there.address)]);
     let credentials =
-        |request| with(with(with(request, "Authorization", "Bearer s3cret"), "Cookie", "s=1"), "X-Other", "1");
+        |request| with(with(with(request, "Authorization", "Bearer s3cret"), "Cookie", "s=1"), "X-Api-Key", "s3cret");
+    let credentials = |request| with(with(credentials(request), "Accept", "text/csv"), "Content-Type", "text/plain");
 
     send(&both, credentials(post(here.url(&format!("/?to={}", there.url("/"))), b"x"))).unwrap();
     let seen = &there.seen()[0];
-    assert_eq!((seen.header("authorization"), seen.header("cookie"), seen.header("x-other")), (None, None, Some("1")));
+    let headers = ["authorization", "cookie", "x-api-key", "accept", "content-type"];
+    let all = [Some("Bearer s3cret"), Some("s=1"), Some("s3cret"), Some("text/csv"), Some("text/plain")];
+    assert_eq!(headers.map(|name| seen.header(name)), [None, None, None, all[3], all[4]]);
     assert_eq!(seen.header("host"), Some(there.address.to_string().as_str()));
 
     send(&both, credentials(post(here.url("/?to=/end"), b"x"))).unwrap();
     let seen = here.seen().pop().unwrap();
-    assert_eq!((seen.header("authorization"), seen.header("cookie")), (Some("Bearer s3cret"), Some("s=1")));
+    assert_eq!(headers.map(|name| seen.header(name)), all);
 }
 
 #[test]

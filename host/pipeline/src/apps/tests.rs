@@ -381,8 +381,8 @@ fn asks(times: usize) -> impl AppPlugin {
     })
 }
 
-/// Notes when it was asked.
-struct Service(Arc<Mutex<Vec<Millis>>>, Arc<Mutex<Millis>>);
+/// Notes when it was asked, and how much longer a poll may take.
+struct Service(Arc<Mutex<Vec<Millis>>>, Arc<Mutex<Millis>>, Mutex<Duration>);
 
 impl Outside for Service {
     fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
@@ -396,8 +396,44 @@ impl Outside for Service {
     }
 
     fn time_left(&self) -> Option<Duration> {
-        None
+        Some(*self.2.lock().unwrap())
     }
+
+    fn waited(&self, time: Duration) {
+        *self.2.lock().unwrap() += time;
+    }
+}
+
+#[test]
+fn waits_for_the_rate_are_not_of_a_polls_time() {
+    let config = AppConfig { rate: Some(0.5), ..config() };
+    let now = Arc::new(Mutex::new(T0));
+    let clock = now.clone();
+    let clock: Arc<dyn Fn() -> Millis + Send + Sync> = Arc::new(move || *clock.lock().unwrap());
+    let left = Arc::new(Mutex::new(3_000));
+    let (pass, spare) = (now.clone(), left.clone());
+    let paced = Paced {
+        inner: Arc::new(Service(Arc::default(), now.clone(), Mutex::new(Duration::from_secs(60)))),
+        pace: Arc::new(Pace::of(&AppInfo::default(), &config)),
+        clock,
+        wait: Arc::new(move |wait| {
+            let (wait, mut left) = (wait.as_millis() as Millis, spare.lock().unwrap());
+            let fits = wait <= *left;
+            if fits {
+                *left -= wait;
+                *pass.lock().unwrap() += wait;
+            }
+            fits
+        }),
+    };
+    let ask = || {
+        let request = HttpRequest { method: "GET".into(), url: "u".into(), headers: vec![], body: vec![] };
+        paced.http(request).unwrap_err().message
+    };
+    assert_eq!((ask(), ask()), ("there is no network here".into(), "there is no network here".into()));
+    assert_eq!(paced.time_left(), Some(Duration::from_secs(62)));
+    assert!(ask().contains("the next request is 2 s away, and there is no time for that"));
+    assert_eq!((paced.time_left(), *now.lock().unwrap()), (Some(Duration::from_secs(62)), T0 + 2_000));
 }
 
 #[test]
@@ -412,7 +448,10 @@ fn requests_keep_to_the_rate_over_pages_and_turns() {
             let clock = now.clone();
             let clock: Arc<dyn Fn() -> Millis + Send + Sync> = Arc::new(move || *clock.lock().unwrap());
             let pass = now.clone();
-            let pass = Arc::new(move |wait: Duration| *pass.lock().unwrap() += wait.as_millis() as Millis);
+            let pass = Arc::new(move |wait: Duration| {
+                *pass.lock().unwrap() += wait.as_millis() as Millis;
+                true
+            });
             let turned = Turn {
                 app: "a",
                 config: &config,
@@ -421,16 +460,13 @@ fn requests_keep_to_the_rate_over_pages_and_turns() {
                 table: &table,
                 owner: "me",
                 outside: &|| {
-                    let inner = Arc::new(Service(asked.clone(), now.clone()));
+                    let inner = Arc::new(Service(asked.clone(), now.clone(), Mutex::default()));
                     Arc::new(Paced { inner, pace: pace.clone(), clock: clock.clone(), wait: pass.clone() })
                 },
                 pace: &pace,
                 hand_on: &|_| Ok(()),
                 clock: &*clock,
-                wait: &|wait| {
-                    pass(wait);
-                    true
-                },
+                wait: &*pass,
                 until: Millis::MAX,
                 force: true,
             };
