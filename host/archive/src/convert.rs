@@ -1,10 +1,10 @@
 //! A piece of the journal becomes files, one for each table and hour that it has records of.
 
 use crate::folder::{Archive, Unfinished, hour, remove};
-use crate::journal::{DAMAGED, FOLDER, Journal, Kind, frames};
+use crate::journal::{self, DAMAGED, FOLDER, Journal, Kind, frames};
 use crate::rows::{Provenance, Rows};
 use crate::table::{Table, Tables, alerts};
-use crate::{Result, failed};
+use crate::{ArchiveError, Result, failed};
 use arrow::array::RecordBatch as Columns;
 use arrow::datatypes::{DataType, Fields};
 use parquet::arrow::ArrowWriter;
@@ -14,7 +14,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub struct Converted {
     pub rows: u64,
     /// What could not be made a row of, for a person.
     pub notices: Vec<String>,
+    /// Why some files could not be written. The piece has their rows still, and nobody else's if others were written.
+    pub unwritten: Option<ArchiveError>,
 }
 
 /// A file with rows of one table.
@@ -127,14 +129,26 @@ struct Open {
     log_type: Option<String>,
     rows: Rows,
     writer: Option<Writer>,
+    failed: Option<ArchiveError>,
 }
 
 impl Open {
     fn new(table: &Arc<Table>, log_type: Option<&str>) -> Open {
-        Open { rows: Rows::new(table), table: table.clone(), log_type: log_type.map(str::to_owned), writer: None }
+        let log_type = log_type.map(str::to_owned);
+        Open { rows: Rows::new(table), table: table.clone(), log_type, writer: None, failed: None }
     }
 
-    fn flush(&mut self, archive: &Archive, hour: &str) -> Result<()> {
+    /// Where that fails, nothing more is written: the others are.
+    fn flush(&mut self, archive: &Archive, hour: &str) {
+        if self.failed.is_none()
+            && let Err(error) = self.write(archive, hour)
+        {
+            self.writer = None;
+            self.failed = Some(error);
+        }
+    }
+
+    fn write(&mut self, archive: &Archive, hour: &str) -> Result<()> {
         if self.rows.is_empty() {
             return Ok(());
         }
@@ -158,7 +172,8 @@ pub enum Unknown {
     Leave,
 }
 
-/// Makes files of a piece and removes it. If it is broken off anywhere, doing it again comes to the same files.
+/// Makes files of a piece and removes it. If it is broken off anywhere, doing it again comes to the same files. A table that cannot
+/// be written keeps no other back.
 pub fn convert(archive: &Archive, tables: &Tables, piece: &Path, unknown: Unknown) -> Result<Converted> {
     let bytes = fs::read(piece).map_err(failed("read", piece))?;
     let (frames, wrong) = frames(&bytes);
@@ -170,7 +185,7 @@ pub fn convert(archive: &Archive, tables: &Tables, piece: &Path, unknown: Unknow
         }
     }
     let mut trouble = wrong;
-    let mut open: BTreeMap<(String, String, Option<String>), Open> = BTreeMap::new();
+    let mut open: BTreeMap<Key, Open> = BTreeMap::new();
     let mut packer = Packer::default();
     // Until the end something may still be said of them.
     let mut raised: Vec<String> = Vec::new();
@@ -179,7 +194,7 @@ pub fn convert(archive: &Archive, tables: &Tables, piece: &Path, unknown: Unknow
         let text = std::str::from_utf8(content).map_or_else(|_| String::from_utf8_lossy(content), Cow::Borrowed);
         match kind {
             Kind::Records => match RecordBatch::read(&text) {
-                Ok(batch) => add_records(archive, tables, batch, &mut packer, &mut open, &mut done)?,
+                Ok(batch) => add_records(archive, tables, batch, &mut packer, &mut open, &mut done),
                 Err(error) => trouble = Some(error.to_string()),
             },
             Kind::Alerts => raised.extend(text.lines().map(str::to_owned)),
@@ -190,19 +205,35 @@ pub fn convert(archive: &Archive, tables: &Tables, piece: &Path, unknown: Unknow
         add_alert(alert, &mut packer, &mut open, &mut done);
     }
     let stem = Journal::stem(piece);
-    for ((name, hour, log_type), mut rows) in open {
-        rows.flush(archive, &hour)?;
-        let Some(writer) = rows.writer else { continue };
+    let mut missing: BTreeSet<Key> = BTreeSet::new();
+    for (key, mut rows) in open {
+        let (name, hour, log_type) = &key;
+        rows.flush(archive, hour);
         // Two log types without a schema may share a table.
-        let file = match log_type.filter(|_| rows.table.log_type.is_none() && rows.table.has_provenance) {
-            Some(log_type) => format!("{stem}-{}.parquet", streamalert_pipeline::columns::clean(&log_type)),
+        let file = match log_type.as_ref().filter(|_| rows.table.log_type.is_none() && rows.table.has_provenance) {
+            Some(log_type) => format!("{stem}-{}.parquet", streamalert_pipeline::columns::clean(log_type)),
             None => format!("{stem}.parquet"),
         };
-        writer.finish(&file, &[])?;
-        done.touched.push((name, hour));
+        let written = match (rows.failed, rows.writer) {
+            (Some(error), _) => Err(error),
+            (None, Some(writer)) => writer.finish(&file, &[]),
+            (None, None) => continue,
+        };
+        match written {
+            Ok(()) => done.touched.push((name.clone(), hour.clone())),
+            Err(error) => {
+                done.unwritten.get_or_insert(error);
+                missing.insert(key);
+            }
+        }
     }
+    if !missing.is_empty() && done.touched.is_empty() {
+        return Ok(done);
+    }
+    let rest = rest(&bytes, tables, &raised, &missing, &mut packer);
     match trouble {
-        None => remove(piece)?,
+        None if missing.is_empty() => remove(piece)?,
+        None => {}
         Some(why) => {
             let aside = archive.root().join(FOLDER).join(DAMAGED);
             fs::create_dir_all(&aside).map_err(failed("make the folder", &aside))?;
@@ -214,7 +245,56 @@ pub fn convert(archive: &Archive, tables: &Tables, piece: &Path, unknown: Unknow
             ));
         }
     }
+    if !missing.is_empty() {
+        // Written once more, what has become files might stand there twice.
+        let rest: Vec<(Kind, &[u8])> = rest.iter().map(|(kind, content)| (*kind, content.as_bytes())).collect();
+        journal::replace(archive.root(), piece, &rest)?;
+    }
     Ok(done)
+}
+
+/// Table, hour and log type of a file.
+type Key = (String, String, Option<String>);
+
+/// What of a piece belongs into files that are missing.
+fn rest(
+    piece: &[u8],
+    tables: &Tables,
+    raised: &[String],
+    missing: &BTreeSet<Key>,
+    packer: &mut Packer,
+) -> Vec<(Kind, String)> {
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let mut rest = Vec::new();
+    for (kind, content) in frames(piece).0 {
+        let text = String::from_utf8_lossy(content);
+        let batch = (kind == Kind::Records).then(|| RecordBatch::read(&text).ok()).flatten();
+        if batch.is_some_and(|batch| missing.contains(&key_of(tables, &batch))) {
+            rest.push((kind, text.into_owned()));
+        }
+    }
+    let mut lines: Vec<&str> = Vec::new();
+    for line in raised {
+        let hour = packer.pack(line).map(raised_in);
+        if hour.is_some_and(|hour| missing.contains(&(alerts().name.clone(), hour, None))) {
+            lines.push(line);
+        }
+    }
+    if !lines.is_empty() {
+        rest.push((Kind::Alerts, lines.join("\n")));
+    }
+    rest
+}
+
+fn key_of(tables: &Tables, batch: &RecordBatch) -> Key {
+    (tables.get(&batch.log_type).name.clone(), hour(batch.arrived), Some(batch.log_type.clone()))
+}
+
+/// The hour of an alert.
+fn raised_in(alert: Record<'_>) -> String {
+    hour(parse(text_of(alert, "created")).unwrap_or_default())
 }
 
 /// What a batch says in its first line.
@@ -229,13 +309,16 @@ fn add_records(
     tables: &Tables,
     batch: RecordBatch,
     packer: &mut Packer,
-    open: &mut BTreeMap<(String, String, Option<String>), Open>,
+    open: &mut BTreeMap<Key, Open>,
     done: &mut Converted,
-) -> Result<()> {
+) {
     let table = tables.get(&batch.log_type);
-    let hour = hour(batch.arrived);
-    let key = (table.name.clone(), hour.clone(), Some(batch.log_type.clone()));
+    let key = key_of(tables, &batch);
+    let hour = key.1.clone();
     let rows = open.entry(key).or_insert_with(|| Open::new(&table, Some(&batch.log_type)));
+    if rows.failed.is_some() {
+        return;
+    }
     let arrived = rfc3339(batch.arrived);
     for record in &batch.records {
         let from = Provenance {
@@ -251,9 +334,8 @@ fn add_records(
         done.rows += 1;
     }
     if rows.rows.bytes() >= ROWS_BYTES {
-        rows.flush(archive, &hour)?;
+        rows.flush(archive, &hour);
     }
-    Ok(())
 }
 
 /// Removes the last alert of each id: one that was new earlier in the piece stays.
@@ -272,19 +354,13 @@ fn text_of<'a>(alert: Record<'a>, key: &str) -> &'a str {
     alert.root().get(key).and_then(Node::as_str).unwrap_or_default()
 }
 
-fn add_alert(
-    line: &str,
-    packer: &mut Packer,
-    open: &mut BTreeMap<(String, String, Option<String>), Open>,
-    done: &mut Converted,
-) {
+fn add_alert(line: &str, packer: &mut Packer, open: &mut BTreeMap<Key, Open>, done: &mut Converted) {
     let Some(alert) = packer.pack(line) else {
         done.notices.push(format!("an alert of {} bytes is too large for the archive", line.len()));
         return;
     };
-    let hour = hour(parse(text_of(alert, "created")).unwrap_or_default());
     let table = alerts();
-    let rows = open.entry((table.name.clone(), hour, None)).or_insert_with(|| Open::new(table, None));
+    let rows = open.entry((table.name.clone(), raised_in(alert), None)).or_insert_with(|| Open::new(table, None));
     rows.rows.push_alert(alert);
     done.rows += 1;
 }

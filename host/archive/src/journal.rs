@@ -15,6 +15,7 @@ pub const FOLDER: &str = ".journal";
 /// Below that: pieces that could not be made files of.
 pub const DAMAGED: &str = "damaged";
 const LOCK: &str = "lock";
+const UNLOCKED: &str = "lock.new";
 /// A piece that has so much is closed and becomes files: large enough for long columns, small enough for memory.
 pub const PIECE_BYTES: u64 = 64 << 20;
 const HEAD: usize = 9;
@@ -66,6 +67,14 @@ struct State {
     close: bool,
 }
 
+/// A piece that nobody writes to any more.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Closed {
+    pub path: PathBuf,
+    /// When something was first written into it.
+    pub opened: Instant,
+}
+
 struct Piece {
     file: File,
     path: PathBuf,
@@ -78,9 +87,11 @@ impl Journal {
     pub fn open(root: &Path, name: &str) -> Result<Journal> {
         let folder = root.join(FOLDER).join(name);
         fs::create_dir_all(&folder).map_err(failed("make the folder", &folder))?;
-        let path = folder.join(LOCK);
-        let lock = File::create(&path).map_err(failed("write", &path))?;
-        lock.lock().map_err(failed("lock", &path))?;
+        // Under another name until it is locked: nobody is to think that its process is gone.
+        let (path, unlocked) = (folder.join(LOCK), folder.join(UNLOCKED));
+        let lock = File::create(&unlocked).map_err(failed("write", &unlocked))?;
+        lock.lock().map_err(failed("lock", &unlocked))?;
+        fs::rename(&unlocked, &path).map_err(failed("write", &path))?;
         sync_folder(&folder)?;
         sync_folder(&root.join(FOLDER))?;
         Ok(Journal { folder, state: Mutex::default(), _lock: lock })
@@ -109,7 +120,7 @@ impl Journal {
     }
 
     /// Says which of the group's alerts were known before. Gives the piece back if it is full, or was to be closed.
-    pub fn end(&self, known: &[&str]) -> Result<Option<PathBuf>> {
+    pub fn end(&self, known: &[&str]) -> Result<Option<Closed>> {
         let mut state = self.lock();
         if let Some(piece) = &mut state.piece
             && !known.is_empty()
@@ -123,7 +134,7 @@ impl Journal {
     }
 
     /// Closes the piece if it has been open for `age`; while groups are open, with the last of these.
-    pub fn close(&self, age: Duration) -> Option<PathBuf> {
+    pub fn close(&self, age: Duration) -> Option<Closed> {
         let mut state = self.lock();
         let due = state.piece.as_ref().is_some_and(|piece| piece.opened.elapsed() >= age);
         state.close |= due;
@@ -131,8 +142,13 @@ impl Journal {
     }
 
     /// Nothing more is written. Gives back what was open.
-    pub fn close_all(&self) -> Option<PathBuf> {
+    pub fn close_all(&self) -> Option<Closed> {
         self.lock().take()
+    }
+
+    /// When something was first written into the open piece, if one is open.
+    pub fn opened(&self) -> Option<Instant> {
+        self.lock().piece.as_ref().map(|piece| piece.opened)
     }
 
     /// What files are named after that a piece becomes: the same whenever it is done, so that doing it again changes nothing.
@@ -158,9 +174,9 @@ fn leave(folder: &Path) {
 }
 
 impl State {
-    fn take(&mut self) -> Option<PathBuf> {
+    fn take(&mut self) -> Option<Closed> {
         self.close = false;
-        self.piece.take().map(|piece| piece.path)
+        self.piece.take().map(|piece| Closed { path: piece.path, opened: piece.opened })
     }
 }
 
@@ -169,15 +185,7 @@ impl Piece {
         let before = self.bytes;
         let mut write = || {
             for (kind, content) in frames {
-                let length = u32::try_from(content.len()).map_err(std::io::Error::other)?;
-                let mut head = [0; HEAD];
-                head[..4].copy_from_slice(&length.to_le_bytes());
-                head[8] = kind.code();
-                let mut sum = crc32fast::Hasher::new();
-                sum.update(&head[8..]);
-                sum.update(content);
-                head[4..8].copy_from_slice(&sum.finalize().to_le_bytes());
-                self.file.write_all(&head)?;
+                self.file.write_all(&head(*kind, content)?)?;
                 self.file.write_all(content)?;
                 self.bytes += (HEAD + content.len()) as u64;
             }
@@ -190,6 +198,36 @@ impl Piece {
             failed("write", &self.path)(error)
         })
     }
+}
+
+fn head(kind: Kind, content: &[u8]) -> std::io::Result<[u8; HEAD]> {
+    let length = u32::try_from(content.len()).map_err(std::io::Error::other)?;
+    let mut head = [0; HEAD];
+    head[..4].copy_from_slice(&length.to_le_bytes());
+    head[8] = kind.code();
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&head[8..]);
+    sum.update(content);
+    head[4..8].copy_from_slice(&sum.finalize().to_le_bytes());
+    Ok(head)
+}
+
+/// Puts frames in the place of a closed piece: those of before or these are there, whatever happens.
+pub fn replace(root: &Path, piece: &Path, frames: &[(Kind, &[u8])]) -> Result<()> {
+    let folder = root.join(FOLDER);
+    // Not beside the pieces, where it would be taken for one.
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+        for (kind, content) in frames {
+            file.write_all(&head(*kind, content)?)?;
+            file.write_all(content)?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(piece)?;
+        Ok(())
+    };
+    write().map_err(failed("write", piece))?;
+    piece.parent().map_or(Ok(()), sync_folder)
 }
 
 /// A journal that its process left behind; nobody else takes it while this is held.
@@ -266,6 +304,7 @@ mod tests {
         let piece = journal.end(&["x", "y"]).unwrap().unwrap();
         journal.begin(&[]).unwrap();
         assert_eq!(journal.end(&[]).unwrap(), None);
+        let piece = piece.path;
         assert_eq!(Journal::stem(&piece), "one-00000000");
         let bytes = fs::read(&piece).unwrap();
         let all: Vec<(Kind, &[u8])> = vec![(Kind::Records, b"first"), (Kind::Alerts, b""), (Kind::Known, b"x\ny")];
@@ -282,5 +321,37 @@ mod tests {
         drop(journal);
         let left = left(root.path()).unwrap();
         assert_eq!(left[0].pieces, [piece]);
+    }
+
+    #[test]
+    fn nobody_takes_a_journal_that_is_being_opened() {
+        let root = tempfile::tempdir().unwrap();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                        // As a search does.
+                        left(root.path()).unwrap().into_iter().for_each(Left::leave);
+                    }
+                });
+            }
+            for number in 0..300 {
+                let journal = Journal::open(root.path(), &format!("j{number}")).and_then(|journal| {
+                    journal.begin(&[(Kind::Records, b"x")])?;
+                    journal.end(&[])?;
+                    Ok(journal)
+                });
+                let written = journal
+                    .as_ref()
+                    .is_ok_and(|_| root.path().join(FOLDER).join(format!("j{number}/00000000")).exists());
+                if !written {
+                    over.store(true, std::sync::atomic::Ordering::Relaxed);
+                    panic!("{number}: {:?}", journal.err());
+                }
+                journal.unwrap().leave();
+            }
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 }

@@ -4,15 +4,15 @@
 use crate::compact::{FILES_MANY, compact, expire};
 use crate::convert::{Unknown, convert};
 use crate::folder::{Archive, hour};
-use crate::journal::{Journal, Kind, left};
+use crate::journal::{Closed, Journal, Kind, left};
 use crate::table::Tables;
 use crate::{Result, told};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use streamalert_pipeline::alert::Alert;
@@ -43,7 +43,7 @@ pub type Clock = fn() -> Millis;
 /// Keeps what a run makes.
 pub struct Keeper {
     shared: Arc<Shared>,
-    pieces: Mutex<Option<Sender<PathBuf>>>,
+    pieces: Mutex<Option<Sender<Closed>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -58,6 +58,8 @@ struct Shared {
     clock: Clock,
     tell: Tell,
     backlog: AtomicU64,
+    /// Closed pieces that are not in files yet, with when they were opened.
+    waiting: Mutex<BTreeMap<PathBuf, Instant>>,
     /// What earlier runs left was dealt with.
     settled: AtomicBool,
     /// Files could not be written: waiting for them would be in vain.
@@ -86,6 +88,7 @@ impl Keeper {
             clock,
             tell,
             backlog: AtomicU64::new(0),
+            waiting: Mutex::default(),
             settled: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
         });
@@ -133,14 +136,23 @@ impl Keeper {
 
     /// `known` are ids of alerts of the group that were stored before.
     pub fn end(&self, known: &[&str]) -> Result<()> {
-        let full = self.shared.with_journal(|journal| journal.end(known)).unwrap_or(Ok(None))?;
-        if let Some(piece) = full {
-            self.shared.count(&piece);
+        if let Some(piece) = self.shared.closed(|journal| journal.end(known))? {
             if let Some(pieces) = &*self.pieces.lock().unwrap_or_else(PoisonError::into_inner) {
                 let _ = pieces.send(piece);
             }
         }
         Ok(())
+    }
+
+    /// What arrived before this is in files, and what arrived since may not be: none if nothing has waited for long.
+    pub fn behind_since(&self) -> Option<Millis> {
+        // In this order: a piece that is being closed is then open still, or waits already.
+        let waiting = self.shared.waiting();
+        let open = self.shared.with_journal(Journal::opened).flatten().filter(|open| open.elapsed() >= SEEN_WITHIN);
+        let first = waiting.values().copied().chain(open).min()?;
+        // Records arrive a little before they are written.
+        let ago = first.elapsed() + SEEN_WITHIN;
+        Some((self.shared.clock)() - Millis::try_from(ago.as_millis()).unwrap_or(Millis::MAX))
     }
 
     /// What runs that broke off left behind was looked at: what could be made files of is in files.
@@ -170,11 +182,22 @@ impl Shared {
         journal.map(|journal| action(&journal))
     }
 
-    fn count(&self, piece: &Path) {
-        self.backlog.fetch_add(fs::metadata(piece).map_or(0, |file| file.len()), Ordering::Relaxed);
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Instant>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, waiting: &Receiver<PathBuf>) {
+    /// What may close a piece, which waits from then on.
+    fn closed(&self, action: impl FnOnce(&Journal) -> Result<Option<Closed>>) -> Result<Option<Closed>> {
+        let mut waiting = self.waiting();
+        let closed = self.with_journal(action).unwrap_or(Ok(None))?;
+        if let Some(piece) = &closed {
+            waiting.insert(piece.path.clone(), piece.opened);
+            self.backlog.fetch_add(fs::metadata(&piece.path).map_or(0, |file| file.len()), Ordering::Relaxed);
+        }
+        Ok(closed)
+    }
+
+    fn work(&self, waiting: &Receiver<Closed>) {
         let mut touched = BTreeSet::new();
         settle_left(&self.archive, &(self.schemas)(), Unknown::Keep, &mut touched, &self.tell);
         self.settled.store(true, Ordering::Release);
@@ -183,12 +206,11 @@ impl Shared {
         let mut expired: Option<Instant> = None;
         loop {
             match waiting.recv_timeout(LOOK_EVERY) {
-                Ok(piece) => self.piece(piece, &mut touched, &mut failed),
+                Ok(piece) => self.piece(piece.path, &mut touched, &mut failed),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(piece) = self.with_journal(|journal| journal.close(SEEN_WITHIN)).flatten() {
-                        self.count(&piece);
-                        self.piece(piece, &mut touched, &mut failed);
+                    if let Ok(Some(piece)) = self.closed(|journal| Ok(journal.close(SEEN_WITHIN))) {
+                        self.piece(piece.path, &mut touched, &mut failed);
                     }
                     self.merge_past(&mut touched);
                     if !failed.is_empty() && tried.elapsed() >= TRY_AGAIN {
@@ -207,9 +229,8 @@ impl Shared {
                 expired = Some(Instant::now());
             }
         }
-        if let Some(piece) = self.with_journal(Journal::close_all).flatten() {
-            self.count(&piece);
-            self.piece(piece, &mut touched, &mut failed);
+        if let Ok(Some(piece)) = self.closed(|journal| Ok(journal.close_all())) {
+            self.piece(piece.path, &mut touched, &mut failed);
         }
         for piece in std::mem::take(&mut failed) {
             self.piece(piece, &mut touched, &mut failed);
@@ -229,18 +250,22 @@ impl Shared {
 
     fn piece(&self, piece: PathBuf, touched: &mut BTreeSet<(String, String)>, failed: &mut Vec<PathBuf>) {
         let bytes = fs::metadata(&piece).map_or(0, |file| file.len());
-        match convert(&self.archive, &Tables::of(&(self.schemas)()), &piece, Unknown::Keep) {
+        let unwritten = match convert(&self.archive, &Tables::of(&(self.schemas)()), &piece, Unknown::Keep) {
             Ok(done) => {
                 done.notices.iter().for_each(|notice| (self.tell)(notice));
                 touched.extend(done.touched);
-                self.stuck.store(false, Ordering::Relaxed);
+                done.unwritten
             }
-            Err(error) => {
+            Err(error) => Some(error),
+        };
+        self.stuck.store(unwritten.is_some(), Ordering::Relaxed);
+        match unwritten {
+            None => drop(self.waiting().remove(&piece)),
+            Some(error) => {
                 (self.tell)(&format!(
                     "warning: what is in the archive's journal could not be made files of, and is tried again: {}",
                     told(&error)
                 ));
-                self.stuck.store(true, Ordering::Relaxed);
                 failed.push(piece);
             }
         }
@@ -308,17 +333,21 @@ fn settle_left(
     let tables = Tables::of(schemas);
     for left in found {
         for piece in &left.pieces {
-            match convert(archive, &tables, piece, unknown) {
+            let unwritten = match convert(archive, &tables, piece, unknown) {
                 Ok(done) => {
                     done.notices.iter().for_each(|notice| tell(notice));
                     touched.extend(done.touched);
                     // For somebody who knows its log types.
-                    waiting += usize::from(unknown == Unknown::Leave && piece.exists());
+                    waiting += usize::from(unknown == Unknown::Leave && done.unwritten.is_none() && piece.exists());
+                    done.unwritten
                 }
-                Err(error) => tell(&format!(
+                Err(error) => Some(error),
+            };
+            if let Some(error) = unwritten {
+                tell(&format!(
                     "warning: what a run that broke off left in the archive's journal stays there: {}",
                     told(&error)
-                )),
+                ));
             }
         }
         left.leave();

@@ -4,6 +4,7 @@ use crate::compact::{compact, expire};
 use crate::convert::{Unknown, convert};
 use crate::folder::{Archive, hour};
 use crate::journal::{Journal, Kind};
+use crate::keeper::Keeper;
 use crate::read::{Row, parts, records};
 use crate::table::Tables;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use streamalert_pipeline::classifier::Before;
-use streamalert_pipeline::config::Schemas;
+use streamalert_pipeline::config::{ArchiveConfig, Schemas};
 use streamalert_pipeline::log_record::{Position, Source};
 use streamalert_pipeline::record_batch::{BatchRecord, RecordBatch};
 use streamalert_pipeline::time::parse;
@@ -59,7 +60,7 @@ impl Place {
         let frames: Vec<(Kind, &[u8])> = frames.iter().map(|(kind, text)| (*kind, text.as_bytes())).collect();
         self.journal.begin(&frames).unwrap();
         assert_eq!(self.journal.end(&[]).unwrap(), None);
-        self.journal.close(Duration::ZERO).unwrap()
+        self.journal.close(Duration::ZERO).unwrap().path
     }
 
     fn keep(&self, batches: &[RecordBatch]) {
@@ -186,6 +187,85 @@ fn what_cannot_be_read_is_kept_aside_and_the_rest_goes_on() {
     assert!(piece.exists() && place.names("brought_by_parser").is_empty());
     convert(&place.archive, &place.tables, &piece, Unknown::Keep).unwrap();
     assert_eq!(place.names("brought_by_parser"), ["j-00000001-brought_by_parser.parquet"]);
+}
+
+#[test]
+fn a_table_that_cannot_be_written_keeps_no_other_back() {
+    let place = Place::new(r#"{"n": "integer"}"#);
+    let (root, later) = (place.folder.path(), ARRIVED + 3_600_000);
+    let rows = |log_type, arrived, number| batch(log_type, arrived, vec![record(number, r#"{"n":1}"#)]).to_text();
+    let alert = |id: &str, created: &str| format!(r#"{{"id":"{id}","created":"{created}"}}"#);
+    // Nothing can be written for one table, and for one hour of another.
+    std::fs::write(root.join("bad_table"), "").unwrap();
+    std::fs::create_dir_all(root.join("test_row")).unwrap();
+    let hour_of = |at| root.join("test_row").join(format!("dt={}", hour(at)));
+    std::fs::write(hour_of(later), "").unwrap();
+    std::fs::write(root.join("alerts"), "").unwrap();
+    let piece = place.piece(&[
+        (Kind::Records, rows("bad:table", ARRIVED, 1)),
+        (Kind::Records, rows("test:row", ARRIVED, 2)),
+        (Kind::Records, rows("test:row", later, 3)),
+        (Kind::Alerts, alert("a", "2026-01-02T03:00:00Z") + "\n" + &alert("b", "2026-01-02T04:00:00Z")),
+        (Kind::Known, "a".into()),
+        (Kind::Records, "no batch".into()),
+    ]);
+    let again = || convert(&place.archive, &place.tables, &piece, Unknown::Keep).unwrap();
+    let done = again();
+    assert_eq!(done.touched, [("test_row".to_owned(), hour(ARRIVED))]);
+    assert!(done.unwritten.is_some() && done.notices[0].contains("could not be read"), "{done:?}");
+    // What became files is in the piece no more: merged meanwhile, it would stand there twice.
+    let file = place.archive.files("test_row", &hour(ARRIVED)).unwrap().remove(0);
+    std::fs::remove_file(&file.path).unwrap();
+    let stays = std::fs::read(&piece).unwrap();
+    let done = again();
+    assert!(done.unwritten.is_some() && done.touched.is_empty() && done.notices.is_empty(), "{done:?}");
+    assert_eq!(std::fs::read(&piece).unwrap(), stays);
+    for path in [root.join("bad_table"), hour_of(later), root.join("alerts")] {
+        std::fs::remove_file(path).unwrap();
+    }
+    let done = again();
+    assert!(done.unwritten.is_none() && done.rows == 3 && !piece.exists(), "{done:?}");
+    let named = |name: &str, at: &str| (name.to_owned(), at.to_owned());
+    let touched =
+        [named("alerts", "2026-01-02-04"), named("bad_table", "2026-01-02-03"), named("test_row", "2026-01-02-04")];
+    assert_eq!(done.touched, touched);
+}
+
+#[test]
+fn what_waits_for_files_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("test_row"), "").unwrap();
+    let schemas = Schemas::read(&[(
+        "s.json".to_owned(),
+        r#"{"test:row": {"parser": "json", "schema": {"n": "integer"}}}"#.to_owned(),
+    )]);
+    let schemas = Arc::new(schemas.unwrap());
+    let clock = || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        i64::try_from(now.as_millis()).unwrap()
+    };
+    let of = schemas.clone();
+    let keeper =
+        Keeper::start(folder.path(), ArchiveConfig::default(), Box::new(move || of.clone()), clock, Box::new(|_| {}));
+    let keeper = keeper.unwrap();
+    let begun = clock();
+    keeper.begin(&[batch("test:row", begun, vec![record(1, r#"{"n":1}"#)]).to_text()], &[]).unwrap();
+    keeper.end(&[]).unwrap();
+    assert_eq!(keeper.behind_since(), None, "it has not waited for long");
+    while keeper.behind_since().is_none() {
+        assert!(clock() - begun < 60_000);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for _ in 0..30 {
+        // Also while it is tried and cannot be written.
+        assert!(keeper.behind_since().is_some_and(|since| since <= begun), "{:?}", keeper.behind_since());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    std::fs::remove_file(folder.path().join("test_row")).unwrap();
+    keeper.finish();
+    assert_eq!(keeper.behind_since(), None);
+    let archive = Archive::at(folder.path().to_owned());
+    assert_eq!(archive.hours("test_row").unwrap(), [hour(begun)]);
 }
 
 #[test]

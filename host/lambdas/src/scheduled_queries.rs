@@ -82,7 +82,8 @@ impl Function for ScheduledQueries {
         // Whatever becomes of this invocation, it is over by then.
         let until = millis() + Millis::try_from(left.as_millis()).unwrap_or(Millis::MAX / 4);
         let desk = S3Desk::new(self.data.clone(), &millis, until);
-        let world = World { desk: &desk, engine: &self.engine, now: &millis, delay: self.delay, stop: &stop };
+        let world =
+            World { desk: &desk, engine: &self.engine, now: &millis, delay: self.delay, behind: &|| None, stop: &stop };
         let mut events = Classify {
             of: self,
             now: &now,

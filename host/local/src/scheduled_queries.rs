@@ -38,6 +38,8 @@ use streamalert_pipeline::time::Millis;
 pub const PROGRAM: &str = "streamalert-search";
 /// A record is in the archive's files after so long at the latest: twice as long as they say.
 const DELAY: Millis = 2 * keeper::SEEN_WITHIN.as_millis() as Millis;
+/// When a question has waited so long for records to be in files, that is told.
+const BEHIND_LONG: Millis = 5 * 60_000;
 /// Queries at a time: each uses all cores while it reads.
 const RUNNING_MAX: usize = 2;
 /// How often somebody looks what is due.
@@ -115,11 +117,21 @@ fn rest(time: Duration, stop: &Stop) {
 }
 
 fn look(queries: &Arc<Queries>, threads: &mut Vec<JoinHandle<()>>) {
+    let behind = queries.behind();
     for job in queries.setup.queries.jobs() {
         let (key, now) = (job.key(), millis());
         match queries.desk.peek(&key) {
-            Ok(state) if !state.is_due(job.pack, now, job.settled(now, DELAY)) => continue,
-            Ok(_) => {}
+            Ok(state) => {
+                let settled = job.settled(now, DELAY);
+                let waits = behind.filter(|behind| *behind < settled);
+                if !state.is_due(job.pack, now, waits.unwrap_or(settled)) {
+                    if waits.is_some_and(|behind| now - behind > BEHIND_LONG) && state.is_due(job.pack, now, settled) {
+                        let why = "it is due, and waits until the archive has files of what arrived before its time";
+                        queries.tell(&key, why.to_owned());
+                    }
+                    continue;
+                }
+            }
             Err(error) => {
                 queries.tell(&key, chain(&error));
                 continue;
@@ -139,7 +151,8 @@ fn look(queries: &Arc<Queries>, threads: &mut Vec<JoinHandle<()>>) {
                 let mut done = Done::default();
                 let stop = || of.setup.stop.is_requested();
                 let (desk, engine) = (&of.desk, &of.setup.engine);
-                let world = World { desk, engine, now: &millis, delay: DELAY, stop: &stop };
+                let behind = || of.behind();
+                let world = World { desk, engine, now: &millis, delay: DELAY, behind: &behind, stop: &stop };
                 let mut events = Through { door: of.setup.door.clone() };
                 let stand = drive(job, &world, &mut events, &mut done);
                 of.report(&name, stand, &done);
@@ -164,6 +177,10 @@ impl Drop for Ends<'_> {
 }
 
 impl Queries {
+    fn behind(&self) -> Option<Millis> {
+        self.setup.archive.as_ref().and_then(|archive| archive.behind_since())
+    }
+
     fn report(&self, key: &str, stand: Result<Stand, BackendError>, done: &Done) {
         for failure in &done.failures {
             self.setup.progress.tell(&format!("warning: {}", printable(failure)));
@@ -373,7 +390,13 @@ impl SearchProgram {
             if text.is_empty() { format!("{PROGRAM} ended with {status} and did not say why") } else { text }
         };
         match status.code() {
-            Some(0) => Ok(()),
+            Some(0) => {
+                let warnings = said.trim();
+                if !warnings.is_empty() {
+                    tracing::warn!(warnings, "a scheduled query was answered, and there is something to know");
+                }
+                Ok(())
+            }
             Some(2) => Err(EngineError::Refused(error())),
             _ => Err(EngineError::Failed(error())),
         }

@@ -87,8 +87,18 @@ pub struct World<'a> {
     pub now: &'a dyn Fn() -> Millis,
     /// How long a record is on its way before a question finds it, unless the pack says otherwise.
     pub delay: Millis,
+    /// What arrived before this can be asked for, and what arrived since perhaps not, where somebody knows that it takes longer.
+    pub behind: &'a dyn Fn() -> Option<Millis>,
     /// Nothing new is begun then, and what is under way waits for the next one.
     pub stop: &'a dyn Fn() -> bool,
+}
+
+impl World<'_> {
+    /// All that arrived up to then can be asked for.
+    pub fn settled(&self, job: &Job<'_>, now: Millis) -> Millis {
+        let settled = job.settled(now, self.delay);
+        (self.behind)().map_or(settled, |behind| behind.min(settled))
+    }
 }
 
 /// How a query stands.
@@ -119,7 +129,7 @@ pub fn drive(job: Job<'_>, world: &World<'_>, events: &mut dyn Events, done: &mu
     let key = job.key();
     // Most of the time nothing is due, and nobody has to be asked.
     let now = (world.now)();
-    if !world.desk.peek(&key)?.is_due(job.pack, now, job.settled(now, world.delay)) {
+    if !world.desk.peek(&key)?.is_due(job.pack, now, world.settled(&job, now)) {
         return Ok(Stand::Idle);
     }
     let Some(mut state) = world.desk.take(&key)? else { return Ok(Stand::Busy) };
@@ -143,7 +153,7 @@ fn steps(
         }
         let now = (world.now)();
         let Some(run) = &mut state.run else {
-            done.missed += state.begin(job.pack, now, job.settled(now, world.delay));
+            done.missed += state.begin(job.pack, now, world.settled(&job, now));
             if state.run.is_none() {
                 return Ok(Stand::Idle);
             }
@@ -440,7 +450,7 @@ mod tests {
         for _ in 0..10_000 {
             stage.fuse.set(fuses.next().unwrap_or(0));
             let (now, stop) = (|| stage.now.get(), || false);
-            let world = World { desk: stage, engine: stage, now: &now, delay: 0, stop: &stop };
+            let world = World { desk: stage, engine: stage, now: &now, delay: 0, behind: &|| None, stop: &stop };
             let attempt = std::panic::AssertUnwindSafe(|| drive(job, &world, &mut Store(stage), &mut done));
             match std::panic::catch_unwind(attempt) {
                 Ok(stand) => {
@@ -516,6 +526,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_to_be_behind_is_waited_for() {
+        let (stage, all) = (stage(3), queries("rate(1 hour)"));
+        let (now, stop, behind) = (|| stage.now.get(), || false, Cell::new(Some(HOUR - 1)));
+        let known = || behind.get();
+        let world = World { desk: &stage, engine: &stage, now: &now, delay: 0, behind: &known, stop: &stop };
+        let (job, mut done) = (all.jobs().next().unwrap(), Done::default());
+        let mut drive = || drive(job, &world, &mut Store(&stage), &mut done).unwrap();
+        assert_eq!((drive(), stage.starts.get()), (Stand::Idle, 0));
+        // Of the two that are due, the first.
+        behind.set(Some(2 * HOUR - 1));
+        while drive() != Stand::Idle {}
+        assert_eq!(stage.starts.get(), 1);
+        behind.set(None);
+        while drive() != Stand::Idle {}
+        assert_eq!((stage.starts.get(), done.rows), (2, 6));
+    }
+
+    #[test]
     fn what_cannot_be_stored_is_not_kept_as_if_it_were() {
         struct Full;
         impl Events for Full {
@@ -525,7 +553,7 @@ mod tests {
         }
         let (stage, all) = (stage(3), queries("rate(1 hour)"));
         let (now, stop) = (|| stage.now.get(), || false);
-        let world = World { desk: &stage, engine: &stage, now: &now, delay: 0, stop: &stop };
+        let world = World { desk: &stage, engine: &stage, now: &now, delay: 0, behind: &|| None, stop: &stop };
         let (job, mut done) = (all.jobs().next().unwrap(), Done::default());
         assert_eq!(drive(job, &world, &mut Full, &mut done).unwrap(), Stand::Later);
         assert!(drive(job, &world, &mut Full, &mut done).is_err());
