@@ -126,12 +126,13 @@ fn poll(ask: &Ask, http: &dyn Http, kind: &str) -> Result<Page, Stop> {
     let request =
         Request::get(format!("{url}/services/data/{VERSION}/sobjects/EventLogFile/{id}/LogFile")).bearer(&token);
     let table = limited(http.send(request))?;
+    let whole = file.get(&["LogFileLength"]).as_f64() == Some(table.body.len() as f64);
     // Bytes that are no text do not keep the others back either.
     let table = &*String::from_utf8_lossy(&table.body);
     // One that is another by now is read from its beginning.
     let from = begun.filter(|begun| begun.file == id && begun.length == table.len()).map_or(0, |begun| begun.at);
-    // A file that is the same each time was not cut off: its broken lines are not to keep the others back.
-    let open = if ask.attempt < ATTEMPTS { OpenQuote::CutOff } else { OpenQuote::BrokenLine };
+    // Broken lines of a file that was not cut off are not to keep the others back.
+    let open = if whole || ask.attempt >= ATTEMPTS { OpenQuote::BrokenLine } else { OpenQuote::CutOff };
     let part = csv_part(table, from, PART_LOGS, PART_BYTES, open)?;
     let more = more || part.next.is_some();
     match part.next {
@@ -321,6 +322,10 @@ mod tests {
         assert_eq!(logs.len(), 3);
         assert!(logs[0].contains("1 cells") && logs[1].contains(r#""text":"1,\"x""#), "{logs:?}");
         assert_eq!(logs[2], r#"{"A":"2","B":"y"}"#);
+
+        // Nine bytes, as was said.
+        let http = FakeHttp::new().json(200, token()).json(200, list()).answer(200, "A,B\n1,\"xy");
+        assert_eq!(self::poller().poll(&http).unwrap().len(), 1);
 
         let latin = b"A,B\n1,M\xfcller\n2,y\n".to_vec();
         let http = FakeHttp::new().json(200, token()).json(200, list()).answer(200, latin);
