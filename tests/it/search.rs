@@ -9,6 +9,26 @@ fn schema(world: &World, schema: Value) {
     world.write("conf/schemas/test.json", json!({"test:row": {"parser": "json", "schema": schema}}).to_string());
 }
 
+/// Writes these log types in this order, and nothing else.
+fn log_types(world: &World, types: &[(&str, Value)]) {
+    let all: Vec<String> = types
+        .iter()
+        .map(|(name, schema)| format!("{}: {}", json!(name), json!({"parser": "json", "schema": schema})))
+        .collect();
+    world.write("conf/schemas/test.json", format!("{{{}}}", all.join(", ")));
+}
+
+/// Whether all of a table arrived in one hour: where an hour ends in between, copies lie in two.
+fn is_of_one_hour(world: &World, table: &str) -> bool {
+    search(world, &[&format!("SELECT count(DISTINCT dt) AS hours FROM {table}")])[0]["hours"] == 1
+}
+
+/// Its rows, and how many of them are not the same.
+fn counts(world: &World, table: &str) -> Value {
+    let query = format!("SELECT count(*) AS n, count(DISTINCT streamalert_id) AS d FROM {table}");
+    search(world, &[&query]).remove(0)
+}
+
 #[track_caller]
 fn refused(world: &World, arguments: &[&str], code: i32, part: &str) {
     let output = world.streamalert(&["search"].into_iter().chain(arguments.iter().copied()).collect::<Vec<_>>());
@@ -113,14 +133,7 @@ fn a_value_that_does_not_fit_its_columns_new_type_is_null_and_not_another() {
 #[test]
 fn rows_stand_under_the_log_type_and_the_keys_they_were_written_for() {
     let world = World::new();
-    let types = |types: &[(&str, Value)]| {
-        let all: Vec<String> = types
-            .iter()
-            .map(|(name, schema)| format!("{}: {}", json!(name), json!({"parser": "json", "schema": schema})))
-            .collect();
-        // In this order.
-        world.write("conf/schemas/test.json", format!("{{{}}}", all.join(", ")));
-    };
+    let types = |types: &[(&str, Value)]| log_types(&world, types);
     let old = ("acme:log_in", json!({"old": "integer"}));
     let keyed = ("test:row", json!({"n": "integer", "the.host": "string", "o": {"a.b": "string"}}));
     types(&[old.clone(), keyed]);
@@ -166,6 +179,140 @@ fn rows_stand_under_the_log_type_and_the_keys_they_were_written_for() {
     // A log type that has another name now has its rows on: no other table has them.
     types(&[("acme:log-in", json!({"old": "integer"}))]);
     assert_eq!(search(&world, &["SELECT count(*) AS c FROM acme_log_in"])[0]["c"], 2);
+}
+
+#[test]
+fn a_log_type_that_goes_takes_its_rows_with_it_if_it_had_a_folder_beside_the_other() {
+    let world = World::new();
+    let (old, new) = (("acme:log_in", json!({"old": "integer"})), ("acme:log-in", json!({"new": "integer"})));
+    log_types(&world, std::slice::from_ref(&old));
+    world.write("a.json", "{\"old\": 1}\n");
+    run(&world, &["--input", "a.json"]);
+    log_types(&world, &[new.clone(), old]);
+    world.write("b.json", "{\"old\": 2}\n{\"new\": 3}\n");
+    run(&world, &["--input", "b.json"]);
+    log_types(&world, &[new]);
+    world.write("c.json", "{\"new\": 4}\n");
+    run(&world, &["--input", "c.json"]);
+    let records = |table: &str| {
+        let rows = search(&world, &[&format!("SELECT streamalert_record AS r FROM {table} ORDER BY 1")]);
+        rows.iter().map(|row| row["r"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let apart = || {
+        assert_eq!(records("acme_log_in"), [r#"{"new":3}"#, r#"{"new":4}"#]);
+        assert_eq!(records("acme_x3a_log_in"), [r#"{"old":1}"#, r#"{"old":2}"#]);
+    };
+    apart();
+    // And where no schema has either.
+    log_types(&world, &[("other:row", json!({"m": "integer"}))]);
+    apart();
+    assert_eq!(search(&world, &["SELECT max(old) AS m FROM acme_x3a_log_in"])[0]["m"], 2);
+}
+
+#[test]
+fn a_damaged_file_is_told_of_by_every_table_that_may_own_it() {
+    let world = World::new();
+    let (old, new) = (("acme:log_in", json!({"old": "integer"})), ("acme:log-in", json!({"new": "integer"})));
+    log_types(&world, std::slice::from_ref(&old));
+    world.write("a.json", "{\"old\": 1}\n");
+    run(&world, &["--input", "a.json"]);
+    log_types(&world, &[new, old]);
+    world.write("b.json", "{\"old\": 2}\n");
+    run(&world, &["--input", "b.json"]);
+    assert_eq!(search(&world, &["SELECT old FROM acme_x3a_log_in"]).len(), 2);
+    let archive = streamalert_archive::Archive::at(world.at("data/archive"));
+    let hour = archive.hours("acme_log_in").unwrap().remove(0);
+    let file = archive.files("acme_log_in", &hour).unwrap().remove(0);
+    let bytes = std::fs::read(&file.path).unwrap();
+    std::fs::write(&file.path, &bytes[..bytes.len() / 2]).unwrap();
+    for (column, table) in [("old", "acme_x3a_log_in"), ("new", "acme_log_in")] {
+        refused(&world, &[&format!("SELECT {column} FROM {table}")], 1, &file.name);
+    }
+}
+
+#[test]
+fn copies_go_wherever_a_tables_rows_lie() {
+    let world = World::new();
+    let (old, new) = (("acme:log_in", json!({"old": "integer"})), ("acme:log-in", json!({"new": "integer"})));
+    let again = || run(&world, &["--input", "a.json"]);
+    world.write("a.json", "{\"old\": 1}\n{\"old\": 2}\n");
+    log_types(&world, std::slice::from_ref(&old));
+    again();
+    // In another folder, where they are all there is.
+    log_types(&world, &[new, old]);
+    again();
+    if is_of_one_hour(&world, "acme_x3a_log_in") {
+        assert_eq!(counts(&world, "acme_x3a_log_in"), json!({"n": 2, "d": 2}));
+    }
+    world.write("a.json", "{\"old\": 1}\n{\"old\": 2}\n{\"old\": 3}\n");
+    again();
+    if is_of_one_hour(&world, "acme_x3a_log_in") {
+        assert_eq!(counts(&world, "acme_x3a_log_in"), json!({"n": 3, "d": 3}));
+        let rows = search(&world, &["SELECT old FROM acme_x3a_log_in ORDER BY old"]);
+        assert_eq!(rows, [json!({"old": 1}), json!({"old": 2}), json!({"old": 3})]);
+    }
+}
+
+#[test]
+fn copies_go_where_the_schema_changed_between_them() {
+    let world = World::new();
+    world.write("a.json", rows(0..2));
+    let again = |schema: Value| {
+        let schema = json!({"test:row": {"parser": "json", "schema": schema,
+            "configuration": {"optional_top_level_keys": ["zz"]}}});
+        world.write("conf/schemas/test.json", schema.to_string());
+        run(&world, &["--input", "a.json"]);
+    };
+    again(json!({"n": "integer", "zz": "string"}));
+    again(json!({"n": "integer", "zz": "integer"}));
+    if is_of_one_hour(&world, "test_row") {
+        assert_eq!(counts(&world, "test_row"), json!({"n": 2, "d": 2}));
+    }
+}
+
+#[test]
+fn columns_that_a_schema_has_lost_are_those_of_their_keys() {
+    let world = World::new();
+    let written = [
+        (
+            json!({"n": "integer", "x.y": "integer", "o.p": {"a.b": "string"}}),
+            r#"{"n":1,"x.y":10,"o.p":{"a.b":"dot"}}"#,
+        ),
+        (
+            json!({"n": "integer", "x_y": "integer", "o_p": {"a-b": "string"}}),
+            r#"{"n":2,"x_y":20,"o_p":{"a-b":"dash"}}"#,
+        ),
+    ];
+    for (number, (fields, record)) in written.into_iter().enumerate() {
+        schema(&world, fields);
+        let file = format!("{number}.json");
+        world.write(&file, record.to_owned() + "\n");
+        run(&world, &["--input", &file]);
+    }
+    let all = "SELECT n, x_y, x_x2e_y, o_p['a_b'] AS dash, o_x2e_p['a_b'] AS dot FROM test_row ORDER BY n";
+    let expected = [
+        json!({"n": 1, "x_y": null, "x_x2e_y": 10, "dash": null, "dot": "dot"}),
+        json!({"n": 2, "x_y": 20, "x_x2e_y": null, "dash": "dash", "dot": null}),
+    ];
+    // The one key is lost, then the other too.
+    assert_eq!(search(&world, &[all]), expected);
+    schema(&world, json!({"n": "integer"}));
+    assert_eq!(search(&world, &[all]), expected);
+    assert_eq!(search(&world, &["SELECT n FROM test_row WHERE x_x2e_y = 10 AND x_y IS NULL"]), [json!({"n": 1})]);
+    let columns = search(&world, &["--columns", "test_row"]);
+    let key = |name: &str| columns.iter().find(|column| column["column"] == name).unwrap()["key"].clone();
+    assert_eq!((key("x_y"), key("x_x2e_y")), (Value::Null, json!("x.y")));
+}
+
+#[test]
+fn an_object_that_becomes_a_text_keeps_all_its_keys_whatever_its_name_is_now() {
+    let world = World::new();
+    schema(&world, json!({"n": "integer", "p": {"a.b": {"r": "integer"}}}));
+    world.write("a.json", "{\"n\":1,\"p\":{\"a.b\":{\"r\":1,\"extra\":\"z\",\"n\":null}}}\n");
+    run(&world, &["--input", "a.json"]);
+    schema(&world, json!({"n": "integer", "p": {"a.b": "string", "a_b": "integer"}}));
+    let row = search(&world, &["SELECT p FROM test_row"]).remove(0);
+    assert_eq!(row["p"], json!({"a_x2e_b": r#"{"r":1,"extra":"z","n":null}"#, "a_b": null}));
 }
 
 #[test]

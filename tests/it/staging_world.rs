@@ -295,6 +295,48 @@ fn what_no_run_has_had_yet_is_new_and_the_list_says_what_becomes_of_it() {
 }
 
 #[test]
+fn a_rule_that_is_switched_on_again_while_its_component_is_gone_comes_back_live() {
+    let world = world(&[("one", EVERY_ROW)], "{}");
+    let second = component(&[("two", EVERY_ROW)]);
+    world.write("plugins/b.wasm", second.clone());
+    world.write("in.json", rows(2..3));
+    said(&world, &["run", "--input", "in.json", "--skip-rule-staging"], 0);
+    said(&world, &["rules", "disable", "two"], 0);
+    std::fs::remove_file(world.at("plugins/b.wasm")).unwrap();
+    run(&world, 3..4);
+    said(&world, &["rules", "enable", "two"], 0);
+    world.write("plugins/b.wasm", second);
+    let told = run(&world, 4..5);
+    assert!(!told.contains("on trial"), "{told}");
+    assert_eq!(standings(&world), expect(&[("one", "live"), ("two", "live")]));
+}
+
+#[test]
+fn what_is_decided_of_a_version_that_no_run_has_had_leaves_the_live_one_live() {
+    for changed in ["shadow", "stage"] {
+        let staging = format!(r#"{{"changed": "{changed}"}}"#);
+        let world = world(&[("one", EVERY_ROW), ("two", EVERY_ROW), ("three", EVERY_ROW)], &staging);
+        let first = std::fs::read(world.at("plugins/a.wasm")).unwrap();
+        world.write("plugins/a.wasm", component(&[("one", HALF), ("two", HALF), ("three", HALF)]));
+        let told = said(&world, &["rules", "stage", "one"], 0);
+        said(&world, &["rules", "promote", "two"], 0);
+        // As it becomes of the neighbour, about which nobody decides.
+        let beside = if changed == "shadow" { "staged*" } else { "staged" };
+        assert_eq!(told.contains("beside the version before, which is live"), changed == "shadow", "{told}");
+        let (before, each) = (delivered(&world), if changed == "shadow" { 4 } else { 0 });
+        let told = run(&world, 2..6);
+        assert!(!told.contains("is not there"), "{told}");
+        assert_eq!(standings(&world), expect(&[("one", beside), ("three", beside), ("two", "live")]));
+        assert_eq!(delivered(&world), before + 2 * each + 2);
+        // Whoever goes back has it live as before.
+        world.write("plugins/a.wasm", first);
+        run(&world, 6..7);
+        assert_eq!(standings(&world), expect(&[("one", "live"), ("three", "live"), ("two", "live")]));
+        assert_eq!(delivered(&world), before + 2 * each + 2 + 3);
+    }
+}
+
+#[test]
 fn a_rule_that_only_rule_staging_knows_is_warned_of() {
     let staging = r#"{"rules": {"one": {"promote": false}, "onee": {"promote": false}, "something_else": {}}}"#;
     let world = world(&[("one", EVERY_ROW)], staging);

@@ -8,9 +8,9 @@ use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::datatypes::{DataType, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
-use streamalert_pipeline::archive::ALERTS;
+use streamalert_pipeline::archive::{ALERTS, folders};
 use streamalert_pipeline::time::Millis;
 
 /// A file that has so much is left as it is.
@@ -33,32 +33,20 @@ pub struct Merged {
 }
 
 /// Merges the small files of an hour if there are at least `many` and it is worth it: to write everything twice that a run keeps
-/// would cost more than keeping it. `stem` names the new file, and no other.
+/// would cost more than keeping it. Where two are many already, the hour is looked through for copies: a file that has any is
+/// written anew without them, if there is but one. `stem` names the new file, and no other.
 pub fn compact(archive: &Archive, table: &str, hour: &str, many: usize, stem: &str) -> Result<Merged> {
     let mut merged = Merged::default();
     let Some(_merging) = archive.merging()? else { return Ok(merged) };
     archive.sweep(table, hour)?;
     let (small, large): (Vec<DataFile>, Vec<DataFile>) =
         archive.files(table, hour)?.into_iter().partition(|file| file.bytes < LARGE_BYTES);
-    if small.len() < many.max(2) {
+    if small.is_empty() || small.len() < many && many > 2 {
         return Ok(merged);
-    }
-    let mut seen = Ids::new(table);
-    for file in &large {
-        seen.read(file)?;
-    }
-    if small.len() < FILES_MANY && small.iter().map(|file| file.bytes).sum::<u64>() > TIDY_BYTES {
-        let mut all = seen.clone();
-        let mut copies = 0;
-        for file in &small {
-            copies += all.read(file)?;
-        }
-        if copies == 0 {
-            return Ok(merged);
-        }
     }
     // Files that a change of the schema lies between stay apart: each has columns that the other has not.
     let mut groups: Vec<(SchemaRef, [Option<String>; 2], Vec<DataFile>)> = Vec::new();
+    let (small_count, small_bytes) = (small.len(), small.iter().map(|file| file.bytes).sum::<u64>());
     for file in small {
         let opened = open(&file)?;
         let (schema, about) = (opened.schema().clone(), [LOG_TYPE, KEYS].map(|key| said(&opened, key)));
@@ -67,16 +55,37 @@ pub fn compact(archive: &Archive, table: &str, hour: &str, many: usize, stem: &s
             None => groups.push((schema, about, vec![file])),
         }
     }
-    // What stays as it is comes first: of two copies the one that is rewritten goes.
-    for (_, _, files) in groups.iter().filter(|(_, _, files)| files.len() < 2) {
-        for file in files {
-            seen.read(file)?;
+    let log_types: BTreeSet<&str> = groups.iter().filter_map(|(_, [log_type, _], _)| log_type.as_deref()).collect();
+    let mut seen = Ids::new(table);
+    seen.elsewhere(archive, table, hour, &log_types)?;
+    for file in &large {
+        seen.read(file)?;
+    }
+    if small_count < FILES_MANY && small_bytes > TIDY_BYTES {
+        let mut all = seen.clone();
+        let mut copies = 0;
+        for (_, _, files) in &groups {
+            for file in files {
+                copies += all.read(file)?.copies;
+            }
+        }
+        if copies == 0 {
+            return Ok(merged);
         }
     }
-    for (number, (schema, [log_type, keys], files)) in groups.into_iter().enumerate() {
-        if files.len() < 2 {
-            continue;
+    // What stays as it is comes first: of two copies the one that is rewritten goes.
+    let mut rewritten = Vec::new();
+    for group in groups {
+        if let [file] = group.2.as_slice() {
+            let read = seen.read(file)?;
+            if read.copies == 0 {
+                continue;
+            }
+            read.fresh.iter().for_each(|id| _ = seen.seen.remove(id));
         }
+        rewritten.push(group);
+    }
+    for (number, (schema, [log_type, keys], files)) in rewritten.into_iter().enumerate() {
         let of = WriterOf { schema: &schema, log_type: log_type.as_deref(), keys: keys.as_deref() };
         let mut writer = Writer::begin(archive, table, hour, &of)?;
         let mut rows = 0;
@@ -84,7 +93,7 @@ pub fn compact(archive: &Archive, table: &str, hour: &str, many: usize, stem: &s
             let reader = open(file)?.with_batch_size(ROWS_AT_ONCE).build().map_err(failed("read", &file.path))?;
             for batch in reader {
                 let batch = batch.map_err(failed("read", &file.path))?;
-                let fresh = seen.fresh(batch.column_by_name(seen.column), batch.num_rows());
+                let fresh = seen.fresh(batch.column_by_name(seen.column), batch.num_rows(), log_type.as_deref(), None);
                 let kept = match fresh.false_count() {
                     0 => batch,
                     _ => arrow::compute::filter_record_batch(&batch, &fresh).map_err(failed("merge", &file.path))?,
@@ -123,45 +132,91 @@ fn said(file: &ParquetRecordBatchReaderBuilder<File>, key: &str) -> Option<Strin
 struct Ids {
     column: &'static str,
     seen: HashSet<u128>,
+    /// Those that lie in other folders, by log type.
+    elsewhere: HashMap<String, HashSet<u128>>,
+}
+
+/// What reading the ids of a file came to.
+#[derive(Default)]
+struct Read {
+    /// Rows that were met before.
+    copies: usize,
+    /// Ids that are remembered now and were not before.
+    fresh: Vec<u128>,
 }
 
 impl Ids {
     fn new(table: &str) -> Ids {
-        Ids { column: id_column(table), seen: HashSet::new() }
+        Ids { column: id_column(table), seen: HashSet::new(), elsewhere: HashMap::new() }
     }
 
-    /// Says how many of the file's rows were met before.
-    fn read(&mut self, file: &DataFile) -> Result<usize> {
-        let mut copies = 0;
+    /// A log type's table may have had another name earlier in the hour: its rows that lie there are read with those here.
+    fn elsewhere(&mut self, archive: &Archive, table: &str, hour: &str, log_types: &BTreeSet<&str>) -> Result<()> {
+        for log_type in log_types {
+            for folder in folders(log_type).into_iter().filter(|folder| folder != table && folder != ALERTS) {
+                for file in archive.files(&folder, hour)? {
+                    // Of what cannot be read to its end nothing has a copy: the row here may be all there is.
+                    let of = |file: &DataFile| said(&open(file).ok()?, LOG_TYPE);
+                    if of(&file).is_none_or(|of| of != **log_type) {
+                        continue;
+                    }
+                    let mut ids = Ids::new(table);
+                    if ids.read(&file).is_ok() {
+                        self.elsewhere.entry((*log_type).to_owned()).or_default().extend(ids.seen);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, file: &DataFile) -> Result<Read> {
+        let mut read = Read::default();
         let opened = open(file)?;
-        let Ok(column) = opened.schema().index_of(self.column) else { return Ok(0) };
+        let log_type = log_type(&opened);
+        let Ok(column) = opened.schema().index_of(self.column) else { return Ok(read) };
         let mask = ProjectionMask::roots(opened.parquet_schema(), [column]);
         let reader: ParquetRecordBatchReader =
             opened.with_projection(mask).with_batch_size(ROWS_AT_ONCE).build().map_err(failed("read", &file.path))?;
         for batch in reader {
             let batch = batch.map_err(failed("read", &file.path))?;
-            copies += self.fresh(batch.column_by_name(self.column), batch.num_rows()).false_count();
+            let ids = batch.column_by_name(self.column);
+            let fresh = self.fresh(ids, batch.num_rows(), log_type.as_deref(), Some(&mut read.fresh));
+            read.copies += fresh.false_count();
         }
-        Ok(copies)
+        Ok(read)
     }
 
-    /// Which of the rows were not met before.
-    fn fresh(&mut self, ids: Option<&ArrayLike>, rows: usize) -> BooleanArray {
-        match ids.filter(|ids| *ids.data_type() == DataType::Utf8) {
-            None => BooleanArray::from(vec![true; rows]),
-            Some(ids) => ids
-                .as_string::<i32>()
-                .iter()
-                .map(|id| {
-                    let id = id.and_then(|id| u128::from_str_radix(id.get(..32)?, 16).ok());
-                    // What has no id is no copy of anything.
-                    Some(id.is_none_or(|id| match self.seen.len() < IDS_MAX {
-                        true => self.seen.insert(id),
-                        false => !self.seen.contains(&id),
-                    }))
-                })
-                .collect(),
-        }
+    /// Which of the rows were not met before; their ids are told to `added`.
+    fn fresh(
+        &mut self,
+        ids: Option<&ArrayLike>,
+        rows: usize,
+        log_type: Option<&str>,
+        mut added: Option<&mut Vec<u128>>,
+    ) -> BooleanArray {
+        let Some(ids) = ids.filter(|ids| *ids.data_type() == DataType::Utf8) else {
+            return BooleanArray::from(vec![true; rows]);
+        };
+        let elsewhere = log_type.and_then(|log_type| self.elsewhere.get(log_type));
+        let seen = &mut self.seen;
+        let mut is_fresh = |id: u128| {
+            if elsewhere.is_some_and(|ids| ids.contains(&id)) {
+                return false;
+            }
+            if seen.len() >= IDS_MAX {
+                return !seen.contains(&id);
+            }
+            let is_new = seen.insert(id);
+            if let (true, Some(added)) = (is_new, &mut added) {
+                added.push(id);
+            }
+            is_new
+        };
+        let ids = ids.as_string::<i32>().iter();
+        // What has no id is no copy of anything.
+        let id = |id: Option<&str>| u128::from_str_radix(id?.get(..32)?, 16).ok();
+        ids.map(|text| Some(id(text).is_none_or(&mut is_fresh))).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use streamalert_pipeline::apps::AppState;
 use streamalert_pipeline::backend::{AppTable, BackendError, BackendErrorKind};
 
@@ -75,7 +76,9 @@ impl AppTable for DynamoApps {
     fn put(&self, app: &str, state: &AppState, expected: Option<u64>) -> Result<u64, BackendError> {
         let action = format!("write app {app} to the table {}", self.table);
         let text = serde_json::to_string(state).map_err(|error| BackendError::other(action.clone(), error))?;
-        let revision = expected.map_or(1, |revision| revision + 1);
+        // One that is new begins at the time: further than any that was there before it has come by counting.
+        let time = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let revision = expected.map_or_else(|| u64::try_from(time()).unwrap_or_default(), |revision| revision + 1);
         let number = |number: u64| AttributeValue::N(number.to_string());
         let put = self
             .aws

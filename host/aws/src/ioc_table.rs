@@ -5,7 +5,7 @@
 //! | `ioc_value` | the key |
 //! | `ioc_type`, `sub_type`, `source` | of the source whose word counts longest, for readers that know of one only |
 //! | `expiration_ts` | seconds since 1970, after which no source has it any more; DynamoDB drops it some time later |
-//! | `sources` | source → its own type, sub-type, expiry, pass, …; `also`: further indicators of it with this value, as JSON |
+//! | `sources` | source → its own type, sub-type, expiry, pass, …; `also`: further indicators of it with this value, as JSON; `unseen`: 1 if the pass did not see the first one |
 //! | `revision` | raised by each write, so that no writer undoes what another has done |
 
 use crate::call::{at_once, failed};
@@ -263,6 +263,7 @@ fn read(value: &str, item: &Item) -> Known {
             reference: text(of, "reference").map(str::to_owned),
             valid_from: whole(of, "valid_from").map(millis),
             also: text(of, "also").and_then(|also| serde_json::from_str(also).ok()).unwrap_or_default(),
+            unseen: whole(of, "unseen") == Some(1),
         },
         pass: whole(of, "pass").unwrap_or(0),
     };
@@ -307,6 +308,9 @@ fn item(value: &str, known: &Known) -> Item {
         }
         if let Some(from) = ioc.valid_from {
             of.insert("valid_from".to_owned(), seconds(from));
+        }
+        if ioc.unseen {
+            of.insert("unseen".to_owned(), AttributeValue::N("1".to_owned()));
         }
         if let Some(also) = serde_json::to_string(&ioc.also).ok().filter(|_| !ioc.also.is_empty()) {
             of.insert("also".to_owned(), string(&also));
@@ -363,8 +367,11 @@ impl DynamoIocs {
                     let valid_from = ioc.valid_from.map(|from| from.max(0) / 1000 * 1000);
                     let ioc = Ioc { expires, valid_from, ..ioc.clone() };
                     let before = known.said.remove(&ioc.source);
-                    let before =
-                        before.filter(|said| beside.is_some_and(|since| said.pass >= since)).map(|said| said.ioc);
+                    let before = match (before, beside) {
+                        (Some(said), Some(0)) if said.pass < pass => said.ioc.of_before(),
+                        (Some(said), Some(since)) if said.pass >= since => Some(said.ioc),
+                        _ => None,
+                    };
                     let source = ioc.source.clone();
                     if let Some(ioc) = Ioc::together(before.into_iter().chain([ioc])) {
                         known.said.insert(source, Said { ioc, pass });
@@ -478,29 +485,34 @@ impl IocTable for DynamoIocs {
             ("#sources".to_owned(), "sources".to_owned()),
             ("#source".to_owned(), source.to_owned()),
             ("#pass".to_owned(), "pass".to_owned()),
+            ("#also".to_owned(), "also".to_owned()),
         ]);
         let values = Item::from([(":pass".to_owned(), AttributeValue::N(pass.to_string()))]);
+        let swept = |said: &Said, spared: &BTreeSet<String>| said.ioc.clone().swept(said.pass >= pass, spared);
         let mut old = Vec::new();
         self.aws.wait(async {
-            let filter = ("#sources.#source.#pass < :pass", names, values);
+            let filter = ("#sources.#source.#pass < :pass OR attribute_exists(#sources.#source.#also)", names, values);
             let take = |value: &str, item: &Item| {
-                let reference = || read(value, item).said.remove(source).and_then(|said| said.ioc.reference);
-                if spared.is_empty() || !reference().is_some_and(|name| spared.contains(&name)) {
+                let said = read(value, item).said.remove(source);
+                if said.is_some_and(|said| swept(&said, spared).as_ref() != Some(&said.ioc)) {
                     old.push(value.to_owned());
                 }
                 true
             };
             self.scan(Some(filter), None, take).await
         })?;
-        let count = old.len() as u64;
-        let of = source.to_owned();
-        let change = move |_: &str, known: &mut Known| {
-            if known.said.get(&of).is_some_and(|said| said.pass < pass) {
-                known.said.remove(&of);
+        let gone = Arc::new(Mutex::new(BTreeSet::new()));
+        let (of, seen, spared) = (source.to_owned(), gone.clone(), spared.clone());
+        let change = move |value: &str, known: &mut Known| {
+            let Some(said) = known.said.remove(&of) else { return };
+            match swept(&said, &spared) {
+                Some(ioc) => drop(known.said.insert(of.clone(), Said { ioc, pass: said.pass })),
+                None => drop(seen.lock().unwrap_or_else(PoisonError::into_inner).insert(value.to_owned())),
             }
         };
         self.aws.wait(self.change(old, Arc::new(change)))?;
-        Ok(count)
+        let count = gone.lock().unwrap_or_else(PoisonError::into_inner).len();
+        Ok(count as u64)
     }
 
     /// In the table's own order.

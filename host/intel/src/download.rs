@@ -1,7 +1,7 @@
 //! Downloads: which sources are due, one page after the other, and what is known of how far they have come. After each page that
 //! is written down, so that whoever breaks off, another goes on there.
 
-use crate::feeds::{Kept, Page, Reading, digest};
+use crate::feeds::{Kept, Page, Reading, count, cut, digest};
 use crate::web::{FetchError, Web};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -19,10 +19,12 @@ const LEASE: Duration = Duration::from_secs(330);
 /// Attempts of one page, before the source has to wait for a later time.
 const ATTEMPTS: u32 = 4;
 /// The longest pause between them; who asks for a longer one gets it later.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Milliseconds after which a source that failed is tried again: this, and twice as long each time.
 const RETRY_FIRST: Millis = 60_000;
 const RETRY_LONGEST: Millis = 3_600_000;
+/// Characters of an error that are kept.
+const ERROR_CHARS_MAX: usize = 1_000;
 /// Sources that are fetched at the same time: one that hangs holds up no other.
 pub const SOURCES_AT_ONCE: usize = 8;
 /// Time that a page may need; with less left, none is begun.
@@ -171,6 +173,7 @@ impl Downloader {
             }
             Err(error) => return Err(error),
         }
+        let mut failed = None;
         told.outcome = match self.pages(name, config, &mut state, &mut told, deadline, stop) {
             Ok(outcome) => {
                 (state.error, state.failures, state.retry) = (None, 0, 0);
@@ -181,28 +184,38 @@ impl Downloader {
                 told.outcome = Outcome::Busy;
                 return Ok(told);
             }
-            Err(Failure::Backend(error)) => return Err(error),
-            Err(Failure::Fetch(error)) => {
-                let now = (self.clock)();
+            Err(failure) => {
+                let (message, asked) = match &failure {
+                    Failure::Fetch(error) => (error.message.clone(), error.after.unwrap_or_default()),
+                    Failure::Backend(error) => (spelt(error), Duration::ZERO),
+                };
+                let message = cut(&message, ERROR_CHARS_MAX);
+                if matches!(&failure, Failure::Fetch(error) if error.over) {
+                    state.cursor = None;
+                }
                 let wait = (RETRY_FIRST << state.failures.min(10)).min(RETRY_LONGEST);
-                let asked = error.after.map_or(0, |after| i64::try_from(after.as_millis()).unwrap_or(RETRY_LONGEST));
+                let asked = i64::try_from(asked.as_millis()).unwrap_or(RETRY_LONGEST).min(86_400_000);
                 state.failures = state.failures.saturating_add(1);
-                state.retry = now + wait.max(asked.min(86_400_000));
-                state.error = Some(error.message.clone());
+                state.retry = (self.clock)() + wait.max(asked);
+                state.error = Some(message.clone());
                 tracing::error!(
                     source = name,
-                    error = error.message,
+                    error = message,
                     "a source of threat intelligence failed; what it gave before stays"
                 );
-                told.error = Some(error.message);
+                told.error = Some(message);
+                failed = Some(failure);
                 Outcome::Failed
             }
         };
         (state.owner, state.until) = (None, 0);
         (told.taken, told.removed) = (state.taken, state.removed);
         told.left_out.clone_from(&state.left_out);
-        self.table.set_state(name, &mut state)?;
-        Ok(told)
+        match (self.table.set_state(name, &mut state), failed) {
+            (Ok(()), _) => Ok(told),
+            // It is the table that fails.
+            (Err(_), Some(Failure::Backend(error))) | (Err(error), _) => Err(error),
+        }
     }
 
     fn hold(&self, state: &mut SourceState, now: Millis) {
@@ -237,13 +250,13 @@ impl Downloader {
                 return Ok(Outcome::Unchanged);
             }
             self.store(name, &reading, state, &page).map_err(Failure::Backend)?;
-            let Page { left_out, next, since, spared, .. } = page;
-            for (what, count) in left_out {
-                *state.left_out.entry(what).or_default() += count;
-            }
+            let Page { left_out, next, since, spared, spares_all, .. } = page;
+            left_out.iter().for_each(|(what, times)| count(&mut state.left_out, what, *times));
             if next.is_none() {
-                if reading.is_whole() || state.whole {
+                if (reading.is_whole() || state.whole) && !spares_all {
                     state.removed += self.table.sweep(name, state.pass, &spared).map_err(Failure::Backend)?;
+                }
+                if reading.is_whole() || state.whole {
                     state.read = state.began;
                 }
                 self.table.expire(now).map_err(Failure::Backend)?;
@@ -266,8 +279,11 @@ impl Downloader {
         state: &mut SourceState,
         page: &Page,
     ) -> Result<(), BackendError> {
-        if reading.is_whole() {
-            // What is over is not put again, and so swept.
+        // What is over is not put again, and so swept.
+        if reading.config.feed == Feed::Misp {
+            // Of an event that cannot be read nothing is known yet: what it said of a value stays beside what others say.
+            self.table.join(&page.iocs, state.pass, 0)?;
+        } else if reading.is_whole() {
             self.table.put(&page.iocs, state.pass)?;
         } else {
             self.table.join(&page.iocs, state.pass, state.base)?;
@@ -307,6 +323,12 @@ impl Downloader {
         }
         Err(Failure::Fetch(FetchError::broken("it was tried too often")))
     }
+}
+
+/// An error with its cause.
+fn spelt(error: &BackendError) -> String {
+    let cause = error.source.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{}{cause}", error.action)
 }
 
 enum Failure {

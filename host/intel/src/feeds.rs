@@ -5,15 +5,22 @@ mod misp;
 mod stix;
 mod taxii;
 
-use crate::web::{FetchError, Web};
+use crate::web::{FetchError, Web, shown};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use streamalert_pipeline::config::threat_intel::{CONFIDENCE_MAX, Feed, SourceConfig};
 use streamalert_pipeline::threat_intel::{Ioc, Kind, canonical, refanged};
 use streamalert_pipeline::time::Millis;
 
-/// Different reasons for leaving something out that are told of one pass.
+/// Different reasons for leaving something out that are told of one pass, and the characters of one: the state of a source is
+/// one item of a table.
 const REASONS_MAX: usize = 50;
+const REASON_CHARS_MAX: usize = 100;
+const OTHER_REASONS: &str = "other reasons";
+/// Characters of a type's name.
+const TYPE_CHARS_MAX: usize = 64;
+/// Characters of what a server says for us to say again: an ETag, its word for the next page.
+pub(crate) const WORD_CHARS_MAX: usize = 4_096;
 
 /// What is known of a source while it is read.
 pub struct Reading<'a> {
@@ -32,6 +39,8 @@ pub struct Page {
     pub over: BTreeSet<String>,
     /// What could not be read: what it gave before stays.
     pub spared: BTreeSet<String>,
+    /// It was too much to name: all that was there before stays.
+    pub spares_all: bool,
     /// How many values could be read, wanted or not.
     understood: u64,
     pub left_out: BTreeMap<String, u64>,
@@ -64,13 +73,23 @@ fn text(value: Option<&Value>, name: &str) -> Option<String> {
 }
 
 impl Page {
-    fn leave_out(&mut self, reason: impl Into<String>) {
-        let reason = reason.into();
-        let reason = match self.left_out.len() < REASONS_MAX || self.left_out.contains_key(&reason) {
-            true => reason,
-            false => "other reasons".to_owned(),
-        };
-        *self.left_out.entry(reason).or_default() += 1;
+    fn leave_out(&mut self, reason: impl AsRef<str>) {
+        count(&mut self.left_out, reason.as_ref(), 1);
+    }
+}
+
+/// Counts a reason among others.
+pub(crate) fn count(left_out: &mut BTreeMap<String, u64>, reason: &str, times: u64) {
+    let reason = cut(reason, REASON_CHARS_MAX);
+    let is_one_more = !left_out.contains_key(&reason) && left_out.len() >= REASONS_MAX;
+    *left_out.entry(if is_one_more { OTHER_REASONS.to_owned() } else { reason }).or_default() += times;
+}
+
+/// The beginning of a text that may be long.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
@@ -149,9 +168,12 @@ impl Reading<'_> {
         if text(since, "digest").as_ref() == Some(&digest) {
             return Ok(None);
         }
-        let page = read(self, &answer.body).map_err(|why| FetchError::broken(format!("{}: {why}", self.config.url)))?;
+        let page = read(self, &answer.body)
+            .map_err(|why| FetchError::broken(format!("{}: {why}", shown(&self.config.url))))?;
         let by_value: BTreeMap<String, Ioc> = page.iocs.into_iter().map(|ioc| (ioc.value.clone(), ioc)).collect();
-        let header = |name: &str| answer.header(name).map_or(Value::Null, Value::from);
+        let header = |name: &str| {
+            answer.header(name).filter(|word| word.len() <= WORD_CHARS_MAX).map_or(Value::Null, Value::from)
+        };
         // What lies before the cursor is of another text: the next pass reads it all.
         let is_one = cursor.is_none_or(|cursor| cursor["digest"] == *digest);
         let (digest, since) = match is_one {
@@ -168,6 +190,10 @@ impl Reading<'_> {
     /// An indicator of this source, if it is one that is wanted.
     fn ioc(&self, page: &mut Page, found: Told<'_>) -> Option<Ioc> {
         let ioc_type = found.ioc_type.trim().to_ascii_lowercase();
+        if ioc_type.chars().nth(TYPE_CHARS_MAX).is_some() {
+            page.leave_out(format!("a type of more than {TYPE_CHARS_MAX} characters"));
+            return None;
+        }
         if !self.config.types.is_empty()
             && !self.config.types.iter().any(|wanted| wanted.eq_ignore_ascii_case(&ioc_type))
         {
@@ -267,4 +293,24 @@ fn time(text: &str) -> Option<Millis> {
     let civil = text.replace(' ', "T");
     let at: jiff::civil::DateTime = civil.trim_end_matches("TUTC").parse().ok()?;
     Some(format!("{at}Z").parse::<jiff::Timestamp>().ok()?.as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_short_and_few() {
+        let mut left_out = BTreeMap::new();
+        count(&mut left_out, "short", 2);
+        for number in 0..1_000 {
+            count(&mut left_out, &format!("{number:04} {}", "ü".repeat(20_000)), 1);
+        }
+        count(&mut left_out, "short", 1);
+        assert_eq!((left_out.len(), left_out["short"]), (REASONS_MAX + 1, 3));
+        assert_eq!(left_out.values().sum::<u64>(), 1_003);
+        assert_eq!(left_out[OTHER_REASONS], 1_003 - 3 - 49);
+        assert!(left_out.keys().all(|reason| reason.chars().count() <= REASON_CHARS_MAX));
+        assert_eq!([cut("abc", 3), cut("abcd", 3)], ["abc", "ab…"]);
+    }
 }

@@ -3,6 +3,7 @@
 //! Whoever takes leases here holds a lock on a file of his own, which ends with his process: the lease of one who is gone means nothing,
 //! so that after a crash nobody waits for it.
 
+use crate::clock::micros;
 use crate::sqlite_file;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::collections::BTreeMap;
@@ -128,7 +129,8 @@ impl AppTable for SqliteApps {
 
     fn put(&self, app: &str, state: &AppState, expected: Option<u64>) -> Result<u64, BackendError> {
         let text = serde_json::to_string(state).map_err(|error| self.failed("write", error))?;
-        let revision = expected.map_or(1, |revision| revision + 1);
+        // One that is new begins at the time: further than any that was there before it has come by counting.
+        let revision = expected.map_or_else(|| micros().unsigned_abs(), |revision| revision + 1);
         let write = || -> rusqlite::Result<usize> {
             let mut connection = self.connection();
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -189,14 +191,19 @@ mod tests {
         let (one, other) = (SqliteApps::open(&path).unwrap(), SqliteApps::open(&path).unwrap());
         let state = |since| AppState { since, ..AppState::default() };
         assert_eq!(one.get("a").unwrap(), None);
-        assert_eq!(one.put("a", &state(1), None).unwrap(), 1);
+        let first = one.put("a", &state(1), None).unwrap();
         let conflict = |done: Result<u64, BackendError>| done.unwrap_err().kind == BackendErrorKind::Conflict;
         assert!(conflict(other.put("a", &state(2), None)), "it is there already");
-        assert_eq!(other.put("a", &state(3), Some(1)).unwrap(), 2);
-        assert!(conflict(one.put("a", &state(4), Some(1))));
-        assert_eq!(one.get("a").unwrap(), Some(AppState { revision: 2, ..state(3) }));
+        let second = other.put("a", &state(3), Some(first)).unwrap();
+        assert!(conflict(one.put("a", &state(4), Some(first))));
+        assert_eq!(one.get("a").unwrap(), Some(AppState { revision: second, ..state(3) }));
         one.remove("a").unwrap();
-        assert!(conflict(other.put("a", &state(5), Some(2))), "what was reset stays so");
+        assert!(conflict(other.put("a", &state(5), Some(second))), "what was removed stays so");
         assert_eq!(other.all().unwrap().len(), 0);
+        // Nor is one that is made anew taken for the one that was.
+        let anew = one.put("a", &state(6), None).unwrap();
+        let next = one.put("a", &state(7), Some(anew)).unwrap();
+        assert!(conflict(other.put("a", &state(8), Some(first))) && conflict(other.put("a", &state(8), Some(second))));
+        assert_eq!(one.get("a").unwrap(), Some(AppState { revision: next, ..state(7) }));
     }
 }

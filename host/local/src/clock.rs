@@ -14,6 +14,11 @@ pub fn nanoseconds() -> u64 {
     u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Microseconds since 1970.
+pub fn micros() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
 /// Milliseconds since 1970.
 pub fn millis() -> i64 {
     jiff::Timestamp::now().as_millisecond()

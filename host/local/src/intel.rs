@@ -23,6 +23,8 @@ const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often it is looked which sources are due.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long a source is left alone whose table cannot be read or written: there, it could not be kept in mind.
+const ABIDE: Duration = Duration::from_secs(60);
 /// The longest that one source is worked on before it is looked again which are due.
 const TURN: Duration = Duration::from_secs(900);
 
@@ -63,21 +65,30 @@ pub fn start(
 ) -> std::io::Result<JoinHandle<()>> {
     let (downloader, tell) = (Arc::new(downloader), Arc::new(tell));
     thread::Builder::new().name("threat-intel".into()).spawn(move || {
-        let mut running: BTreeMap<String, JoinHandle<()>> = BTreeMap::new();
+        // Each says whether the table could be read and written.
+        let mut running: BTreeMap<String, JoinHandle<bool>> = BTreeMap::new();
+        let mut left_alone: BTreeMap<String, Instant> = BTreeMap::new();
         while !stop.is_requested() {
-            running.retain(|_, thread| !thread.is_finished());
+            for (name, thread) in running.extract_if(.., |_, thread| thread.is_finished()) {
+                if !thread.join().unwrap_or(false) {
+                    left_alone.insert(name, Instant::now() + ABIDE);
+                }
+            }
+            left_alone.retain(|_, until| *until > Instant::now());
             for (name, source) in &config.sources {
                 if running.len() >= SOURCES_AT_ONCE || stop.is_requested() {
                     break;
                 }
-                if running.contains_key(name) || !is_due(&downloader, name, source) {
+                if running.contains_key(name) || left_alone.contains_key(name) || !is_due(&downloader, name, source) {
                     continue;
                 }
                 let (downloader, telling, stop) = (downloader.clone(), tell.clone(), stop.clone());
                 let (of, source) = (name.clone(), source.clone());
                 let asked = thread::Builder::new().name(format!("intel {name}")).spawn(move || {
                     let told = downloader.refresh(&of, &source, false, Instant::now() + TURN, &|| stop.is_requested());
+                    let is_known = told.is_ok();
                     say(&of, told, &*telling);
+                    is_known
                 });
                 match asked {
                     Ok(thread) => drop(running.insert(name.clone(), thread)),

@@ -97,11 +97,15 @@ fn write(connection: &Connection, iocs: &[Ioc], pass: u64, beside: Option<u64>) 
          ON CONFLICT DO UPDATE SET type = ?3, expires = ?4, pass = ?5, json = ?6",
     )?;
     let mut known =
-        connection.prepare_cached("SELECT json FROM iocs WHERE value = ?1 AND source = ?2 AND pass >= ?3")?;
+        connection.prepare_cached("SELECT json, pass FROM iocs WHERE value = ?1 AND source = ?2 AND pass >= ?3")?;
     let mut network = connection.prepare_cached("INSERT OR IGNORE INTO networks (v6, length) VALUES (?1, ?2)")?;
     for new in iocs {
         let before = match beside {
-            Some(since) => known.query_row(params![new.value, new.source, since as i64], ioc).optional()?,
+            Some(since) => {
+                let row = |row: &Row<'_>| Ok((ioc(row)?, row.get::<_, i64>(1)? as u64));
+                let before = known.query_row(params![new.value, new.source, since as i64], row).optional()?;
+                before.and_then(|(ioc, of)| if since == 0 && of < pass { ioc.of_before() } else { Some(ioc) })
+            }
             None => None,
         };
         let Some(all) = Ioc::together(before.into_iter().chain([new.clone()])) else { continue };
@@ -112,6 +116,29 @@ fn write(connection: &Connection, iocs: &[Ioc], pass: u64, beside: Option<u64>) 
         }
     }
     Ok(())
+}
+
+/// Writes what is left of values of a source; says of how many nothing is.
+fn rewrite(
+    connection: &Connection,
+    source: &str,
+    changed: impl Iterator<Item = (Ioc, Option<Ioc>)>,
+) -> rusqlite::Result<u64> {
+    let mut remove = connection.prepare_cached("DELETE FROM iocs WHERE value = ?1 AND source = ?2")?;
+    let mut update = connection
+        .prepare_cached("UPDATE iocs SET type = ?3, expires = ?4, json = ?5 WHERE value = ?1 AND source = ?2")?;
+    let mut gone = 0;
+    for (before, after) in changed {
+        match after {
+            None => gone += remove.execute(params![before.value, source])? as u64,
+            Some(left) if left != before => {
+                let json = serde_json::to_string(&left).unwrap_or_default();
+                update.execute(params![left.value, source, left.ioc_type, left.expires, json])?;
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(gone)
 }
 
 fn ioc(row: &Row<'_>) -> rusqlite::Result<Ioc> {
@@ -176,22 +203,7 @@ impl IocTable for SqliteIocs {
                     all.query_map([source, &names], ioc)?.collect::<rusqlite::Result<_>>()?
                 }
             };
-            let mut remove = connection.prepare_cached("DELETE FROM iocs WHERE value = ?1 AND source = ?2")?;
-            let mut update = connection.prepare_cached(
-                "UPDATE iocs SET type = ?3, expires = ?4, json = ?5 WHERE value = ?1 AND source = ?2",
-            )?;
-            let mut gone = 0;
-            for before in said {
-                match before.clone().revised(named) {
-                    None => gone += remove.execute(params![before.value, source])? as u64,
-                    Some(left) if left != before => {
-                        let json = serde_json::to_string(&left).unwrap_or_default();
-                        update.execute(params![left.value, source, left.ioc_type, left.expires, json])?;
-                    }
-                    Some(_) => {}
-                }
-            }
-            Ok(gone)
+            rewrite(connection, source, said.into_iter().map(|before| (before.clone(), before.revised(named))))
         })
     }
 
@@ -207,14 +219,21 @@ impl IocTable for SqliteIocs {
     }
 
     fn sweep(&self, source: &str, pass: u64, spared: &BTreeSet<String>) -> Result<u64, BackendError> {
-        let spared = serde_json::to_string(spared).unwrap_or_default();
+        let names = serde_json::to_string(spared).unwrap_or_default();
         self.change(|connection| {
+            // Where there is one indicator, it stays as it is, or goes.
             let count = connection.execute(
-                "DELETE FROM iocs WHERE source = ?1 AND pass < ?2 AND coalesce(json_extract(json, '$.reference'), '')
-                 NOT IN (SELECT value FROM json_each(?3))",
-                params![source, pass as i64, spared],
+                "DELETE FROM iocs WHERE source = ?1 AND pass < ?2 AND json_type(json, '$.also') IS NULL
+                 AND coalesce(json_extract(json, '$.reference'), '') NOT IN (SELECT value FROM json_each(?3))",
+                params![source, pass as i64, names],
             )?;
-            Ok(count as u64)
+            let mut several = connection.prepare_cached(
+                "SELECT json, pass FROM iocs WHERE source = ?1 AND json_type(json, '$.also') IS NOT NULL",
+            )?;
+            let row = |row: &Row<'_>| Ok((ioc(row)?, row.get::<_, i64>(1)? as u64 >= pass));
+            let several: Vec<(Ioc, bool)> = several.query_map([source], row)?.collect::<rusqlite::Result<_>>()?;
+            let several = several.into_iter().map(|(before, seen)| (before.clone(), before.swept(seen, spared)));
+            Ok(count as u64 + rewrite(connection, source, several)?)
         })
     }
 

@@ -1,8 +1,9 @@
 //! What was decided about rules, in a JSON file that is written whole.
 
+use crate::edit::{folder_of, replace};
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use streamalert_pipeline::backend::{BackendError, RuleState, RuleTable};
@@ -34,8 +35,7 @@ impl RuleFile {
     /// While no other process does.
     fn change<T>(&self, change: impl FnOnce(&mut All) -> T) -> Result<T, BackendError> {
         let run = || {
-            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            fs::create_dir_all(folder)?;
+            fs::create_dir_all(folder_of(&self.path))?;
             let lock = File::create(self.path.with_extension("lock"))?;
             lock.lock()?;
             let before = self.read()?;
@@ -44,11 +44,8 @@ impl RuleFile {
             if all == before && self.path.exists() {
                 return Ok(done);
             }
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(serde_json::to_string_pretty(&all)?.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            file.persist(&self.path)?;
+            let text = serde_json::to_string_pretty(&all)? + "\n";
+            replace(&self.path, text.as_bytes(), None)?;
             Ok(done)
         };
         run().map_err(|error: io::Error| self.failed("write", error))
@@ -131,6 +128,26 @@ impl CurrentStates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn whose_the_file_is_stays_when_root_decides() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rules.json");
+        let table = RuleFile::new(path.clone());
+        table.put("one", &RuleState::default()).unwrap();
+        if fs::metadata(&path).unwrap().uid() != 0 {
+            println!("skipped: only root may give files away");
+            return;
+        }
+        chown(&path, Some(1000), Some(1001)).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        table.put("two", &RuleState::default()).unwrap();
+        let about = fs::metadata(&path).unwrap();
+        assert_eq!((about.uid(), about.gid(), about.mode() & 0o777), (1000, 1001, 0o640));
+        assert_eq!(table.all().unwrap().len(), 2);
+    }
 
     #[test]
     fn a_broken_file_is_told_of_and_not_written_over() {

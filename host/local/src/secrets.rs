@@ -3,11 +3,11 @@
 //! The file is a JSON object of `service:descriptor`, each an object of settings. A variable
 //! `STREAMALERT_SECRET_<SERVICE>_<DESCRIPTOR>_<SETTING>`, in capitals and with `_` for what is no letter or digit, counts more.
 
-use crate::edit::{FolderLock, folder_of};
+use crate::edit::{FolderLock, folder_of, replace, target};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind, SecretStore};
 
 type All = BTreeMap<String, BTreeMap<String, String>>;
@@ -56,24 +56,13 @@ impl SecretFile {
     fn change(&self, change: impl FnOnce(&mut All)) -> Result<(), BackendError> {
         let failed = |error| BackendError::other(format!("write the secrets to {}", self.path.display()), error);
         // Other processes change it, too.
-        let _lock = FolderLock::take(folder_of(&self.path)).map_err(failed)?;
+        let _lock = target(&self.path).and_then(|path| FolderLock::take(folder_of(&path))).map_err(failed)?;
         let mut all = self.all()?;
         change(&mut all);
-        write(&self.path, &all).map_err(failed)
+        let text = serde_json::to_string_pretty(&all).map_err(io::Error::from).map_err(failed)? + "\n";
+        // What others may read is refused above: it is never so.
+        replace(&self.path, text.as_bytes(), Some(0o600)).map_err(failed)
     }
-}
-
-/// All or nothing, and never readable for others.
-fn write(path: &Path, all: &All) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
-    #[cfg(unix)]
-    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    let text = serde_json::to_string_pretty(all)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// `STREAMALERT_SECRET_SLACK_SECURITY_`
@@ -91,8 +80,12 @@ pub fn variable_of(output: &str, setting: &str) -> String {
 }
 
 impl SecretStore for SecretFile {
+    fn kept(&self, output: &str) -> Result<BTreeMap<String, String>, BackendError> {
+        Ok(self.all()?.remove(output).unwrap_or_default())
+    }
+
     fn get(&self, output: &str) -> Result<BTreeMap<String, String>, BackendError> {
-        let mut secrets = self.all()?.remove(output).unwrap_or_default();
+        let mut secrets = self.kept(output)?;
         let prefix = prefix(output);
         for (name, value) in self.environment.range(prefix.clone()..) {
             let Some(setting) = name.strip_prefix(&prefix) else { break };
@@ -144,6 +137,7 @@ mod tests {
         store.put("slack:sec-ops", &map(&[("url", "from file"), ("token", "t")])).unwrap();
         store.put("jira:a", &map(&[("key", "k")])).unwrap();
         assert_eq!(store.get("slack:sec-ops").unwrap(), map(&[("url", "from env"), ("token", "t"), ("new", "new")]));
+        assert_eq!(store.kept("slack:sec-ops").unwrap(), map(&[("url", "from file"), ("token", "t")]));
         let plain = SecretFile::new(path, std::iter::empty());
         assert_eq!(plain.get("slack:sec-ops").unwrap(), map(&[("url", "from file"), ("token", "t")]));
         plain.delete("slack:sec-ops").unwrap();
@@ -166,6 +160,32 @@ mod tests {
             }
         });
         assert_eq!(SecretFile::new(path, std::iter::empty()).all().unwrap().len(), 40);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_the_file_stays_one_and_whose_the_file_is_stays() {
+        use std::os::unix::fs::{MetadataExt, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("vault/real.json"), folder.path().join("data/secrets.json"));
+        fs::create_dir(folder.path().join("data")).unwrap();
+        std::os::unix::fs::symlink("../vault/real.json", &link).unwrap();
+        let store = SecretFile::new(link.clone(), std::iter::empty());
+        let whose = || fs::metadata(&path).map(|about| (about.uid(), about.gid(), about.mode() & 0o777)).unwrap();
+        store.put("a:b", &map(&[("k", "v")])).unwrap();
+        let mut expected = whose();
+        assert_eq!(expected.2, 0o600);
+        if expected.0 == 0 {
+            chown(&path, Some(1000), Some(1001)).unwrap();
+            expected = (1000, 1001, 0o600);
+        } else {
+            println!("only root may give files away: that an owner stays is not seen");
+        }
+        store.put("c:d", &map(&[("k", "w")])).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(whose(), expected);
+        let all = SecretFile::new(path.clone(), std::iter::empty()).all().unwrap();
+        assert_eq!(all.len(), 2, "what was changed is what the link leads to");
     }
 
     #[cfg(unix)]

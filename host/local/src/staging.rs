@@ -5,12 +5,13 @@
 //! in between decides the same once more.
 
 use crate::clock::millis;
+use crate::edit::replace;
 use crate::reload::PluginSource;
 use crate::rule_table::{CurrentStates, RuleFile};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use streamalert_pipeline::backend::{BackendError, RuleState, RuleTable};
@@ -183,7 +184,7 @@ impl Staging {
                 if sha256(&bytes) != plugin.digest() {
                     return Ok(());
                 }
-                write(&self.copies, &path, &bytes)
+                replace(&path, &bytes, None)
             });
             if let Err(error) = copied {
                 let file = plugin.name();
@@ -222,7 +223,7 @@ impl Staging {
         if std::fs::read(&self.known).is_ok_and(|before| before == text) {
             return Ok(());
         }
-        write(self.known.parent().unwrap_or(Path::new(".")), &self.known, &text)
+        replace(&self.known, &text, None)
     }
 
     fn failed(&self, doing: &str, path: &Path, error: io::Error) -> BackendError {
@@ -262,14 +263,4 @@ pub fn fleet(set: &PluginSet) -> Fleet {
 
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// All of it or nothing, and durable when it returns.
-fn write(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }

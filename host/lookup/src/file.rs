@@ -11,6 +11,16 @@ pub struct TableFile {
     path: PathBuf,
 }
 
+#[cfg(unix)]
+fn keep_owner(new: &File, before: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let (mine, differ) = (new.metadata()?, |was: u32, is: u32| (was != is).then_some(was));
+    match (differ(before.uid(), mine.uid()), differ(before.gid(), mine.gid())) {
+        (None, None) => Ok(()),
+        (owner, group) => fchown(new, owner, group),
+    }
+}
+
 impl TableFile {
     pub fn new(path: PathBuf) -> Self {
         TableFile { path }
@@ -87,13 +97,20 @@ impl TableContent for TableFile {
             if self.now()?.as_deref() != known {
                 return Ok(false);
             }
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            // What a link leads to is changed, and the link stays.
+            let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+            let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(folder))?;
             file.write_all(bytes)?;
-            if let Ok(about) = fs::metadata(&self.path) {
+            if let Ok(about) = fs::metadata(&path) {
+                #[cfg(unix)]
+                if let Err(error) = keep_owner(file.as_file(), &about) {
+                    let path = path.display();
+                    tracing::warn!(%path, %error, "the file belongs to somebody else now; have its owner change it, or give it back");
+                }
                 file.as_file().set_permissions(about.permissions())?;
             }
             file.as_file().sync_all()?;
-            file.persist(&self.path)?;
+            file.persist(&path)?;
             Ok(true)
         };
         match run() {
@@ -109,5 +126,31 @@ impl TableContent for TableFile {
 
     fn is_near(&self) -> bool {
         true
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+
+    #[test]
+    fn whose_a_table_is_and_what_leads_to_it_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("real/t.json"), folder.path().join("t.json"));
+        fs::create_dir(folder.path().join("real")).unwrap();
+        fs::write(&path, "{}").unwrap();
+        symlink("real/t.json", &link).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        if fs::metadata(&path).unwrap().uid() == 0 {
+            chown(&path, Some(1000), Some(1001)).unwrap();
+        } else {
+            println!("only root may give files away: that an owner stays is not seen");
+        }
+        let whose = || fs::metadata(&path).map(|about| (about.uid(), about.gid(), about.mode() & 0o777)).unwrap();
+        let (before, table) = (whose(), TableFile::new(link.clone()));
+        table.write(table.now().unwrap().as_deref(), b"{\"a\": 1}").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), whose()), ("{\"a\": 1}", before));
     }
 }

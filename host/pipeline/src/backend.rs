@@ -257,6 +257,10 @@ pub trait AlertDesk: Send + Sync {
 pub trait SecretStore: Send + Sync {
     /// The secret settings of `output`, a `service:descriptor`; empty if it has none.
     fn get(&self, output: &str) -> Result<BTreeMap<String, String>, BackendError>;
+    /// Those that the store itself has, without what is given by other means: what [`put`](Self::put) puts others in the place of.
+    fn kept(&self, output: &str) -> Result<BTreeMap<String, String>, BackendError> {
+        self.get(output)
+    }
     /// Puts these in the place of all that were there.
     fn put(&self, output: &str, secrets: &BTreeMap<String, String>) -> Result<(), BackendError>;
     /// No error if there are none.
@@ -422,7 +426,8 @@ pub trait AppTable: Send + Sync {
     fn all(&self) -> Result<BTreeMap<String, AppState>, BackendError>;
     fn get(&self, app: &str) -> Result<Option<AppState>, BackendError>;
     /// Puts `state` in the place of the one with the revision `expected`, or where none is, durably when it returns. `Conflict` if
-    /// another one is there; then nothing has changed. Says its revision.
+    /// another one is there; then nothing has changed. Says its revision, which no other state of this app has, also of those that were
+    /// removed: whoever still has one of them in hand must not take a new one for it.
     fn put(&self, app: &str, state: &AppState, expected: Option<u64>) -> Result<u64, BackendError>;
     /// No error if there is none.
     fn remove(&self, app: &str) -> Result<(), BackendError>;

@@ -154,15 +154,9 @@ fn come(
     if old == Some(digest) {
         return state.map(|state| RuleState { gone: None, ..state.clone() });
     }
-    let live = match old {
-        Some(old) => lives(old, state, now),
-        None => back.and_then(|state| lives(&state.digest, Some(state), now)),
-    };
-    let mut lived = state.map(|state| state.lived.clone()).unwrap_or_default();
-    let was_live = live == Some(digest) || lived.iter().any(|was| was == digest);
-    lived.retain(|was| was != digest && Some(was.as_str()) != live);
-    lived.extend(live.filter(|live| *live != digest).map(str::to_owned));
-    lived.drain(..lived.len().saturating_sub(LIVED_MAX));
+    let live = live_until_now(old, state, now);
+    let was_live = live == Some(digest) || state.is_some_and(|state| state.lived.iter().any(|was| was == digest));
+    let lived = lived(digest, live, state);
     let disabled = state.is_some_and(|state| state.disabled);
     let begins = RuleState { digest: digest.to_owned(), since: now, disabled, lived, ..RuleState::default() };
     let known = old.is_some() || back.is_some_and(|state| !state.digest.is_empty());
@@ -177,6 +171,78 @@ fn come(
         // There is nothing to say of it.
         (false, ..) => state.map(|state| RuleState { gone: None, ..state.clone() }),
     }
+}
+
+/// Digest of the version that is live until another one comes; `old` is the one that is loaded until then.
+fn live_until_now<'a>(old: Option<&'a str>, state: Option<&'a RuleState>, now: Millis) -> Option<&'a str> {
+    match old {
+        Some(old) => lives(old, state, now),
+        None => state.filter(|state| state.gone.is_some()).and_then(|state| lives(&state.digest, Some(state), now)),
+    }
+}
+
+/// Versions that were live before this one, when `live` is so until now.
+fn lived(digest: &str, live: Option<&str>, state: Option<&RuleState>) -> Vec<String> {
+    let mut lived = state.map(|state| state.lived.clone()).unwrap_or_default();
+    lived.retain(|was| was != digest && Some(was.as_str()) != live);
+    lived.extend(live.filter(|live| *live != digest).map(str::to_owned));
+    lived.drain(..lived.len().saturating_sub(LIVED_MAX));
+    lived
+}
+
+/// An operator puts this version on trial. `old` is the one that is loaded until now, where that is known: what is live of it stays so
+/// beside one that is new, unless the new one is to be on trial `alone`. Of a version that is loaded already, that it was live is no
+/// reason to have it live again: somebody doubts it.
+pub fn stage(
+    digest: &str,
+    old: Option<&str>,
+    state: Option<&RuleState>,
+    until: Option<Millis>,
+    alone: bool,
+    now: Millis,
+) -> RuleState {
+    let live = live_beside_decision(digest, old, state, now);
+    let goes_on = state.is_some_and(|state| is_trial(state, digest, now));
+    let beside = live.filter(|live| *live != digest && (goes_on || !alone)).map(str::to_owned);
+    RuleState { staged: true, until, beside, gone: None, ..decided_by_hand(digest, live, state, now) }
+}
+
+/// An operator has this version live; `old` as of [`stage`].
+pub fn promote(digest: &str, old: Option<&str>, state: Option<&RuleState>, now: Millis) -> RuleState {
+    decided_by_hand(digest, live_beside_decision(digest, old, state, now), state, now)
+}
+
+fn decided_by_hand(digest: &str, live: Option<&str>, state: Option<&RuleState>, now: Millis) -> RuleState {
+    RuleState {
+        digest: digest.to_owned(),
+        since: now,
+        disabled: state.is_some_and(|state| state.disabled),
+        lived: lived(digest, live, state),
+        gone: state.and_then(|state| state.gone),
+        ..RuleState::default()
+    }
+}
+
+/// Digest of the version that is live until now, where something may be decided already about the one that comes.
+fn live_beside_decision<'a>(
+    digest: &str,
+    old: Option<&'a str>,
+    state: Option<&'a RuleState>,
+    now: Millis,
+) -> Option<&'a str> {
+    match state.filter(|state| is_decided(state, digest, now)) {
+        None => live_until_now(old, state, now),
+        Some(state) if is_trial(state, digest, now) => state.beside.as_deref(),
+        // It was promoted before it came, and the state says no more of the one that is loaded than that it is live.
+        Some(state) => old.filter(|old| *old != digest && state.lived.iter().any(|was| was == old)),
+    }
+}
+
+/// An operator switches a rule on again, whether a component has it now or not: all that is known of its versions stays. None: nothing
+/// is.
+pub fn enable(state: &RuleState) -> Option<RuleState> {
+    let known = state.staged || !state.digest.is_empty() || !state.lived.is_empty();
+    known.then(|| RuleState { disabled: false, ..state.clone() })
 }
 
 /// Digest of the version that is live while this one is loaded: of one that is on trial, the one that it is beside.
@@ -360,6 +426,91 @@ mod tests {
         assert_eq!(decided("bb", "cc", Some(second), "{}"), told("trial cc beside bb, after aa bb"));
         let many = RuleState { lived: (0..9).map(|n| n.to_string()).collect(), ..live };
         assert_eq!(decided("aa", "bb", Some(many), "{}"), told("trial bb beside aa, after 2 3 4 5 6 7 8 aa"));
+    }
+
+    /// As [`decided`] has it.
+    fn says(state: &RuleState) -> String {
+        let beside = state.beside.as_ref().map(|beside| format!(" beside {beside}")).unwrap_or_default();
+        let lived = if state.lived.is_empty() { String::new() } else { format!(", after {}", state.lived.join(" ")) };
+        format!("{} {}{beside}{lived}", if state.staged { "trial" } else { "live" }, state.digest)
+    }
+
+    #[test]
+    fn what_an_operator_decides_of_a_version_that_no_run_has_had_keeps_what_is_live() {
+        let by_hand = |old: &str, digest: &str, state: Option<&RuleState>| {
+            let old = Some(old).filter(|old| !old.is_empty());
+            let (staged, promoted) = (stage(digest, old, state, None, false, 9), promote(digest, old, state, 9));
+            assert_eq!(staged.beside.as_ref().filter(|beside| **beside == digest), None);
+            [says(&staged), says(&promoted)]
+        };
+        assert_eq!(by_hand("aa", "bb", None), ["trial bb beside aa, after aa", "live bb, after aa"]);
+        assert_eq!(says(&stage("bb", Some("aa"), None, None, true, 9)), "trial bb, after aa", "the policy says so");
+        assert_eq!(by_hand("aa", "aa", None), ["trial aa", "live aa"], "it is the one that is live");
+        assert_eq!(by_hand("", "bb", None), ["trial bb", "live bb"], "nothing is known");
+        let trial = |beside: Option<&str>| RuleState {
+            beside: beside.map(str::to_owned),
+            lived: beside.map(str::to_owned).into_iter().collect(),
+            ..state(true, "bb", None, false)
+        };
+        // One is on trial already: of that, what is live beside it.
+        assert_eq!(
+            by_hand("bb", "cc", Some(&trial(Some("aa")))),
+            ["trial cc beside aa, after aa", "live cc, after aa"]
+        );
+        assert_eq!(by_hand("bb", "cc", Some(&trial(None))), ["trial cc", "live cc"]);
+        assert_eq!(by_hand("bb", "aa", Some(&trial(Some("aa")))), ["trial aa", "live aa"]);
+        // Anew, also before it has come.
+        for old in ["bb", "aa", ""] {
+            let decided = by_hand(old, "bb", Some(&trial(Some("aa"))));
+            assert_eq!(decided, ["trial bb beside aa, after aa", "live bb, after aa"], "{old}");
+        }
+        assert_eq!(by_hand("aa", "bb", Some(&trial(None))), ["trial bb", "live bb"]);
+        // Promoted, and doubted before and after it has come.
+        let promoted = promote("bb", Some("aa"), None, 9);
+        assert_eq!(by_hand("aa", "bb", Some(&promoted)), ["trial bb beside aa, after aa", "live bb, after aa"]);
+        assert_eq!(by_hand("bb", "bb", Some(&promoted)), ["trial bb, after aa", "live bb, after aa"]);
+        // Gone, and come back as another one.
+        let gone = RuleState { gone: Some(7), ..state(false, "aa", None, false) };
+        assert_eq!(by_hand("", "bb", Some(&gone)), ["trial bb beside aa, after aa", "live bb, after aa"]);
+        assert_eq!(stage("bb", None, Some(&gone), None, false, 9).gone, None);
+        assert!(stage("bb", Some("aa"), Some(&state(false, "aa", None, true)), Some(70), false, 9).disabled);
+
+        // Back to what was live: it is so again, and nothing else is.
+        for state in [stage("bb", Some("aa"), None, None, false, 9), stage("bb", Some("aa"), None, None, true, 9)] {
+            assert_eq!(decided("bb", "aa", Some(state), "{}").unwrap(), "live aa");
+        }
+        assert_eq!(decided("bb", "aa", Some(promoted), "{}").unwrap(), "live aa, after bb");
+    }
+
+    #[test]
+    fn what_is_switched_on_again_is_what_it_was_also_while_nobody_has_it() {
+        let policy = RuleStaging::default();
+        let (with, without) = (fleet(&[("other", "oo"), ("r", "aa")]), fleet(&[("other", "oo")]));
+        let off = |state: RuleState| Some(RuleState { disabled: true, ..state });
+        let lives = RuleState { since: 5, ..RuleState::default() };
+        for (before, expected) in [
+            (off(lives), "live aa"),
+            (off(state(false, "aa", None, false)), "live aa"),
+            (off(RuleState { beside: Some("zz".into()), ..state(true, "aa", None, false) }), "trial aa beside zz"),
+        ] {
+            let mut states: States = before.map(|state| ("r".to_owned(), state)).into_iter().collect();
+            let look = |before: &Fleet, after: &Fleet, states: &mut States| {
+                for (rule, state) in settle(Some(before), after, states, &policy, &|_| false, 77) {
+                    match state {
+                        Some(state) => drop(states.insert(rule, state)),
+                        None => drop(states.remove(&rule)),
+                    }
+                }
+            };
+            look(&with, &without, &mut states);
+            let enabled = enable(&states["r"]).unwrap();
+            assert!(enabled.gone.is_some() && !enabled.disabled);
+            states.insert("r".to_owned(), enabled);
+            look(&without, &with, &mut states);
+            assert_eq!(says(&states["r"]), expected);
+        }
+        // That it was switched off was all.
+        assert_eq!(enable(&RuleState { since: 5, disabled: true, ..RuleState::default() }), None);
     }
 
     #[test]

@@ -56,22 +56,18 @@ pub struct Ioc {
     /// Further indicators of the source that name the same value: it counts while any of them does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Ioc>,
+    /// An earlier pass saw it under this value, and the one that wrote the value last has not, or not yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
 }
 
 impl Ioc {
     /// What one source says of one value, as one: the indicator that counts longest, and the others beside it. Of what is called
     /// the same, the later word.
     pub fn together(said: impl IntoIterator<Item = Ioc>) -> Option<Ioc> {
-        let mut all: Vec<Ioc> = Vec::new();
-        for mut ioc in said {
-            let also = std::mem::take(&mut ioc.also);
-            for one in std::iter::once(ioc).chain(also) {
-                match all.iter_mut().find(|other| other.reference == one.reference) {
-                    Some(other) => *other = one,
-                    None => all.push(one),
-                }
-            }
-        }
+        let all: BTreeMap<Option<String>, Ioc> =
+            said.into_iter().flat_map(Ioc::each).map(|one| (one.reference.clone(), one)).collect();
+        let mut all: Vec<Ioc> = all.into_values().collect();
         all.sort_by(|a, b| (b.expires, &a.reference).cmp(&(a.expires, &b.reference)));
         all.truncate(ALSO_MAX + 1);
         let mut all = all.into_iter();
@@ -79,12 +75,28 @@ impl Ioc {
         Some(Ioc { also: all.collect(), ..first })
     }
 
+    /// The first indicator and those beside it, each by itself.
+    fn each(mut self) -> impl Iterator<Item = Ioc> {
+        let also = std::mem::take(&mut self.also);
+        std::iter::once(self).chain(also)
+    }
+
+    /// What an earlier pass saw, to stand beside what the next one sees.
+    pub fn of_before(self) -> Option<Ioc> {
+        Ioc::together(self.each().map(|one| Ioc { unseen: true, ..one }))
+    }
+
+    /// What is left of it after a pass over all there is, which has seen the value or not: what the pass saw, and what is spared
+    /// by what its source calls it.
+    pub fn swept(self, seen: bool, spared: &BTreeSet<String>) -> Option<Ioc> {
+        let is_spared = |one: &Ioc| one.reference.as_ref().is_some_and(|reference| spared.contains(reference));
+        Ioc::together(self.each().filter(|one| (seen && !one.unseen) || is_spared(one)))
+    }
+
     /// What is left of it, now that these indicators of its source (by what the source calls them) name these values and no
     /// others.
     pub fn revised(self, named: &BTreeMap<String, BTreeSet<String>>) -> Option<Ioc> {
-        let mut ioc = self;
-        let also = std::mem::take(&mut ioc.also);
-        Ioc::together(std::iter::once(ioc).chain(also).filter(|one| {
+        Ioc::together(self.each().filter(|one| {
             let values = one.reference.as_ref().and_then(|reference| named.get(reference));
             values.is_none_or(|values| values.contains(&one.value))
         }))
@@ -94,7 +106,7 @@ impl Ioc {
     pub fn at(&self, now: Millis) -> Option<Ioc> {
         let is_live = |one: &&Ioc| one.expires > now && one.valid_from.is_none_or(|from| from <= now);
         let one = std::iter::once(self).chain(&self.also).find(is_live)?;
-        Some(Ioc { also: Vec::new(), ..one.clone() })
+        Some(Ioc { also: Vec::new(), unseen: false, ..one.clone() })
     }
 }
 
@@ -157,7 +169,8 @@ pub trait IocTable: Send + Sync {
     fn find(&self, values: &[String], now: Millis) -> Result<Found, BackendError>;
     /// Adds, or replaces what the same source had under the same value. `pass` is the source's.
     fn put(&self, iocs: &[Ioc], pass: u64) -> Result<(), BackendError>;
-    /// As `put`; beside it stays what the source calls otherwise, if the pass `since` or a later one has seen it.
+    /// As `put`; beside it stays what the source calls otherwise, if the pass `since` or a later one has seen it. With 0, it stays
+    /// whoever saw it, and is marked as unseen until this pass sees it, too.
     fn join(&self, iocs: &[Ioc], pass: u64, since: u64) -> Result<(), BackendError>;
     /// Takes from a source what its indicators named before and name no more (see [`Ioc::revised`]): among these values, or
     /// among all. Says how many values it has no more.
@@ -169,7 +182,8 @@ pub trait IocTable: Send + Sync {
     ) -> Result<u64, BackendError>;
     /// Takes values from a source. Says how many were there.
     fn remove(&self, source: &str, values: &[String]) -> Result<u64, BackendError>;
-    /// Takes from a source what no pass since `pass` has seen, but for what it calls by one of these names. Says how many.
+    /// Takes from a source what no pass since `pass` has seen, but for what it calls by one of these names. Says how many values
+    /// it has no more.
     fn sweep(&self, source: &str, pass: u64, spared: &BTreeSet<String>) -> Result<u64, BackendError>;
     /// Some, in the order of values, those after `after` only.
     fn list(&self, filter: &IocFilter, after: Option<&str>, limit: usize) -> Result<Vec<Ioc>, BackendError>;

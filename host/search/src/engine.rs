@@ -3,6 +3,7 @@
 use crate::json;
 use crate::tables::Folders;
 use anyhow::{Context, Result, anyhow};
+use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
 use datafusion::common::DataFusionError;
 use datafusion::common::config::Dialect;
@@ -43,6 +44,19 @@ fn lower_case(text: String) -> String {
     let (Some((name, _)), after) = (rest.split_once(" column "), rest.split_once('\n')) else { return text };
     let after = after.map(|(_, after)| format!("\n{after}")).unwrap_or_default();
     format!("{before}Names of columns are in lower case: write {name}.{after}")
+}
+
+/// A file could not be read. What was made of its values, as a text that is no number, is the query's own affair: to look for a
+/// damaged file then would take long, and blame one for what it did not do.
+fn is_of_reading(root: &DataFusionError) -> bool {
+    use DataFusionError::{External, IoError, ObjectStore, ParquetError};
+    match root {
+        ParquetError(_) | ObjectStore(_) | IoError(_) | External(_) => true,
+        DataFusionError::ArrowError(error, _) => {
+            matches!(**error, ArrowError::ParquetError(_) | ArrowError::IoError(..))
+        }
+        _ => false,
+    }
 }
 
 /// Operators that are named when there is not enough memory.
@@ -97,16 +111,14 @@ impl Engine {
     /// What to do about it, where that can be said.
     pub fn told(&self, error: DataFusionError) -> anyhow::Error {
         let exhausted = matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
-        // What reads files says what is wrong with one, and not with which.
-        let reading = matches!(
-            error.find_root(),
-            DataFusionError::ParquetError(_) | DataFusionError::ArrowError(..) | DataFusionError::External(_)
-        );
         let text = error.strip_backtrace();
-        if let Some((path, why)) = reading.then(|| self.folders.damaged()).flatten() {
+        // What reads files says what is wrong with one, and not with which.
+        if is_of_reading(error.find_root())
+            && let Some((path, why)) = self.folders.damaged(&text)
+        {
             let path = path.display();
             return anyhow!(
-                "{path} is damaged: {why}; move it out of the archive, or leave its hour out by a condition on dt"
+                "{path} is damaged: {why}; move it out of the archive, or leave its hour out by a condition on dt: {text}"
             );
         }
         let text = lower_case(text);
@@ -120,5 +132,74 @@ impl Engine {
             return anyhow!("{text}; `streamalert search --tables` lists the tables");
         }
         anyhow!("{text}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::file::reader::{FileReader, SerializedFileReader};
+    use datafusion::physical_plan::common::collect;
+    use std::fs::{self, File};
+    use std::path::Path;
+
+    /// A file with two columns of texts, one of them damaged.
+    fn write(root: &Path, hour: &str, name: &str, damaged: &str) {
+        let folder = root.join(format!("test_row/dt={hour}"));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(name);
+        let column = |name| -> (&str, ArrayRef) { (name, Arc::new(StringArray::from(vec!["HeadObject"; 100]))) };
+        let rows = RecordBatch::try_from_iter([column("eventname"), column("streamalert_record")]).unwrap();
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), rows.schema(), None).unwrap();
+        writer.write(&rows).unwrap();
+        writer.close().unwrap();
+        let read = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+        let columns = read.metadata().row_group(0).columns();
+        let (at, length) = columns.iter().find(|of| of.column_path().string() == damaged).unwrap().byte_range();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[at as usize..(at + length) as usize].fill(0x5a);
+        fs::write(&path, bytes).unwrap();
+    }
+
+    #[tokio::test]
+    async fn errors_name_the_file_that_they_are_of_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "2026-01-01-00", "not-asked-for.parquet", "streamalert_record");
+        write(folder.path(), "2026-01-01-01", "asked-for.parquet", "eventname");
+        let settings = Settings {
+            archive: Archive::at(folder.path()),
+            tables: Tables::default(),
+            bounds: Bounds::default(),
+            memory: 64 << 20,
+            threads: 1,
+        };
+        let engine = Engine::open(settings).unwrap();
+        let told = async |sql: &str| {
+            let rows = match engine.query(sql).await {
+                Ok(rows) => collect(rows).await,
+                Err(error) => Err(error),
+            };
+            let error = rows.unwrap_err();
+            let said = error.strip_backtrace();
+            let told = engine.told(error).to_string();
+            assert!(told.contains(&said), "{told} for {said}");
+            told
+        };
+        // One that was read to its end is not read again, though it has its faults.
+        let error = told("SELECT max(eventname) FROM test_row").await;
+        assert!(error.contains("/asked-for.parquet is damaged: "), "{error}");
+        assert!(!error.contains("not-asked-for"), "{error}");
+        let error = told("SELECT max(streamalert_record) FROM test_row").await;
+        assert!(error.contains("/not-asked-for.parquet is damaged: "), "{error}");
+        // What is wrong with the query is no fault of a file.
+        for (query, wrong) in [
+            ("SELECT CAST(eventname AS int) FROM test_row WHERE dt = '2026-01-01-00'", "Cannot cast"),
+            ("SELECT count(eventname) / 0 FROM test_row WHERE dt = '2026-01-01-00'", "Divide by zero"),
+        ] {
+            let error = told(query).await;
+            assert!(error.contains(wrong) && !error.contains("damaged"), "{error}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use datafusion::arrow::array::{
     new_null_array,
 };
 use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type, Schema, SchemaRef};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, ScalarValue};
@@ -22,7 +22,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use streamalert_archive::convert::KEYS;
-use streamalert_archive::table::{Entry, Keys, Kind, Table};
+use streamalert_archive::table::{Entry, Keys, Kind};
 use streamalert_pipeline::columns::PROVENANCE;
 
 /// The column of whole records.
@@ -31,13 +31,13 @@ const RECORD: &str = "streamalert_record";
 /// Adapts expressions over a table to one of its files.
 #[derive(Debug)]
 pub struct FitFactory {
-    /// As the schemas have it.
-    pub known: Option<Arc<Table>>,
+    /// The table's columns of which it is known what they are for.
+    pub entries: Arc<[Entry]>,
 }
 
 #[derive(Debug)]
 struct Fitting {
-    known: Option<Arc<Table>>,
+    entries: Arc<[Entry]>,
     /// What the file says its columns are for.
     keys: Option<Arc<Keys>>,
     /// Of columns that are what they were, and of those that are missing.
@@ -54,7 +54,7 @@ impl PhysicalExprAdapterFactory for FitFactory {
         let mut others = HashMap::new();
         for field in logical.fields() {
             let name = field.name();
-            let entry = self.known.as_ref().and_then(|table| table.entries.iter().find(|entry| entry.name == *name));
+            let entry = self.entries.iter().find(|entry| entry.name == *name);
             let written = match (&keys, entry) {
                 (Some(keys), Some(entry)) => {
                     let mut fields = physical.fields().iter();
@@ -87,11 +87,12 @@ impl PhysicalExprAdapterFactory for FitFactory {
         let besides = physical.fields().iter().filter(|field| fitted.contains(field.name()));
         fields.extend(besides.filter(|field| logical.index_of(field.name()).is_err()).cloned());
         let rest = DefaultPhysicalExprAdapterFactory.create(Arc::new(Schema::new(fields)), physical.clone())?;
-        Ok(Arc::new(Fitting { known: self.known.clone(), keys, rest, logical, physical, others }))
+        Ok(Arc::new(Fitting { entries: self.entries.clone(), keys, rest, logical, physical, others }))
     }
 }
 
-fn is_ours(name: &str) -> bool {
+/// One of the columns that every log type has.
+pub(crate) fn is_ours(name: &str) -> bool {
     PROVENANCE.iter().any(|(ours, _)| *ours == name)
 }
 
@@ -136,10 +137,11 @@ impl Fitting {
         let column = |name: &str| -> Result<Arc<dyn PhysicalExpr>> {
             Ok(Arc::new(Column::new_with_schema(name, &self.physical)?))
         };
-        let entry = self.known.as_ref().and_then(|table| table.entries.iter().find(|entry| entry.name == name));
+        let entry = self.entries.iter().find(|entry| entry.name == name);
         // Records are long, so they are read only where they say more.
-        let says_more = entry.is_some()
-            && becomes_text(self.physical.field_with_name(written)?.data_type(), wanted.data_type())
+        let kind = self.physical.field_with_name(written)?.data_type();
+        let keys = self.keys.as_deref();
+        let says_more = entry.is_some_and(|entry| becomes_text(kind, wanted.data_type(), inner(entry), keys, written))
             && self.physical.index_of(RECORD).is_ok();
         let records = if says_more { Some(column(RECORD)?) } else { None };
         let about = About { place: written.to_owned(), entry: entry.cloned(), keys: self.keys.clone() };
@@ -266,12 +268,7 @@ impl From<'_> {
     /// What an entry of the object is made of.
     fn entry<'a>(&self, name: &str, object: &'a StructArray) -> Option<(&'a ArrayRef, From<'_>)> {
         let entry = self.entries.iter().find(|entry| entry.name == name);
-        let written = match (self.keys, entry) {
-            (Some(keys), Some(entry)) => {
-                object.column_names().into_iter().find(|written| keys.key(&self.place, written) == entry.key)?
-            }
-            _ => name,
-        };
+        let written = name_there(object.fields(), name, entry, self.keys, &self.place)?;
         let from = From {
             // Where it is not known what it is for, nothing says where it is in the record.
             records: self.records.filter(|_| entry.is_some()),
@@ -288,11 +285,31 @@ fn is_nested(kind: &DataType) -> bool {
     matches!(kind, DataType::List(_) | DataType::Struct(_))
 }
 
-/// What was of several parts is a text now, here or within.
-fn becomes_text(written: &DataType, wanted: &DataType) -> bool {
+/// The name that an entry of an object has in the file, where the object lies at that place; none if it is not there.
+fn name_there<'a>(
+    written: &'a Fields,
+    name: &str,
+    entry: Option<&Entry>,
+    keys: Option<&Keys>,
+    place: &str,
+) -> Option<&'a str> {
+    let is_it = |written: &str| match (keys, entry) {
+        (Some(keys), Some(entry)) => keys.key(place, written) == entry.key,
+        _ => written == name,
+    };
+    written.iter().map(|field| field.name().as_str()).find(|written| is_it(written))
+}
+
+/// What was of several parts is a text now, here or within, where the file may have other names.
+fn becomes_text(written: &DataType, wanted: &DataType, entries: &[Entry], keys: Option<&Keys>, place: &str) -> bool {
     match (written, wanted) {
         (DataType::Struct(from), DataType::Struct(to)) => to.iter().any(|field| {
-            from.find(field.name()).is_some_and(|(_, from)| becomes_text(from.data_type(), field.data_type()))
+            let entry = entries.iter().find(|entry| entry.name == *field.name());
+            let written = name_there(from, field.name(), entry, keys, place);
+            let Some((_, written)) = written.and_then(|name| from.find(name)) else { return false };
+            let place = format!("{place}.{}", written.name());
+            let entries = entry.map(inner).unwrap_or_default();
+            becomes_text(written.data_type(), field.data_type(), entries, keys, &place)
         }),
         (kind, DataType::Utf8 | DataType::Utf8View) => is_nested(kind),
         _ => false,
@@ -383,11 +400,9 @@ fn exactly(written: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
                         .iter()
                         .map(|text| {
                             let text = text?;
-                            // An integer is one to the last digit; `nan` and the like are no numbers of a log.
-                            match text.parse::<i64>() {
-                                Ok(number) => float(number),
-                                Err(_) => text.parse().ok().filter(|number: &f64| number.is_finite()),
-                            }
+                            // `nan` and the like are no numbers of a log.
+                            let number = text.parse().ok().filter(|number: &f64| number.is_finite())?;
+                            (!is_rounded(text, number)).then_some(number)
                         })
                         .collect::<Float64Array>(),
                 ),
@@ -396,6 +411,17 @@ fn exactly(written: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
         (Boolean, Int64 | Float64) | (Int64 | Float64, Boolean) => new_null_array(wanted, written.len()),
         _ => cast(written, wanted)?,
     })
+}
+
+/// An integer is one to the last digit, however many it has; what has a fraction or an exponent is meant as a float.
+fn is_rounded(text: &str, number: f64) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
+    let digits = digits.trim_start_matches('0');
+    // All digits that the float stands for.
+    digits != format!("{:.0}", number.abs()).trim_start_matches('0')
 }
 
 fn cast(written: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
@@ -459,7 +485,6 @@ fn write_json(array: &ArrayRef, row: usize, keys: Option<(&Keys, &str)>, out: &m
 mod tests {
     use super::*;
     use datafusion::arrow::array::{ListArray, StringArray};
-    use datafusion::arrow::datatypes::Fields;
 
     fn texts(array: &ArrayRef) -> Vec<Option<String>> {
         let array = cast(array, &DataType::Utf8).unwrap();
@@ -518,6 +543,23 @@ mod tests {
         assert_eq!(told(words(), &Boolean), ["-", "true", "false", "-", "-", "-", "-", "-", "-", "-"]);
         assert_eq!(told(words(), &Int64), ["-", "-", "-", "1", "-", "9007199254740993", "-", "-", "-", "-"]);
         assert_eq!(told(words(), &Float64), ["-", "-", "-", "1.0", "-", "-", "0.5", "-", "-", "-"]);
+        let long: ArrayRef = Arc::new(StringArray::from(vec![
+            "12345678901234567890",
+            "-12345678901234567890",
+            "18446744073709551616",
+            "+00018446744073709551616",
+            "9223372036854775807",
+            "100000000000000000000000",
+            "12345678901234567890.5",
+            "1e23",
+            "-0",
+            "000",
+        ]));
+        let exact = fit(&long, &Float64).unwrap();
+        let exact: Vec<Option<f64>> = exact.as_primitive::<Float64Type>().iter().collect();
+        let large = Some(2f64.powi(64));
+        let float = Some(12345678901234567890.5);
+        assert_eq!(exact, [None, None, large, large, None, None, float, Some(1e23), Some(0.0), Some(0.0)]);
         let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
         assert_eq!(told(flags.clone(), &DataType::Utf8View), ["true", "false"]);
         assert_eq!(

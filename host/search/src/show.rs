@@ -19,7 +19,7 @@ use streamalert_archive::table::{Entry, Kind, hive};
 use streamalert_pipeline::columns::PARTITION;
 use streamalert_pipeline::printable::{printable, printable_lines};
 use streamalert_search::Engine;
-use streamalert_search::tables::Folders;
+use streamalert_search::tables::{Columns, Folders};
 
 /// Rows that are shown in one table of text; behind them another one follows.
 const TEXT_ROWS: usize = 10_000;
@@ -246,11 +246,12 @@ fn within(entries: &[Entry]) -> Vec<(String, String, String)> {
 
 /// The columns of a table. Says whether there is one.
 pub fn columns(folders: &Folders, table: &str, output: Output) -> Result<bool> {
-    let Some(schema) = folders.schema(table).context("read the columns")? else { return Ok(false) };
-    let known = folders.known(table);
+    let Some(Columns { schema, entries }) = folders.columns(table).context("read the columns")? else {
+        return Ok(false);
+    };
     let key = |name: &str| {
-        let column = known?.columns.iter().find(|column| column.name == name)?;
-        column.key.clone()
+        let entry = entries.iter().find(|entry| entry.name == name)?;
+        (entry.key != entry.name).then(|| entry.key.clone())
     };
     let mut out = Out::lock();
     if output == Output::Csv {
@@ -258,7 +259,7 @@ pub fn columns(folders: &Folders, table: &str, output: Output) -> Result<bool> {
     }
     let partition = Field::new(PARTITION, DataType::Utf8, false);
     // Names within objects, each with its key where that is another, as `who['username']`.
-    let within = known.map(|table| within(&table.entries)).unwrap_or_default();
+    let within = within(&entries);
     for field in schema.fields().iter().map(AsRef::as_ref).chain([&partition]) {
         let (name, kind, key) = (field.name(), hive(field.data_type()), key(field.name()));
         match output {

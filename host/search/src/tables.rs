@@ -1,6 +1,7 @@
 //! What tables there are, and which files a query reads.
 
-use crate::fit::FitFactory;
+use crate::fit::{FitFactory, is_ours};
+use crate::opened::Opened;
 use anyhow::Result as Anyhow;
 use async_trait::async_trait;
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
@@ -8,30 +9,32 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, config::TableParquetOptions};
 use datafusion::datasource::TableType;
-use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingTableUrl, PartitionedFile};
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use streamalert_archive::convert::KEYS;
 use streamalert_archive::folder::DataFile;
 use streamalert_archive::owned::{self, Owned};
-use streamalert_archive::table::{Keys, Table, Tables};
+use streamalert_archive::table::{Entry, Keys, Kind, Table, Tables};
 use streamalert_archive::{Archive, Bounds};
-use streamalert_pipeline::columns::PARTITION;
+use streamalert_pipeline::columns::{PARTITION, possible_names};
 
 /// Hours whose files are asked which columns they have; schemas seldom change.
 const HOURS_ASKED: usize = 16;
+/// And of each hour so many files: one for each time the schema changed within it.
+const FILES_ASKED: usize = 8;
 
 /// The tables of an archive.
 #[derive(Debug)]
@@ -42,18 +45,23 @@ pub struct Folders {
     /// Folders that are there.
     found: Vec<String>,
     bounds: Bounds,
-    scanned: Scanned,
+    opened: Opened,
 }
 
-/// Files that queries were to read.
-type Scanned = Arc<Mutex<Vec<DataFile>>>;
+/// The columns of a table without its partition: what the schema says, and what files have besides.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    pub schema: SchemaRef,
+    /// Those of which it is known what they are for.
+    pub entries: Arc<[Entry]>,
+}
 
 impl Folders {
     pub fn new(archive: Archive, tables: &Tables, bounds: Bounds) -> Anyhow<Folders> {
         let known = tables.iter().map(|table| (table.name.clone(), table.clone())).collect();
         let owned = owned::all(&archive, tables)?.into_iter().map(|(name, _, owned)| (name, owned)).collect();
         let found = archive.tables()?;
-        Ok(Folders { archive, known, owned, found, bounds, scanned: Scanned::default() })
+        Ok(Folders { archive, known, owned, found, bounds, opened: Opened::default() })
     }
 
     pub fn archive(&self) -> &Archive {
@@ -79,13 +87,9 @@ impl Folders {
         Ok(found)
     }
 
-    /// Which of the files that queries were to read cannot be read to its end, and why: the engine does not say it.
-    pub fn damaged(&self) -> Option<(PathBuf, String)> {
-        let scanned = self.scanned.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        scanned.into_iter().find_map(|file| {
-            let why = read_through(&file).err()?;
-            Some((file.path, why.to_string()))
-        })
+    /// Which of the files that queries have open cannot be read to its end, and why; see [`Opened::damaged`].
+    pub fn damaged(&self, said: &str) -> Option<(PathBuf, String)> {
+        self.opened.damaged(said)
     }
 
     /// The table as the schemas have it.
@@ -93,8 +97,8 @@ impl Folders {
         self.known.get(name)
     }
 
-    /// The columns of a table without its partition: what the schema says, and what files have besides.
-    pub fn schema(&self, name: &str) -> Anyhow<Option<SchemaRef>> {
+    /// Of a table that is there.
+    pub fn columns(&self, name: &str) -> Anyhow<Option<Columns>> {
         let known = self.known.get(name);
         if known.is_none() && !self.found.iter().any(|found| found == name) {
             return Ok(None);
@@ -102,6 +106,7 @@ impl Folders {
         let mut fields: Vec<Field> = known
             .map(|table| table.schema.fields().iter().map(|field| (**field).clone()).collect())
             .unwrap_or_default();
+        let mut entries = known.map(|table| table.entries.clone()).unwrap_or_default();
         for file in self.sample(name)? {
             let opened = File::open(&file.path).map_err(DataFusionError::from);
             // What cannot be read is told of by who reads its rows.
@@ -110,14 +115,25 @@ impl Folders {
             };
             let keys = metadata.schema().metadata().get(KEYS).and_then(|text| Keys::read(text));
             for field in metadata.schema().fields() {
-                // It has another name now.
-                let key = keys.as_ref().map(|keys| keys.key("", field.name()));
-                if key.is_some_and(|key| known.is_some_and(|table| table.entries.iter().any(|entry| entry.key == key)))
-                {
+                let field = field.as_ref().clone().with_nullable(true);
+                let is_free = |name: &String| fields.iter().all(|known| known.name() != name);
+                let Some(keys) = keys.as_ref().filter(|_| !is_ours(field.name())) else {
+                    if is_free(field.name()) {
+                        fields.push(field);
+                    }
+                    continue;
+                };
+                let key = keys.key("", field.name());
+                // It may have another name now.
+                if entries.iter().any(|entry| entry.key == key) {
                     continue;
                 }
-                if fields.iter().all(|known| known.name() != field.name()) {
-                    fields.push(field.as_ref().clone().with_nullable(true));
+                // Its name may be that of another key's column.
+                let mut names = [field.name().clone()].into_iter().chain(possible_names(key));
+                if let Some(name) = names.find(is_free) {
+                    let kind = kind(field.name(), field.data_type(), keys);
+                    entries.push(Entry { name: name.clone(), key: key.to_owned(), kind });
+                    fields.push(field.with_name(name));
                 }
             }
         }
@@ -126,7 +142,7 @@ impl Folders {
             DataType::Utf8 => field.with_data_type(DataType::Utf8View),
             _ => field,
         });
-        Ok(Some(Arc::new(Schema::new(fields.collect::<Fields>()))))
+        Ok(Some(Columns { schema: Arc::new(Schema::new(fields.collect::<Fields>())), entries: entries.into() }))
     }
 
     /// The newest files first, so that of two types the later one counts.
@@ -138,10 +154,30 @@ impl Folders {
         let mut files = Vec::new();
         for hour in hours.iter().rev().step_by(step).chain(hours.first()) {
             let mut there = owned.files(&self.archive, hour)?;
-            files.extend(there.pop());
+            let newest = there.len().saturating_sub(FILES_ASKED - 1);
+            files.extend(there.drain(newest..).rev());
             files.extend(there.into_iter().next());
         }
         Ok(files)
+    }
+}
+
+/// What a column of a file is, which lies there, with the keys of what is in it.
+fn kind(place: &str, written: &DataType, keys: &Keys) -> Kind {
+    match written {
+        DataType::Int64 => Kind::Integer,
+        DataType::Float64 => Kind::Float,
+        DataType::Boolean => Kind::Boolean,
+        DataType::List(_) => Kind::Texts,
+        DataType::Struct(fields) => {
+            let entry = |field: &Arc<Field>| Entry {
+                name: field.name().clone(),
+                key: keys.key(place, field.name()).to_owned(),
+                kind: kind(&format!("{place}.{}", field.name()), field.data_type(), keys),
+            };
+            Kind::Object(fields.iter().map(entry).collect())
+        }
+        _ => Kind::Text,
     }
 }
 
@@ -159,17 +195,17 @@ impl SchemaProvider for Folders {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let (Some(columns), Some(owned)) = (self.schema(name).map_err(failed)?, self.owned.get(name)) else {
+        let (Some(columns), Some(owned)) = (self.columns(name).map_err(failed)?, self.owned.get(name)) else {
             return Ok(None);
         };
         let partition = Arc::new(Field::new(PARTITION, DataType::Utf8, false));
-        let schema = TableSchema::builder(columns).with_table_partition_cols(vec![partition]).build();
+        let schema = TableSchema::builder(columns.schema).with_table_partition_cols(vec![partition]).build();
         Ok(Some(Arc::new(Hours {
             archive: self.archive.clone(),
             owned: owned.clone(),
-            known: self.known.get(name).cloned(),
+            entries: columns.entries,
             bounds: self.bounds.clone(),
-            scanned: self.scanned.clone(),
+            opened: self.opened.clone(),
             schema,
         })))
     }
@@ -184,10 +220,9 @@ impl SchemaProvider for Folders {
 struct Hours {
     archive: Archive,
     owned: Owned,
-    /// As the schemas have it.
-    known: Option<Arc<Table>>,
+    entries: Arc<[Entry]>,
     bounds: Bounds,
-    scanned: Scanned,
+    opened: Opened,
     schema: TableSchema,
 }
 
@@ -254,12 +289,13 @@ impl TableProvider for Hours {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut files = Vec::new();
+        let mut paths = HashMap::new();
         for hour in self.hours(state, filters)? {
             for file in self.owned.files(&self.archive, &hour).map_err(|error| failed(error.into()))? {
                 check(&file)?;
-                self.scanned.lock().unwrap_or_else(PoisonError::into_inner).push(file.clone());
                 let mut scanned = PartitionedFile::new("", file.bytes);
                 scanned.object_meta.location = ListingTableUrl::parse(url(&file.path)?)?.prefix().clone();
+                paths.insert(scanned.object_meta.location.to_string(), file.path);
                 files.push(scanned.with_partition_values(vec![ScalarValue::Utf8(Some(hour.clone()))]));
             }
         }
@@ -273,25 +309,24 @@ impl TableProvider for Hours {
         }
         let options =
             TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
-        let source = ParquetSource::new(self.schema.clone()).with_table_parquet_options(options.clone());
+        let place = ObjectStoreUrl::local_filesystem();
+        let runtime = state.runtime_env();
+        let cache = runtime.cache_manager.get_file_metadata_cache();
+        let factory = CachedParquetFileReaderFactory::new(runtime.object_store(&place)?, cache);
+        let source = ParquetSource::new(self.schema.clone())
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(self.opened.scan(factory, paths)));
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         // A limit counts only where every row that is read is one of the answer.
         let limit = limit.filter(|_| filters.iter().all(is_about_hours));
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+        let config = FileScanConfigBuilder::new(place, Arc::new(source))
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
-            .with_expr_adapter(Some(Arc::new(FitFactory { known: self.known.clone() })))
+            .with_expr_adapter(Some(Arc::new(FitFactory { entries: self.entries.clone() })))
             .build();
-        ParquetFormat::default().with_options(options).create_physical_plan(state, config).await
+        Ok(DataSourceExec::from_data_source(config))
     }
-}
-
-fn read_through(file: &DataFile) -> Result<()> {
-    for rows in ParquetRecordBatchReaderBuilder::try_new(File::open(&file.path)?)?.build()? {
-        rows?;
-    }
-    Ok(())
 }
 
 /// Says which file it is that is not whole, which the engine does not.

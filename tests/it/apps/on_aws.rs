@@ -296,15 +296,22 @@ fn of_two_who_write_after_the_same_state_one_succeeds() {
             done.unwrap_err().kind == BackendErrorKind::Conflict
         };
         assert_eq!(table.get("a").unwrap(), None);
-        assert_eq!(table.put("a", &state(1), None).unwrap(), 1);
+        let first = table.put("a", &state(1), None).unwrap();
         assert!(conflict(table.put("a", &state(2), None)), "{}", standin.name);
-        assert_eq!(table.put("a", &state(3), Some(1)).unwrap(), 2);
-        assert!(conflict(table.put("a", &state(4), Some(1))), "{}", standin.name);
+        let second = table.put("a", &state(3), Some(first)).unwrap();
+        assert!(conflict(table.put("a", &state(4), Some(first))), "{}", standin.name);
         // The answer to the same write was lost, and it is made again.
-        assert_eq!(table.put("a", &state(3), Some(1)).unwrap(), 2);
-        assert_eq!(table.get("a").unwrap(), Some(AppState { revision: 2, ..state(3) }));
+        assert_eq!(table.put("a", &state(3), Some(first)).unwrap(), second);
+        assert_eq!(table.get("a").unwrap(), Some(AppState { revision: second, ..state(3) }));
         table.remove("a").unwrap();
-        assert!(conflict(table.put("a", &state(5), Some(2))), "{}: what was reset stays so", standin.name);
+        assert!(conflict(table.put("a", &state(5), Some(second))), "{}: what was removed stays so", standin.name);
         assert_eq!(table.all().unwrap().len(), 0);
+        // Nor is one that is made anew taken for the one that was.
+        let anew = table.put("a", &state(6), None).unwrap();
+        table.put("a", &state(7), Some(anew)).unwrap();
+        for was in [first, second] {
+            assert!(conflict(table.put("a", &state(8), Some(was))), "{}", standin.name);
+        }
+        assert_eq!(table.get("a").unwrap().map(|there| there.since), Some(7));
     }
 }

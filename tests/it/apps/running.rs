@@ -2,9 +2,11 @@
 
 use super::duo::{Authentication, KEY, SECRET};
 use super::site::{Event, Quiet, Vendor, component};
-use crate::run_world::{Dice, EVERY_ROW, Guest, World, eventually, request};
+use crate::run_world::{Dice, EVERY_ROW, Guest, PATIENCE, World, eventually, request};
+use crate::vendors::{Reply, Seen};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Logs of a page, so that there are many pages.
@@ -294,6 +296,84 @@ fn of_apps_and_outputs_that_are_made_at_the_same_time_none_is_lost() {
         // Without a word about hosts, it is permitted what its settings make it call.
         assert_eq!(apps[format!("app{number}")]["hosts"], json!([service.origin()]));
     }
+}
+
+/// A service that says when it is asked first, and answers when it may.
+struct Slow {
+    service: Authentication,
+    asked: Option<(Sender<()>, Receiver<()>)>,
+}
+
+impl Vendor for Slow {
+    fn event(&self, number: usize, at: i64) -> Value {
+        self.service.event(number, at)
+    }
+
+    fn id(&self, log: &Value) -> String {
+        self.service.id(log)
+    }
+
+    fn answer(&mut self, seen: &Seen, visible: &[Event], now: i64) -> Reply {
+        if let Some((asked, may)) = self.asked.take() {
+            asked.send(()).unwrap();
+            may.recv_timeout(PATIENCE).unwrap();
+        }
+        self.service.answer(seen, visible, now)
+    }
+}
+
+#[test]
+fn a_reset_holds_also_while_the_first_turn_is_under_way() {
+    let ((asked, is_asked), (lets, may)) = (channel(), channel());
+    let vendor = Slow { service: Authentication(PAGE), asked: Some((asked, may)) };
+    let service = Quiet::start(Box::new(vendor), events(35), now());
+    let world = place(&service);
+    let mut run = world.start(&["app", "run", "northwind"]);
+    is_asked.recv_timeout(PATIENCE).unwrap();
+    let told = said(&world, &["app", "reset", "northwind", "--start", "30d"], 0);
+    lets.send(()).unwrap();
+    run.wait();
+    let standing = status(&world);
+    let since = super::site::seconds(standing["since"].as_str().unwrap()).unwrap();
+    assert!((now() - since - 30 * 86_400).abs() < 600, "{standing}\n{told}");
+    assert_eq!((&standing["cursor"], &standing["pages"]), (&Value::Null, &json!(0)), "{standing}");
+    // What the turn had fetched comes again, and is the same.
+    assert!(said(&world, &["app", "run", "northwind"], 0).contains("35 logs on 4 pages"));
+    assert_eq!((alerted(&world).len(), status(&world)["standing"].as_str()), (35, Some("ok")));
+}
+
+/// Runs it, and says when it waits for itself.
+#[track_caller]
+fn ends(world: &World, arguments: &[&str]) {
+    let mut command = world.start(arguments);
+    let status = command.wait();
+    assert!(status.success(), "{arguments:?}: {}", command.said());
+}
+
+#[test]
+fn credentials_may_lie_in_the_folder_of_the_configuration() {
+    let service = Quiet::start(Box::new(Authentication(PAGE)), events(15), now());
+    let world = place(&service);
+    let set = [format!("api_hostname={}", service.url), format!("integration_key={KEY}")];
+    for (name, place) in [
+        ("beside", &["--secrets", "conf/secrets.json"][..]),
+        ("same", &["--data", "conf"]),
+        ("around", &["--secrets", "data/../conf/secrets.json", "--data", "conf"]),
+    ] {
+        let new = ["app", "new", name, "--type", "duo_auth", "--set", &set[0], "--set", &set[1]];
+        ends(&world, &[&new[..], &["--secrets-from", "secret.json"], place].concat());
+        let secrets: Value = serde_json::from_slice(&std::fs::read(world.at("conf/secrets.json")).unwrap()).unwrap();
+        assert_eq!(secrets[format!("streamalert_app:{name}")]["secret_key"], SECRET);
+        let apps: Value = serde_json::from_slice(&std::fs::read(world.at("conf/apps.json")).unwrap()).unwrap();
+        assert!(apps[name].is_object() && apps["northwind"].is_object(), "{apps}");
+    }
+    ends(&world, &["app", "delete", "same", "--data", "conf"]);
+}
+
+#[test]
+fn what_the_environment_gives_is_written_nowhere() {
+    let world = World::new();
+    world.write("plugins/crowdstrike_app.wasm", component("crowdstrike_app.wasm"));
 }
 
 #[test]

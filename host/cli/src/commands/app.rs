@@ -25,7 +25,7 @@ use streamalert_local::input::Found;
 use streamalert_local::run::{DataFolder, Options, Progress, run as run_all};
 use streamalert_local::secrets::variable_of;
 use streamalert_pipeline::apps::{self, AppState};
-use streamalert_pipeline::backend::{AppTable, SecretStore};
+use streamalert_pipeline::backend::{AppTable, BackendErrorKind, SecretStore};
 use streamalert_pipeline::config::apps::{
     ALL_TYPES, AppConfig, FILE, NO_CLASSIFIER, SERVICE, Start, secrets_of, source,
 };
@@ -34,6 +34,9 @@ use streamalert_pipeline::plugin::{AppInfo, AppPlugin, Ask, OutputInfo, PluginSe
 use streamalert_pipeline::printable::printable;
 use streamalert_pipeline::schedule::Schedule;
 use streamalert_pipeline::time::rfc3339;
+
+/// Times that a reset is written anew because a turn that is under way has written meanwhile.
+const ATTEMPTS: usize = 16;
 
 /// Configure whose logs are fetched, try it, and see how far it has come
 ///
@@ -307,7 +310,7 @@ fn make(
     }
     let (plugin, kind) = desk.kind(&config.kind)?;
     let info = plugin.apps()[kind].clone();
-    let given = asked(name, &info.caller(), set, from, BTreeMap::new())?;
+    let given = asked(name, &info.caller(), set, from, &BTreeMap::new())?;
     let all: Vec<(String, String)> = given.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     check(&**plugin, kind, name, &all)?;
     config.hosts = if hosts.is_empty() { Policy::wanted(&info.hosts, &all) } else { hosts.to_vec() };
@@ -362,13 +365,13 @@ fn check(plugin: &dyn AppPlugin, kind: usize, name: &str, settings: &[(String, S
     Err(Failure::Usage(anyhow!("{name} is not right:\n  {}", told.join("\n  "))))
 }
 
-/// Settings as arguments, files and answers give them; `known` are there already, and stay where nothing else is given.
+/// Settings as arguments, files and answers give them; `known` are there already, and need not be given.
 fn asked(
     name: &str,
     info: &OutputInfo,
     set: &[String],
     from: Option<&Path>,
-    known: BTreeMap<String, String>,
+    known: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Failure> {
     let usage = |message: String| Failure::Usage(anyhow!("{message}"));
     let mut given: BTreeMap<String, String> = BTreeMap::new();
@@ -396,11 +399,10 @@ fn asked(
     if std::io::stdin().is_terminal() && from != Some(Path::new("-")) {
         ask(info, &mut given)?;
     }
-    let given: BTreeMap<String, String> = known.into_iter().chain(given).collect();
     let missing: Vec<&str> = info
         .settings
         .iter()
-        .filter(|setting| setting.required && !given.contains_key(&setting.name))
+        .filter(|setting| setting.required && !given.contains_key(&setting.name) && !known.contains_key(&setting.name))
         .map(|setting| setting.name.as_str())
         .collect();
     match missing[..] {
@@ -450,11 +452,21 @@ fn update(desk: &Desk, name: &str, from: Option<&Path>) -> Result<(), Failure> {
     let before = desk.secrets_of(name)?;
     let mut secret = info.caller();
     secret.settings.retain(|setting| setting.secret);
-    let secrets = asked(name, &secret, &[], from, before)?;
-    let mut all = config.settings();
-    all.extend(secrets.iter().map(|(name, value)| (name.clone(), value.clone())));
-    check(&**plugin, kind, name, &all)?;
-    desk.secrets.put(&secrets_of(name), &secrets).context("keep the credentials")?;
+    let given = asked(name, &secret, &[], from, &before)?;
+    let mut all: BTreeMap<String, String> = config.settings().into_iter().chain(before).collect();
+    all.extend(given.clone());
+    check(&**plugin, kind, name, &all.into_iter().collect::<Vec<_>>())?;
+    // What the environment gives stays there, and is written nowhere.
+    let mut kept = desk.secrets.kept(&secrets_of(name)).context("look for credentials")?;
+    kept.extend(given.clone());
+    desk.secrets.put(&secrets_of(name), &kept).context("keep the credentials")?;
+    let count = desk.secrets_of(name)?;
+    for setting in
+        given.iter().filter(|(setting, value)| count.get(*setting) != Some(value)).map(|(setting, _)| setting)
+    {
+        let variable = variable_of(&secrets_of(name), setting);
+        eprintln!("warning: {setting} is kept, and the variable {variable} counts more");
+    }
     // What was refused with the old ones is tried at once.
     if let Some(state) = desk.table.get(name).context("look how far it has come")?
         && state.refused
@@ -605,9 +617,17 @@ fn reset(desk: &Desk, name: &str, start: Option<&str>) -> Result<(), Failure> {
         config.start = Some(Start::read(start).map_err(|error| Failure::Usage(anyhow!(error)))?);
     }
     let begin = AppState::begin(&config, millis());
-    // Removed first: whoever is at it finds another state than the one it read, and leaves it alone.
-    desk.table.remove(name).context("forget how far it has come")?;
-    desk.table.put(name, &begin, None).context("write where it begins")?;
-    eprintln!("{name} begins anew, with logs from {} on", rfc3339(begin.since * 1000));
-    Ok(())
+    for _ in 0..ATTEMPTS {
+        // In the place of what is there: whoever is at it finds another state than the one it knows, and leaves it alone.
+        let there = desk.table.get(name).context("look how far it has come")?;
+        match desk.table.put(name, &begin, there.map(|state| state.revision)) {
+            Err(error) if error.kind == BackendErrorKind::Conflict => {}
+            done => {
+                done.context("write where it begins")?;
+                eprintln!("{name} begins anew, with logs from {} on", rfc3339(begin.since * 1000));
+                return Ok(());
+            }
+        }
+    }
+    Err(anyhow!("a turn of {name} writes how far it has come all the time; try it again").into())
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use streamalert_local::edit::replace;
 use streamalert_pipeline::archive::evolve::evolve;
 use streamalert_pipeline::archive::{ALERTS, Column, alert_columns, columns, tables};
 use streamalert_pipeline::config::Schemas;
@@ -75,19 +76,8 @@ fn read(path: &Path) -> Result<Option<String>, Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
     // Whoever reads it meanwhile has the one or the other whole.
-    let new = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("write into {}", folder.display()))?;
-    std::fs::write(new.path(), text).with_context(|| format!("write {}", path.display()))?;
-    new.persist(path).with_context(|| format!("write {}", path.display()))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let readable = std::fs::Permissions::from_mode(0o644);
-        std::fs::set_permissions(path, readable).with_context(|| format!("write {}", path.display()))?;
-    }
-    Ok(())
+    Ok(replace(path, text.as_bytes(), Some(0o644)).with_context(|| format!("write {}", path.display()))?)
 }
 
 /// Columns of each table of a file that was written before; none of one that cannot be read.

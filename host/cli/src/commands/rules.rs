@@ -18,9 +18,10 @@ use streamalert_local::staging::LastLook;
 use streamalert_local::tally::grouped;
 use streamalert_pipeline::alert::Trial;
 use streamalert_pipeline::backend::{AlertDesk, RuleCost, RuleLedger, RuleState, RuleTable, TrialKey, TrialTable};
+use streamalert_pipeline::config::staging::Changed;
 use streamalert_pipeline::config::{RuleStaging, staging};
 use streamalert_pipeline::rule_promotion::{Review, on_trial, review};
-use streamalert_pipeline::staging::{Fleet, Standing, States, is_decided, settle};
+use streamalert_pipeline::staging::{Fleet, Standing, States, enable, is_decided, promote, settle, stage};
 use streamalert_pipeline::time::{Millis, rfc3339};
 use streamalert_plugins::loader::unknown_rules;
 
@@ -269,34 +270,22 @@ impl Place<'_> {
     fn after(&self, rule: &str, before: Option<&RuleState>, decision: &Decision) -> Option<RuleState> {
         let now = millis();
         let known = self.known.get(rule);
-        let disabled = before.is_some_and(|state| state.disabled);
-        let lived = before.map(|state| state.lived.clone()).unwrap_or_default();
-        let since = RuleState { since: now, disabled, lived, ..RuleState::default() };
+        // What a run has had last; the component may have another version since.
+        let last = self.last.as_ref().filter(|_| known.is_some());
+        let old = last.and_then(|last| last.get(rule)).map(String::as_str);
+        let digest = known.map(|known| &known.digest).or_else(|| Some(&before?.digest)).map_or("", String::as_str);
         match decision {
             Decision::Stage(time) => {
-                let digest = known.map(|known| known.digest.clone()).unwrap_or_default();
-                // Somebody doubts it, so that it was live before is no reason to have it live again.
-                let mut since = since;
-                since.lived.retain(|was| *was != digest);
-                // A version before that is live beside it stays so.
-                let trial = before.filter(|state| state.staged && state.digest == digest);
-                let beside = trial.and_then(|state| state.beside.clone());
                 let until = time.map(|time| now.saturating_add(time));
-                Some(RuleState { staged: true, digest, until, beside, ..since })
+                let alone = self.policy.as_ref().is_some_and(|policy| policy.changed(rule) == Changed::Stage);
+                Some(stage(digest, old, before, until, alone, now))
             }
-            Decision::Promote => {
-                let digest = known.map(|known| known.digest.clone());
-                let digest = digest.or_else(|| Some(before?.digest.clone())).unwrap_or_default();
-                Some(RuleState { digest, gone: before.and_then(|state| state.gone), ..since })
-            }
+            Decision::Promote => Some(promote(digest, old, before, now)),
             Decision::Disable => Some(match before {
                 Some(state) => RuleState { disabled: true, ..state.clone() },
-                None => RuleState { disabled: true, ..since },
+                None => RuleState { disabled: true, since: now, ..RuleState::default() },
             }),
-            // Of what no component has, nothing is left to say.
-            Decision::Enable => before
-                .map(|state| RuleState { disabled: false, ..state.clone() })
-                .filter(|state| known.is_some() || state.staged),
+            Decision::Enable => before.and_then(enable),
         }
     }
 

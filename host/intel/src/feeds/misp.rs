@@ -1,7 +1,8 @@
 //! MISP's feed format: `manifest.json`, and a file for each event that it names.
 
-use super::{Page, Reading, Told, digest};
-use crate::web::{FetchError, Web};
+use super::{Page, Reading, Told, count, digest};
+use crate::download::PAUSE_MAX;
+use crate::web::{FetchError, Web, shown};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,14 +13,24 @@ const EVENTS: usize = 20;
 const ATTEMPTS: u32 = 4;
 /// Events that cannot be read before it is the feed that is broken.
 const BROKEN_MAX: usize = 100;
+/// Events one after the other that want to be asked much later, before it is the server that does.
+const LATER_MAX: u32 = 3;
+/// Events that are not there though the manifest names them, of which each is kept in mind.
+const MISSING_MAX: usize = 1_000;
+/// Characters of an event's name: a UUID has 36.
+const NAME_CHARS_MAX: usize = 64;
 
 /// What a pass knows of its events.
 pub struct Manifest {
     digest: String,
     /// In their order.
     uuids: Vec<String>,
+    /// Events whose name is no UUID.
+    nameless: u64,
     /// How often events could not be had.
     trouble: BTreeMap<String, u32>,
+    /// Why the last page ended before its time.
+    owed: Option<FetchError>,
 }
 
 /// Where a pass goes on.
@@ -31,6 +42,18 @@ struct Cursor {
     digest: String,
     read: u64,
     broken: BTreeSet<String>,
+    missing: BTreeSet<String>,
+    /// More are missing than are kept in mind.
+    misses_more: bool,
+}
+
+impl Cursor {
+    fn miss(&mut self, uuid: &str) {
+        match self.missing.len() < MISSING_MAX {
+            true => drop(self.missing.insert(uuid.to_owned())),
+            false => self.misses_more = true,
+        }
+    }
 }
 
 pub fn page(
@@ -40,13 +63,15 @@ pub fn page(
     cursor: Option<&Value>,
     since: Option<&Value>,
 ) -> Result<Page, FetchError> {
-    let base = reading.config.url.trim_end_matches("manifest.json").trim_end_matches('/');
-    let url = format!("{base}/manifest.json");
-    let wrong = |why: &str| FetchError::broken(format!("{url}: {why}"));
+    let url = file(&reading.config.url, "manifest.json");
+    let wrong = |why: &str| FetchError::broken(format!("{}: {why}", shown(&url)));
     let manifest = match kept {
         Some(manifest) => manifest,
         None => kept.insert(manifest(&web.get(&url, &[])?.body).map_err(|why| wrong(&why))?),
     };
+    if let Some(error) = manifest.owed.take() {
+        return Err(error);
+    }
     let is_first = cursor.is_none();
     if is_first && since.is_some_and(|since| since["digest"] == *manifest.digest) {
         return Ok(Page { unchanged: true, since: since.cloned(), ..Page::default() });
@@ -60,54 +85,103 @@ pub fn page(
         at.digest.clear();
     }
     let mut page = Page::default();
+    if is_first && manifest.nameless > 0 {
+        count(&mut page.left_out, "an event whose name is no UUID", manifest.nameless);
+    }
     let begins = manifest.uuids.partition_point(|uuid| *uuid <= at.after);
     let ends = manifest.uuids.len().min(begins + EVENTS);
-    for uuid in &manifest.uuids[begins..ends] {
-        at.after.clone_from(uuid);
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        if !uuid.bytes().all(is_name) {
-            page.leave_out("an event whose name is no UUID");
-            continue;
-        }
-        match event(web, &format!("{base}/{uuid}.json")) {
+    // Events in a row that want to be asked much later, and how it was before them.
+    let (mut later, mut before) = (0, None);
+    let mut asked = None;
+    for number in begins..ends {
+        let uuid = manifest.uuids[number].clone();
+        match event(web, &file(&reading.config.url, &format!("{uuid}.json"))) {
             Ok(event) => {
-                at.read += 1;
-                attributes(reading, event.get("Event").unwrap_or(&event), uuid, &mut page);
+                (at.read, later) = (at.read + 1, 0);
+                attributes(reading, event.get("Event").unwrap_or(&event), &uuid, &mut page);
             }
-            // It was taken out since the manifest was written; the next manifest will say so.
-            Err(error) if matches!(error.status, Some(404 | 410)) => page.leave_out("an event that is not there"),
+            // Whether it is gone, a manifest without it says. Until then it is asked for again.
+            Err(error) if matches!(error.status, Some(404 | 410)) => {
+                later = 0;
+                page.leave_out("an event that is not there; what it gave before stays");
+                at.miss(&uuid);
+            }
             Err(error) => {
                 let trouble = manifest.trouble.entry(uuid.clone()).or_default();
                 *trouble += 1;
-                if error.again && *trouble < ATTEMPTS {
-                    return Err(error);
+                let is_once_more = error.again && *trouble < ATTEMPTS;
+                if error.again && error.after.is_some_and(|after| after > PAUSE_MAX) {
+                    if later == 0 {
+                        before = Some((at.clone(), page.left_out.clone()));
+                    }
+                    later += 1;
+                    if later == LATER_MAX
+                        && let Some((at, left_out)) = before
+                    {
+                        page.left_out = left_out;
+                        return so_far(manifest, begins, at, page, error);
+                    }
+                } else if is_once_more {
+                    return so_far(manifest, begins, at, page, error);
                 }
                 // One event holds up no other. What it gave before stays, and it is asked for again.
                 tracing::warn!(source = reading.name, event = uuid, error = error.message, "an event cannot be read");
                 page.leave_out("an event that cannot be read; what it gave before stays");
                 at.broken.insert(uuid.clone());
+                asked = asked.max(error.after);
                 if at.broken.len() > BROKEN_MAX {
-                    return Err(FetchError::broken(format!(
-                        "more than {BROKEN_MAX} of its events cannot be read; the last: {}",
-                        error.message
-                    )));
+                    return Err(FetchError {
+                        over: true,
+                        after: asked,
+                        ..FetchError::broken(format!(
+                            "more than {BROKEN_MAX} of its events cannot be read; the last: {}",
+                            error.message
+                        ))
+                    });
                 }
             }
         }
+        at.after = uuid;
     }
     if ends < manifest.uuids.len() {
         page.next = serde_json::to_value(&at).ok();
         return Ok(page);
     }
-    if at.read == 0 && !manifest.uuids.is_empty() {
-        return Err(wrong(&format!("none of its {} events can be read", manifest.uuids.len())));
+    let named = manifest.uuids.len() as u64 + manifest.nameless;
+    if at.read == 0 && named > 0 {
+        // The next attempt asks for all of them.
+        let none = wrong(&format!("none of its {named} events can be read"));
+        return Err(FetchError { over: true, after: asked, ..none });
     }
-    page.since = Some(match at.digest.is_empty() || !at.broken.is_empty() {
-        true => json!({}),
-        false => json!({"digest": at.digest}),
-    });
+    let is_all = !at.digest.is_empty() && at.broken.is_empty() && at.missing.is_empty();
+    page.since = Some(if is_all { json!({"digest": at.digest}) } else { json!({}) });
+    page.spares_all = at.misses_more;
     page.spared = at.broken;
+    page.spared.extend(at.missing);
     Ok(page)
+}
+
+/// Ends a page before an event that cannot be had now: what was read up to there need not be read again.
+fn so_far(
+    manifest: &mut Manifest,
+    begins: usize,
+    at: Cursor,
+    mut page: Page,
+    error: FetchError,
+) -> Result<Page, FetchError> {
+    if manifest.uuids.get(begins).is_none_or(|first| at.after < *first) {
+        return Err(error);
+    }
+    page.next = serde_json::to_value(&at).ok();
+    manifest.owed = Some(error);
+    Ok(page)
+}
+
+/// The URL of a file in the source's folder; parameters go along.
+fn file(url: &str, name: &str) -> String {
+    let url = url.split('#').next().unwrap_or(url);
+    let (folder, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+    format!("{}/{name}{query}", folder.trim_end_matches("manifest.json").trim_end_matches('/'))
 }
 
 fn manifest(text: &[u8]) -> Result<Manifest, String> {
@@ -120,12 +194,18 @@ fn manifest(text: &[u8]) -> Result<Manifest, String> {
     }
     events.sort_by(|a, b| a.0.cmp(b.0));
     let digest = digest(format!("{events:?}").as_bytes());
-    let uuids = events.into_iter().map(|(uuid, _)| uuid.clone()).collect();
-    Ok(Manifest { digest, uuids, trouble: BTreeMap::new() })
+    let is_name = |uuid: &str| {
+        uuid.len() <= NAME_CHARS_MAX && uuid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let named = events.len();
+    let uuids: Vec<String> =
+        events.into_iter().filter(|(uuid, _)| is_name(uuid)).map(|(uuid, _)| uuid.clone()).collect();
+    let nameless = (named - uuids.len()) as u64;
+    Ok(Manifest { digest, uuids, nameless, trouble: BTreeMap::new(), owed: None })
 }
 
 fn event(web: &Web<'_>, url: &str) -> Result<Value, FetchError> {
-    let broken = |why: String| FetchError::broken(format!("{url}: it is no event: {why}"));
+    let broken = |why: String| FetchError::broken(format!("{}: it is no event: {why}", shown(url)));
     let answer = web.get(url, &[])?;
     let event: Value = serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
     let inner = event.get("Event").unwrap_or(&event);
@@ -189,5 +269,31 @@ fn attributes(reading: &Reading<'_>, event: &Value, uuid: &str, page: &mut Page)
         if !understood {
             page.leave_out(format!("type {}", kind.chars().take(40).collect::<String>()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_lie_in_the_folder_whatever_stands_behind_it() {
+        for (url, expected) in [
+            ("https://x.example/feed", "https://x.example/feed/m.json"),
+            ("https://x.example/feed/", "https://x.example/feed/m.json"),
+            ("https://x.example/feed/manifest.json", "https://x.example/feed/m.json"),
+            ("https://x.example/feed/?key=a/b#x", "https://x.example/feed/m.json?key=a/b"),
+            ("https://x.example/manifest.json?key=1", "https://x.example/m.json?key=1"),
+        ] {
+            assert_eq!(file(url, "m.json"), expected);
+        }
+    }
+
+    #[test]
+    fn a_manifest_names_events_by_uuids() {
+        let long = "a".repeat(100_000);
+        let text = json!({"b-2": {}, "a-1": {}, "../x": {}, (long): {}, "note": "no event"}).to_string();
+        let read = manifest(text.as_bytes()).unwrap();
+        assert_eq!((read.uuids, read.nameless), (vec!["a-1".to_owned(), "b-2".to_owned()], 2));
     }
 }

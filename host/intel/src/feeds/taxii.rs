@@ -1,7 +1,7 @@
 //! Collections of TAXII 2.1: page by page, and next time only what was added since.
 
-use super::{Page, Reading, stix};
-use crate::web::{FetchError, Web};
+use super::{Page, Reading, WORD_CHARS_MAX, stix};
+use crate::web::{FetchError, Web, shown};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -31,8 +31,9 @@ struct Envelope {
 
 /// `<root>/collections/<id>/objects/`
 fn objects_url(reading: &Reading<'_>) -> Result<Url, FetchError> {
-    let wrong =
-        |why: String| FetchError::broken(format!("`{}` is no API root or collection: {why}", reading.config.url));
+    let wrong = |why: String| {
+        FetchError::broken(format!("`{}` is no API root or collection: {why}", shown(&reading.config.url)))
+    };
     let mut base = reading.config.url.clone();
     if !base.ends_with('/') {
         base.push('/');
@@ -98,10 +99,17 @@ pub fn page(
     let is_news = cursor.added_after.is_some() || cursor.next.is_some();
     let envelope: Envelope = match answer.body.trim_ascii().is_empty() && is_news {
         true => Envelope { more: false, next: None, objects: Vec::new() },
-        false => envelope(&answer.body)
-            .map_err(|why| FetchError::broken(format!("{}: it is no TAXII envelope: {why}", reading.config.url)))?,
+        false => envelope(&answer.body).map_err(|why| {
+            FetchError::broken(format!("{}: it is no TAXII envelope: {why}", shown(&reading.config.url)))
+        })?,
     };
     let seen = answer.header("x-taxii-date-added-last").map(str::to_owned).or_else(|| cursor.seen.clone());
+    if [&envelope.next, &seen].into_iter().flatten().any(|word| word.len() > WORD_CHARS_MAX) {
+        return Err(FetchError::broken(format!(
+            "{}: what it calls its next page has more than {WORD_CHARS_MAX} characters",
+            shown(&reading.config.url)
+        )));
+    }
     let mut page = stix::indicators(reading, &envelope.objects);
     let after = Cursor {
         next: envelope.next.clone().filter(|_| envelope.more),
@@ -117,7 +125,7 @@ pub fn page(
         if !moved {
             return Err(FetchError::broken(format!(
                 "{}: it says that there is more, and neither how to ask for it nor when its last object was added",
-                reading.config.url
+                shown(&reading.config.url)
             )));
         }
         page.next = serde_json::to_value(&after).ok();

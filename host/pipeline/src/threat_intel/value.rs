@@ -9,6 +9,8 @@ const NAME_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 /// Bytes of a value that is looked up: longer ones DynamoDB takes for no key.
 const VALUE_BYTES_MAX: usize = 2048;
+/// Bytes from a bracket that was put around a sign to the one that closes it: `[ dot ]`.
+const BRACKETS_BYTES_MAX: usize = 16;
 
 /// What values of a type are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,13 +179,13 @@ pub fn refanged(kind: Kind, text: &str) -> Cow<'_, str> {
     }
     'next: while let Some(c) = rest.chars().next() {
         let close = match c {
-            '[' => ']',
-            '(' => ')',
-            '{' => '}',
-            _ => '\0',
+            '[' => b']',
+            '(' => b')',
+            '{' => b'}',
+            _ => 0,
         };
-        if close != '\0'
-            && let Some(end) = rest.find(close)
+        if close != 0
+            && let Some(end) = rest.bytes().take(BRACKETS_BYTES_MAX).position(|byte| byte == close)
         {
             let inner = rest[1..end].trim();
             let sign = match inner {
@@ -227,9 +229,22 @@ mod tests {
             (Kind::Domain, "hxxp.example", "hxxp.example"),
             (Kind::Exact, "Mutex[.]1", "Mutex[.]1"),
             (Kind::Domain, "evil[.", "evil[."),
+            (Kind::Domain, "evil[ dot ]com", "evil.com"),
+            (Kind::Domain, "evil[ü]com[.]", "evil[ü]com."),
         ] {
             assert_eq!(refanged(kind, text), plain, "{text}");
         }
+    }
+
+    #[test]
+    fn brackets_without_an_end_cost_no_more_than_other_signs() {
+        let since = std::time::Instant::now();
+        for sign in ["(", "[", "{", "[x", "(]"] {
+            let text = format!("hxxp://{}", sign.repeat(4_000_000 / sign.len()));
+            assert_eq!(refanged(Kind::Url, &text).len(), text.len());
+        }
+        // By looking for each one's end, half an hour.
+        assert!(since.elapsed() < std::time::Duration::from_secs(60), "{:?}", since.elapsed());
     }
 
     #[test]
