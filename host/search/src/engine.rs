@@ -98,6 +98,7 @@ impl Engine {
 
     /// The answer to a query, batch by batch. What would change something is refused.
     pub async fn query(&self, sql: &str) -> Result<SendableRecordBatchStream, DataFusionError> {
+        self.folders.forget_opened();
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         self.context.sql_with_options(sql, options).await?.execute_stream().await
     }
@@ -117,9 +118,11 @@ impl Engine {
             && let Some((path, why)) = self.folders.damaged(&text)
         {
             let path = path.display();
-            return anyhow!(
-                "{path} is damaged: {why}; move it out of the archive, or leave its hour out by a condition on dt: {text}"
-            );
+            let what_to_do = "move it out of the archive, or leave its hour out by a condition on dt";
+            return match text.contains(&why) {
+                true => anyhow!("{path} is damaged: {text}; {what_to_do}"),
+                false => anyhow!("{text}; besides, {path} is damaged: {why}; {what_to_do}"),
+            };
         }
         let text = lower_case(text);
         if exhausted {

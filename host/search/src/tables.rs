@@ -92,6 +92,11 @@ impl Folders {
         self.opened.damaged(said)
     }
 
+    /// Another query begins.
+    pub fn forget_opened(&self) {
+        self.opened.forget();
+    }
+
     /// The table as the schemas have it.
     pub fn known(&self, name: &str) -> Option<&Arc<Table>> {
         self.known.get(name)
