@@ -88,6 +88,21 @@ fn the_same_input_again_is_there_once_and_alerts_on_trial_are_there_too() {
 }
 
 #[test]
+fn copies_that_came_close_together_go_too() {
+    let world = World::new();
+    let server = world.start(&["run", "--http", "0"]);
+    let address = server.address();
+    for _ in 0..3 {
+        assert_eq!(post(address, rows(0..5).as_bytes()).unwrap().status, 200);
+    }
+    server.end();
+    let (names, hours) = files(&world, "test_row");
+    if hours == 1 {
+        assert_eq!((numbers(&world), names.len()), ((0..5).collect(), 1), "one file had all of them");
+    }
+}
+
+#[test]
 fn the_configuration_says_what_is_kept() {
     let world = World::new();
     world.write(

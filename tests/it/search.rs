@@ -217,7 +217,7 @@ fn a_damaged_file_is_told_of_by_every_table_that_may_own_it() {
     world.write("a.json", "{\"old\": 1}\n");
     run(&world, &["--input", "a.json"]);
     log_types(&world, &[new, old]);
-    world.write("b.json", "{\"old\": 2}\n");
+    world.write("b.json", "{\"old\": 2}\n{\"new\": 3}\n");
     run(&world, &["--input", "b.json"]);
     assert_eq!(search(&world, &["SELECT old FROM acme_x3a_log_in"]).len(), 2);
     let archive = streamalert_archive::Archive::at(world.at("data/archive"));
@@ -228,6 +228,12 @@ fn a_damaged_file_is_told_of_by_every_table_that_may_own_it() {
     for (column, table) in [("old", "acme_x3a_log_in"), ("new", "acme_log_in")] {
         refused(&world, &[&format!("SELECT {column} FROM {table}")], 1, &file.name);
     }
+    // It keeps nobody from what can be read.
+    let listed = search(&world, &["--tables"]);
+    assert!(listed.iter().any(|table| table["table"] == "acme_x3a_log_in" && table["files"] == 2), "{listed:?}");
+    let listed = world.streamalert(&["tables", "list", "--logs", "acme:log_in", "--output", "json"]);
+    assert!(listed.status.success(), "{}", told(&listed));
+    assert_eq!(search(&world, &["SELECT old FROM acme_x3a_log_in WHERE dt < '2020'"]), [] as [Value; 0]);
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! Which columns lie in the files of a table, and how much.
 
+use crate::Result;
+use crate::compact::open;
 use crate::folder::Archive;
 use crate::owned::{self, Owned};
 use crate::table::{Tables, hive};
-use crate::{Result, failed};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
-use std::fs::File;
 use streamalert_pipeline::archive::Column;
 
 /// A table as it lies there.
@@ -15,7 +14,7 @@ pub struct Stored {
     pub hours: usize,
     pub files: usize,
     pub bytes: u64,
-    /// Those of the newest file: what is written now.
+    /// Those of the newest file that can be read: what is written now.
     pub columns: Vec<Column>,
 }
 
@@ -35,14 +34,24 @@ pub fn stored(archive: &Archive, tables: &Tables) -> Result<BTreeMap<String, Sto
 
 fn look(archive: &Archive, owned: &Owned) -> Result<Stored> {
     let mut found = Stored::default();
+    let mut unread = None;
     for hour in owned.hours(archive)?.iter().rev() {
         let files = owned.files(archive, hour)?;
         found.hours += usize::from(!files.is_empty());
         found.files += files.len();
         found.bytes += files.iter().map(|file| file.bytes).sum::<u64>();
-        let Some(newest) = files.last().filter(|_| found.columns.is_empty()) else { continue };
-        let opened = File::open(&newest.path).map_err(failed("read", &newest.path))?;
-        let opened = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(failed("read", &newest.path))?;
+        if !found.columns.is_empty() {
+            continue;
+        }
+        // A damaged one keeps nobody from what the others say; whoever asks for its rows is told of it.
+        let opened = files.iter().rev().find_map(|file| match open(file) {
+            Ok(opened) => Some(opened),
+            Err(error) => {
+                unread = unread.take().or(Some(error));
+                None
+            }
+        });
+        let Some(opened) = opened else { continue };
         let column = |field: &arrow::datatypes::FieldRef| Column {
             name: field.name().clone(),
             kind: hive(field.data_type()),
@@ -50,5 +59,8 @@ fn look(archive: &Archive, owned: &Owned) -> Result<Stored> {
         };
         found.columns = opened.schema().fields().iter().map(column).collect();
     }
-    Ok(found)
+    match unread.filter(|_| found.columns.is_empty()) {
+        Some(error) => Err(error),
+        None => Ok(found),
+    }
 }
