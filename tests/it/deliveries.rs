@@ -268,6 +268,31 @@ fn an_output_is_made_tried_and_deleted_and_its_secrets_are_nowhere_to_be_seen() 
 }
 
 #[test]
+fn credentials_of_outputs_may_lie_in_the_folder_of_the_configuration() {
+    let world = World::new();
+    std::fs::copy(component("webhook"), world.at("plugins/webhook.wasm")).unwrap();
+    world.write(
+        "secret.json",
+        r#"{"url": "https://hooks.northwind.example/a", "signing_key": "hunter2-hunter2-hunter2"}"#,
+    );
+    // Who waits for itself is ended, and the test fails.
+    let ends = |arguments: &[&str]| {
+        let mut command = world.start(arguments);
+        let status = command.wait();
+        assert!(status.success(), "{arguments:?}: {}", command.said());
+    };
+    for (name, place) in [("beside", ["--secrets", "conf/secrets.json"]), ("same", ["--data", "conf"])] {
+        ends(&[&["output", "new", "webhook", name, "--secrets-from", "secret.json"][..], &place].concat());
+        let file = |path: &str| std::fs::read_to_string(world.at(path)).unwrap();
+        assert!(
+            file("conf/outputs.json").contains(name) && file("conf/secrets.json").contains(&format!("webhook:{name}"))
+        );
+    }
+    ends(&["output", "delete", "webhook:same", "--data", "conf"]);
+    assert!(!std::fs::read_to_string(world.at("conf/secrets.json")).unwrap().contains("webhook:same"));
+}
+
+#[test]
 fn alerts_are_shown_with_what_became_of_them_and_delivered_again() {
     let service = Service::start();
     let world = World::new().with_webhooks(&service, &["soc"], 100.0);

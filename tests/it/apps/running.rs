@@ -373,7 +373,38 @@ fn credentials_may_lie_in_the_folder_of_the_configuration() {
 #[test]
 fn what_the_environment_gives_is_written_nowhere() {
     let world = World::new();
-    world.write("plugins/crowdstrike_app.wasm", component("crowdstrike_app.wasm"));
+    world.write("plugins/salesforce_app.wasm", component("salesforce_app.wasm"));
+    world.write("secret.json", r#"{"client_secret": "of the file", "password": "first"}"#);
+    let set = ["url=https://northwind.my.salesforce.com", "client_id=3MVG9", "username=ann@northwind.example"];
+    let new = ["app", "new", "sf", "--type", "salesforce_login", "--secrets-from", "secret.json"];
+    said(&world, &[&new[..], &["--set", set[0], "--set", set[1], "--set", set[2]]].concat(), 0);
+    let kept = || -> Value {
+        let all: Value = serde_json::from_slice(&std::fs::read(world.at("data/secrets.json")).unwrap()).unwrap();
+        all["streamalert_app:sf"].clone()
+    };
+    let update = |secrets: &str| {
+        world.write("secret.json", secrets);
+        let mut command = world.command(&["app", "update-auth", "sf", "--secrets-from", "secret.json"]);
+        command.env("STREAMALERT_SECRET_STREAMALERT_APP_SF_CLIENT_SECRET", "of the environment");
+        let output = command.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !told.contains("of the"), "{told}");
+        told
+    };
+    let told = update(r#"{"password": "second"}"#);
+    assert!(!told.contains("warning"), "{told}");
+    assert_eq!(kept(), json!({"client_secret": "of the file", "password": "second"}));
+    // What is given is kept, though something else counts.
+    let told = update(r#"{"client_secret": "newer"}"#);
+    let warning =
+        "client_secret is kept, and the variable STREAMALERT_SECRET_STREAMALERT_APP_SF_CLIENT_SECRET counts more";
+    assert!(told.contains(warning), "{told}");
+    assert_eq!(kept(), json!({"client_secret": "newer", "password": "second"}));
+    // What the environment alone gives is not missing.
+    let path = world.at("data/secrets.json");
+    std::fs::write(&path, r#"{"streamalert_app:sf": {"password": "second"}}"#).unwrap();
+    update(r#"{"password": "third"}"#);
+    assert_eq!(kept(), json!({"password": "third"}));
 }
 
 #[test]
