@@ -90,7 +90,7 @@ fn the_same_input_again_is_there_once_and_alerts_on_trial_are_there_too() {
 #[test]
 fn copies_that_came_close_together_go_too() {
     let world = World::new();
-    let server = world.start(&["run", "--http", "0"]);
+    let mut server = world.start(&["run", "--http", "0"]);
     let address = server.address();
     for _ in 0..3 {
         assert_eq!(post(address, rows(0..5).as_bytes()).unwrap().status, 200);
