@@ -1,5 +1,7 @@
 //! Threat intelligence: feeds as their services give them, breaking off everywhere, and what becomes of records.
 
+mod in_trouble;
+
 use crate::installation::{Installation, by_queue, failed, invoke};
 use crate::run_world::{Dice, EVERY_ROW, Guest, World};
 use crate::standins;
@@ -75,8 +77,8 @@ impl Server {
                         let Said(status, more, body) = answer(&Asked { path: url.0, query: url.1, headers });
                         let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
                         more.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
-                        if stream.write_all((head + "\r\n").as_bytes()).and_then(|()| stream.write_all(&body)).is_err()
-                        {
+                        // In one piece: the kernel holds a second one back until the first is acknowledged.
+                        if stream.write_all(&[(head + "\r\n").into_bytes(), body].concat()).is_err() {
                             return;
                         }
                     }
@@ -942,6 +944,7 @@ fn the_table_on_aws_keeps_what_every_source_says() {
         assert_eq!(table.sweep("t", 3, &["y".to_owned()].into()).unwrap(), 0);
         assert_eq!(table.revise("t", &gone("y"), Some(&["203.0.113.9".to_owned()].into())).unwrap(), 1);
         assert_eq!(counts(NOW + 2_000), None);
+        in_trouble::what_one_event_says_of_a_value_outlasts_the_other(table.clone());
         // States are written on what was read.
         let mut mine = table.state("s").unwrap();
         let mut theirs = mine.clone();

@@ -488,7 +488,7 @@ impl IocTable for DynamoIocs {
             ("#also".to_owned(), "also".to_owned()),
         ]);
         let values = Item::from([(":pass".to_owned(), AttributeValue::N(pass.to_string()))]);
-        let swept = |said: &Said, spared: &BTreeSet<String>| said.ioc.clone().swept(said.pass >= pass, spared);
+        let swept = move |said: &Said, spared: &BTreeSet<String>| said.ioc.clone().swept(said.pass >= pass, spared);
         let mut old = Vec::new();
         self.aws.wait(async {
             let filter = ("#sources.#source.#pass < :pass OR attribute_exists(#sources.#source.#also)", names, values);

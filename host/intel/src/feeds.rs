@@ -246,7 +246,7 @@ impl Reading<'_> {
             description: short(found.description),
             reference: short(found.reference),
             valid_from: found.valid_from.filter(|from| *from > self.now),
-            also: Vec::new(),
+            ..Ioc::default()
         })
     }
 }

@@ -116,7 +116,7 @@ pub fn page(
                     }
                     later += 1;
                     if later == LATER_MAX
-                        && let Some((at, left_out)) = before
+                        && let Some((at, left_out)) = before.take()
                     {
                         page.left_out = left_out;
                         return so_far(manifest, begins, at, page, error);
@@ -144,6 +144,12 @@ pub fn page(
         at.after = uuid;
     }
     if ends < manifest.uuids.len() {
+        // Those in a row at the end are seen together with what follows.
+        if let Some((before, left_out)) = before.filter(|_| later > 0)
+            && manifest.uuids[begins] <= before.after
+        {
+            (at, page.left_out) = (before, left_out);
+        }
         page.next = serde_json::to_value(&at).ok();
         return Ok(page);
     }

@@ -34,18 +34,23 @@ fn objects_url(reading: &Reading<'_>) -> Result<Url, FetchError> {
     let wrong = |why: String| {
         FetchError::broken(format!("`{}` is no API root or collection: {why}", shown(&reading.config.url)))
     };
-    let mut base = reading.config.url.clone();
-    if !base.ends_with('/') {
-        base.push('/');
+    let mut base = Url::parse(&reading.config.url).map_err(|error| wrong(error.to_string()))?;
+    // Parameters go along.
+    let query = base.query().map(str::to_owned);
+    base.set_query(None);
+    base.set_fragment(None);
+    if !base.path().ends_with('/') {
+        base.set_path(&format!("{}/", base.path()));
     }
-    let base = Url::parse(&base).map_err(|error| wrong(error.to_string()))?;
     let path = match &reading.config.collection {
         Some(id) => format!("collections/{id}/objects/"),
         None if base.path().ends_with("/objects/") => String::new(),
         None if base.path().contains("/collections/") => "objects/".to_owned(),
         None => return Err(wrong("name the collection with `collection`".into())),
     };
-    base.join(&path).map_err(|error| wrong(error.to_string()))
+    let mut url = base.join(&path).map_err(|error| wrong(error.to_string()))?;
+    url.set_query(query.as_deref());
+    Ok(url)
 }
 
 fn envelope(text: &[u8]) -> Result<Envelope, String> {

@@ -240,11 +240,11 @@ mod tests {
     fn brackets_without_an_end_cost_no_more_than_other_signs() {
         let since = std::time::Instant::now();
         for sign in ["(", "[", "{", "[x", "(]"] {
-            let text = format!("hxxp://{}", sign.repeat(4_000_000 / sign.len()));
+            let text = format!("hxxp://{}", sign.repeat(1_000_000 / sign.len()));
             assert_eq!(refanged(Kind::Url, &text).len(), text.len());
         }
-        // By looking for each one's end, half an hour.
-        assert!(since.elapsed() < std::time::Duration::from_secs(60), "{:?}", since.elapsed());
+        // By looking for the end of each, minutes.
+        assert!(since.elapsed() < std::time::Duration::from_secs(30), "{:?}", since.elapsed());
     }
 
     #[test]
