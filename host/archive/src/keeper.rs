@@ -136,10 +136,10 @@ impl Keeper {
 
     /// `known` are ids of alerts of the group that were stored before.
     pub fn end(&self, known: &[&str]) -> Result<()> {
-        if let Some(piece) = self.shared.closed(|journal| journal.end(known))? {
-            if let Some(pieces) = &*self.pieces.lock().unwrap_or_else(PoisonError::into_inner) {
-                let _ = pieces.send(piece);
-            }
+        if let Some(piece) = self.shared.closed(|journal| journal.end(known))?
+            && let Some(pieces) = &*self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            let _ = pieces.send(piece);
         }
         Ok(())
     }
