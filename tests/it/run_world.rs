@@ -24,7 +24,7 @@ use streamalert_pipeline::log_record::{LogBatch, Position, Source};
 use streamalert_pipeline::record_batch::{BatchRecord, RecordBatch};
 
 /// How long anything may take on a busy machine before a test says that it does not happen.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The program of the same build as this test.
 pub fn program() -> PathBuf {

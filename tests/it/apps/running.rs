@@ -411,6 +411,8 @@ fn what_the_environment_gives_is_written_nowhere() {
 fn metrics_tell_of_apps() {
     let service = Quiet::start(Box::new(Authentication(PAGE)), events(35), now());
     let world = place(&service);
+    // A turn more would be a page more.
+    configure(&world, |app| app["schedule"] = json!("rate(9999 days)"));
     let mut run = world.start(&["run", "--http", "127.0.0.1:0"]);
     let address = run.address();
     let metrics = || request(address, "GET", "/metrics", &[], b"").unwrap().body;
