@@ -255,7 +255,7 @@ impl Inputs {
             }
         }
         let tables = Tables::of(&self.schemas);
-        convert(&archive, &tables, &journal.close_all().unwrap(), Unknown::Keep).unwrap();
+        convert(&archive, &tables, &journal.close_all().unwrap().path, Unknown::Keep).unwrap();
         let mut chosen = Vec::new();
         for table in archive.tables().unwrap() {
             for hour in archive.hours(&table).unwrap() {

@@ -170,11 +170,11 @@ fn write(root: &Path, rows: i64, schemas: &Schemas) -> u64 {
             };
             journal.begin(&[(Kind::Records, batch.to_text().as_bytes())]).unwrap();
             if let Some(piece) = journal.end(&[]).unwrap() {
-                convert(&archive, &tables, &piece, Unknown::Keep).unwrap();
+                convert(&archive, &tables, &piece.path, Unknown::Keep).unwrap();
             }
         }
         if let Some(piece) = journal.close_all() {
-            convert(&archive, &tables, &piece, Unknown::Keep).unwrap();
+            convert(&archive, &tables, &piece.path, Unknown::Keep).unwrap();
         }
     }
     let mut bytes = 0;
