@@ -336,9 +336,24 @@ def trials(one):
         return len(promoted) > 0, f"none of {', '.join(sorted(begun))} is promoted"
 
     until("a promotion", PATIENCE, look)
-    # What is known of rules goes with them.
+    # Where a rule was live is remembered while no component has it, in case it comes back, and forgotten at last.
     one.clients.s3.delete_object(Bucket=one.name("rules"), Key=f"plugins/{LATER}")
-    until("the end of trials whose rules are gone", PATIENCE, lambda: (
+    until("a note on rules that are gone", PATIENCE, lambda: (
+        all('"gone"' in state for rule, state in states().items() if rule in begun), f"one is missing of {', '.join(sorted(states()))}",
+    ))
+    forgotten = sorted(set(begun) & set(states()))
+    if not forgotten:
+        raise Failed("what was known of rules is forgotten as soon as they are gone")
+    long_ago = str(int((time.time() - 31 * 86_400) * 1000))
+    for rule in forgotten:
+        one.clients.dynamodb.update_item(
+            TableName=one.name("rules"), Key={"rule": {"S": rule}}, UpdateExpression="SET gone = :gone",
+            ExpressionAttributeValues={":gone": {"N": long_ago}},
+        )
+    # Any change of a component is looked at.
+    kept = one.clients.s3.get_object(Bucket=one.name("rules"), Key=f"plugins/{PUSHED[0]}")["Body"].read()
+    one.clients.s3.put_object(Bucket=one.name("rules"), Key=f"plugins/{PUSHED[0]}", Body=kept)
+    until("the end of what was known of rules that are long gone", PATIENCE, lambda: (
         not set(begun) & set(states()), f"there is still {', '.join(sorted(states()))}",
     ))
     return len(promoted), digest
@@ -505,7 +520,7 @@ def run(folder, calls):
             count, digest = trials(one)
             say(f"rules that came later began on trial, asked a lookup table in S3, and {count} were promoted; the digest: {digest['digest']}")
             # So long in other installations, of which several are busy at a time. Those that miss nothing have no longer.
-            patience = 5 + 4 * push, 4 + 4 * alert
+            patience = max(45, 6 * push), max(15, 6 * alert)
             some = [(f"everything, {n}", lambda _: None, None) for n in (1, 2)]
             others = [pool.submit(try_without, number, item, patience) for number, item in enumerate([*some, *CONTROLS[1:]], 1)]
             for tried in [*others, minute]:
