@@ -37,12 +37,16 @@ fn crates_depend_only_in_the_allowed_direction() {
         ("streamalert-intake", &["pipeline", "formats"]),
         ("streamalert-plugins", &["packed", "pipeline"]),
         ("streamalert-egress", &["pipeline"]),
-        ("streamalert-lookup", &["pipeline"]),
+        ("streamalert-files", &[]),
+        ("streamalert-lookup", &["files", "pipeline"]),
         ("streamalert-intel", &["pipeline", "egress", "lookup"]),
         ("streamalert-archive", &["packed", "pipeline"]),
         ("streamalert-search", &["archive", "pipeline"]),
         ("streamalert-delivery", &["pipeline"]),
-        ("streamalert-local", &["packed", "pipeline", "delivery", "plugins", "intake", "egress", "intel", "archive"]),
+        (
+            "streamalert-local",
+            &["files", "packed", "pipeline", "delivery", "plugins", "intake", "egress", "intel", "archive"],
+        ),
         ("streamalert-aws", &["packed", "pipeline", "intake"]),
         (
             "streamalert-lambdas",

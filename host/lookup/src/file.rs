@@ -1,24 +1,15 @@
 //! A table in a file.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
+use streamalert_files::{folder_of, replace};
 use streamalert_pipeline::backend::{BackendError, BackendErrorKind};
 use streamalert_pipeline::lookup::{Content, TableContent};
 
 pub struct TableFile {
     path: PathBuf,
-}
-
-#[cfg(unix)]
-fn keep_owner(new: &File, before: &fs::Metadata) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, fchown};
-    let (mine, differ) = (new.metadata()?, |was: u32, is: u32| (was != is).then_some(was));
-    match (differ(before.uid(), mine.uid()), differ(before.gid(), mine.gid())) {
-        (None, None) => Ok(()),
-        (owner, group) => fchown(new, owner, group),
-    }
 }
 
 impl TableFile {
@@ -89,7 +80,7 @@ impl TableContent for TableFile {
 
     fn write(&self, known: Option<&str>, bytes: &[u8]) -> Result<(), BackendError> {
         let run = || {
-            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = folder_of(&self.path);
             fs::create_dir_all(folder)?;
             let name = self.path.file_name().unwrap_or_default().to_string_lossy();
             let lock = File::create(folder.join(format!(".{name}.lock")))?;
@@ -97,20 +88,7 @@ impl TableContent for TableFile {
             if self.now()?.as_deref() != known {
                 return Ok(false);
             }
-            // What a link leads to is changed, and the link stays.
-            let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-            let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(folder))?;
-            file.write_all(bytes)?;
-            if let Ok(about) = fs::metadata(&path) {
-                #[cfg(unix)]
-                if let Err(error) = keep_owner(file.as_file(), &about) {
-                    let path = path.display();
-                    tracing::warn!(%path, %error, "the file belongs to somebody else now; have its owner change it, or give it back");
-                }
-                file.as_file().set_permissions(about.permissions())?;
-            }
-            file.as_file().sync_all()?;
-            file.persist(&path)?;
+            replace(&self.path, bytes, None)?;
             Ok(true)
         };
         match run() {

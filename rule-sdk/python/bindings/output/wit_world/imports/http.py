@@ -36,7 +36,8 @@ class Request:
 class Response:
     """
     Any answer, of whatever status. Redirects 307 and 308, and for GET and HEAD the others too, are followed if their target
-    passes the same checks; then this is the last answer. To another host, `Authorization` and `Cookie` do not go along.
+    passes the same checks; then this is the last answer. To another origin only the
+    headers go along that say what is wanted and what is sent: credentials have headers of any name.
     """
     status: int
     headers: List[Header]
